@@ -1,0 +1,6 @@
+//! Holdfast: what the handlers have in common.
+
+pub mod clock;
+pub mod model;
+pub mod principal;
+pub mod store;

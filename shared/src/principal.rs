@@ -1,0 +1,64 @@
+//! Who calls. A [`Principal`] is made from a verified outcome only (`crate::auth`), so whoever holds one has been let in.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A verified caller.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Principal {
+    /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`.
+    pub consumer: String,
+    /// Who acts on behalf of the consumer; the consumer itself where nothing else is known.
+    pub subject: String,
+    /// The API key that was used.
+    pub key_id: Option<String>,
+    /// Roles held, in the order of the model's file.
+    pub roles: Vec<String>,
+    /// Plan named by the token or consumer.
+    pub plan: Option<String>,
+    /// Scopes of the token; `None`: not narrowed. A scope is `entity:action`, `entity:*`, `*:action` or `*`.
+    pub scopes: Option<Vec<String>>,
+    /// Claims that rules use.
+    pub claims: BTreeMap<String, Value>,
+    /// Seconds since 1970 when the credential ends.
+    pub expires: Option<i64>,
+    /// Epoch of the consumer that the credential was checked against.
+    pub epoch: Option<i64>,
+    /// Whether nobody identified themselves: an anonymous caller (or a publishable key), limited by address.
+    pub anonymous: bool,
+    _verified: (),
+}
+
+/// What a verifier says of a caller: the arguments of [`Principal::verified`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verified {
+    /// See [`Principal::consumer`].
+    pub consumer: String,
+    /// See [`Principal::subject`].
+    pub subject: String,
+    /// See [`Principal::key_id`].
+    pub key_id: Option<String>,
+    /// See [`Principal::roles`].
+    pub roles: Vec<String>,
+    /// See [`Principal::plan`].
+    pub plan: Option<String>,
+    /// See [`Principal::scopes`].
+    pub scopes: Option<Vec<String>>,
+    /// See [`Principal::claims`].
+    pub claims: BTreeMap<String, Value>,
+    /// See [`Principal::expires`].
+    pub expires: Option<i64>,
+    /// See [`Principal::epoch`].
+    pub epoch: Option<i64>,
+    /// See [`Principal::anonymous`].
+    pub anonymous: bool,
+}
+
+impl Principal {
+    /// Only a verifier calls this: the authorizer's outcome `ok`, a verification in the function itself, or a test.
+    pub fn verified(outcome: Verified) -> Self {
+        let Verified { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, anonymous } = outcome;
+        Self { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, anonymous, _verified: () }
+    }
+}

@@ -1,0 +1,3 @@
+//! Records, index rows, guards, tags and constraints in DynamoDB items, and the transactions that change them.
+
+pub mod table;
