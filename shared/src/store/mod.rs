@@ -1,3 +1,4 @@
 //! Records, index rows, guards, tags and constraints in DynamoDB items, and the transactions that change them.
 
+pub mod keys;
 pub mod table;

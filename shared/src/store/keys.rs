@@ -1,0 +1,150 @@
+//! Where each kind of item stands: the one place that knows the layout of the two tables.
+//!
+//! | item | `pk` | `sk` |
+//! |---|---|---|
+//! | record | `r#<entity>#<id>` | `0x00` |
+//! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
+//! | tombstone of a cascade | `d#<entity>#<id>` | `0x00` |
+//! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
+//! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
+//! | tag of an index partition | `t#<the partition's pk>` | `0x00` |
+//! | tag of an entity | `t#e#<entity>` | shard, two bytes |
+//! | tag of everything | `t#*` | `0x00` |
+//! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
+//! | audit entry | `a#<day>#<shard>` | moment, random |
+//! | outbox entry | `o#<shard>` | moment, random |
+//! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
+//! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
+//! | limiter | `l#<consumer>` | `0x00` |
+//!
+//! Entity, field and index names are `[a-z][a-z0-9_]*` and ids hold no `#`, so no two kinds can meet in one key.
+
+use crate::model::{Entity, Index, Model};
+use crate::store::table::Key;
+use crate::value::Record;
+use crate::value::encode::{self, order_at};
+
+/// Sort key of items that are alone in their partition.
+pub const ONLY: [u8; 1] = [0];
+
+/// A record.
+pub fn record(entity: &Entity, id: &str) -> Key {
+    Key::new(format!("r#{}#{id}", entity.name), ONLY)
+}
+
+/// One of the guards of a record.
+pub fn guard(entity: &Entity, id: &str, shard: u16) -> Key {
+    Key::new(format!("g#{}#{id}", entity.name), shard.to_be_bytes())
+}
+
+/// The tombstone of a record whose cascade is under way.
+pub fn tombstone(entity: &Entity, id: &str) -> Key {
+    Key::new(format!("d#{}#{id}", entity.name), ONLY)
+}
+
+/// A unique value; `hash` is over the encoded value.
+pub fn unique(entity: &Entity, field: &str, hash: &str) -> Key {
+    Key::new(format!("u#{}#{field}#{hash}", entity.name), ONLY)
+}
+
+/// The partition of an index for the encoded values of its equality fields (each [`encode::encode`]d, in order).
+pub fn partition(entity: &Entity, index: &Index, equality: &[Vec<u8>]) -> String {
+    use std::fmt::Write as _;
+    let mut pk = format!("i#{}#{}", entity.name, index.name);
+    for value in equality {
+        pk.push('#');
+        // Long texts would outgrow a partition key, and a hash is as good for equality.
+        if value.len() > 64 {
+            pk.push('~');
+            for byte in <sha2::Sha256 as sha2::Digest>::digest(value) {
+                let _infallible = write!(pk, "{byte:02x}");
+            }
+        } else {
+            for byte in value {
+                let _infallible = write!(pk, "{byte:02x}");
+            }
+        }
+    }
+    pk
+}
+
+/// The row of a record in a stored index.
+pub fn index_row(model: &Model, entity: &Entity, index: &Index, record: &Record) -> Key {
+    let equality: Vec<Vec<u8>> = index
+        .equality
+        .iter()
+        .map(|path| encode::encode(&order_at(model, entity, *path), &record.get(entity, *path)))
+        .collect();
+    Key::new(partition(entity, index, &equality), sort_key(model, entity, index, record))
+}
+
+/// The sort key of a record in an index: its sort fields, then the id (once).
+pub fn sort_key(model: &Model, entity: &Entity, index: &Index, record: &Record) -> Vec<u8> {
+    let mut sk = Vec::with_capacity(48);
+    let mut has_id = false;
+    for part in &index.sort {
+        encode::append(&mut sk, &order_at(model, entity, part.by), &record.get(entity, part.by), part.descending);
+        has_id |= part.by == crate::model::Path::Id;
+    }
+    if !has_id {
+        encode::append(&mut sk, &encode::order_of_id(&entity.id), &record.id_value(entity), false);
+    }
+    sk
+}
+
+/// The tag of an index partition.
+pub fn partition_tag(partition: &str) -> Key {
+    Key::new(format!("t#{partition}"), ONLY)
+}
+
+/// One of the tags of an entity.
+pub fn entity_tag(entity: &Entity, shard: u16) -> Key {
+    Key::new(format!("t#e#{}", entity.name), shard.to_be_bytes())
+}
+
+/// The tag of everything: a purge of all touches it.
+pub fn global_tag() -> Key {
+    Key::new("t#*", ONLY)
+}
+
+/// Part `part` of an idempotency row; part 0 is the row itself.
+pub fn idempotency(hash: &str, part: u16) -> Key {
+    Key::new(format!("k#{hash}"), part.to_be_bytes())
+}
+
+/// A consumer.
+pub fn consumer(id: &str) -> Key {
+    Key::new(format!("c#{id}"), ONLY)
+}
+
+/// A consumer's row in the list of all.
+pub fn consumer_listed(id: &str) -> Key {
+    Key::new("c*", id.as_bytes())
+}
+
+/// An API key.
+pub fn api_key(key_id: &str) -> Key {
+    Key::new(format!("y#{key_id}"), ONLY)
+}
+
+/// An API key's row beside its consumer.
+pub fn api_key_listed(consumer: &str, key_id: &str) -> Key {
+    Key::new(format!("c#{consumer}"), format!("y#{key_id}"))
+}
+
+/// A consumer's limits.
+pub fn limiter(consumer: &str) -> Key {
+    Key::new(format!("l#{consumer}"), ONLY)
+}
+
+/// Which of `shards` shards an id belongs to.
+pub fn shard(id: &str, shards: u16) -> u16 {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(id.as_bytes());
+    u16::from_be_bytes([digest[0], digest[1]]) % shards.max(1)
+}
+
+/// Attribute of records and index rows: the version.
+pub const VERSION: &str = "v";
+/// Attribute of records and index rows: the fields, a JSON object as text.
+pub const DOCUMENT: &str = "d";
