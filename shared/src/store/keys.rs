@@ -70,11 +70,8 @@ pub fn partition(entity: &Entity, index: &Index, equality: &[Vec<u8>]) -> String
 
 /// The row of a record in a stored index.
 pub fn index_row(model: &Model, entity: &Entity, index: &Index, record: &Record) -> Key {
-    let equality: Vec<Vec<u8>> = index
-        .equality
-        .iter()
-        .map(|path| encode::encode(&order_at(model, entity, *path), &record.get(entity, *path)))
-        .collect();
+    let equality: Vec<Vec<u8>> =
+        index.equality.iter().map(|path| encode::encode(&order_at(model, entity, *path), &record.get(entity, *path))).collect();
     Key::new(partition(entity, index, &equality), sort_key(model, entity, index, record))
 }
 
