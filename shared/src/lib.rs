@@ -1,6 +1,9 @@
 //! Holdfast: what the handlers have in common.
 
+pub mod auth;
 pub mod clock;
+pub mod consumer;
+pub mod jwks_http;
 pub mod model;
 pub mod principal;
 pub mod store;

@@ -25,6 +25,8 @@ pub struct Principal {
     pub expires: Option<i64>,
     /// Epoch of the consumer that the credential was checked against.
     pub epoch: Option<i64>,
+    /// Limits of this consumer that differ from its plan's, as its record states them.
+    pub overrides: Option<Value>,
     /// Whether nobody identified themselves: an anonymous caller (or a publishable key), limited by address.
     pub anonymous: bool,
     _verified: (),
@@ -51,6 +53,8 @@ pub struct Verified {
     pub expires: Option<i64>,
     /// See [`Principal::epoch`].
     pub epoch: Option<i64>,
+    /// See [`Principal::overrides`].
+    pub overrides: Option<Value>,
     /// See [`Principal::anonymous`].
     pub anonymous: bool,
 }
@@ -58,7 +62,52 @@ pub struct Verified {
 impl Principal {
     /// Only a verifier calls this: the authorizer's outcome `ok`, a verification in the function itself, or a test.
     pub fn verified(outcome: Verified) -> Self {
-        let Verified { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, anonymous } = outcome;
-        Self { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, anonymous, _verified: () }
+        let Verified { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, overrides, anonymous } = outcome;
+        Self { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, overrides, anonymous, _verified: () }
+    }
+
+    /// Whether the token's scopes let the caller do this to records of this entity. Scopes only narrow what roles allow; a token
+    /// that has the claim allows nothing else, so a list without a scope of ours allows nothing.
+    pub fn allows_scope(&self, entity: &str, action: &str) -> bool {
+        let Some(scopes) = &self.scopes else { return true };
+        scopes.iter().any(|scope| match scope.split_once(':') {
+            None => scope == "*",
+            Some((of, to)) => (of == "*" || of == entity) && (to == "*" || to == action),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_scopes(scopes: Option<&[&str]>) -> Principal {
+        let scopes = scopes.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect());
+        Principal::verified(Verified { scopes, ..Verified::default() })
+    }
+
+    #[test]
+    fn scopes_narrow() {
+        assert!(with_scopes(None).allows_scope("order", "read"), "no claim, not narrowed");
+        for (scopes, allowed) in [
+            (&["*"][..], true),
+            (&["order:read"], true),
+            (&["order:*"], true),
+            (&["*:read"], true),
+            (&["*:*"], true),
+            (&["x", "order:read"], true),
+            (&[], false),
+            (&["openid"], false),
+            (&["order"], false),
+            (&["order:"], false),
+            (&["orders:read"], false),
+            (&["order:reads"], false),
+            (&["order:list"], false),
+            (&["customer:*"], false),
+            (&["*:list"], false),
+            (&["Order:read"], false),
+        ] {
+            assert_eq!(with_scopes(Some(scopes)).allows_scope("order", "read"), allowed, "{scopes:?}");
+        }
     }
 }

@@ -1,1 +1,58 @@
-//! placeholder
+//! The REQUEST authorizer of the HTTP API (payload 2.0, simple response): it lets every call through and says in the context what
+//! the credential is worth, because only a function can answer with a problem document and `WWW-Authenticate`.
+
+use holdfast::auth::{Authenticator, Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The event, as far as it matters here.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthorizerEvent {
+    /// The values of the identity sources: one, the `Authorization` header.
+    pub identity_source: Option<Vec<String>>,
+    /// `GET /v1/{proxy+}`, for the log.
+    pub route_key: Option<String>,
+    /// What API Gateway knows of the request.
+    pub request_context: RequestContext,
+}
+
+/// What API Gateway knows of the request.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequestContext {
+    /// API Gateway's id of the request, for the log.
+    pub request_id: Option<String>,
+}
+
+/// The simple response.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizerResponse {
+    /// Always true: see the head of this module.
+    pub is_authorized: bool,
+    /// The outcome: [`Outcome::to_context`].
+    pub context: Map<String, Value>,
+}
+
+/// Handles one event.
+pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent) -> AuthorizerResponse {
+    let sources = event.identity_source.unwrap_or_default();
+    // Several values would mean several credentials; which of them counts is not ours to guess, so their join is refused as such.
+    let header = (!sources.is_empty()).then(|| sources.join(","));
+    let outcome = authenticator.authenticate(header.as_deref()).await;
+    log(&outcome, event.route_key.as_deref(), event.request_context.request_id.as_deref());
+    AuthorizerResponse { is_authorized: true, context: outcome.to_context() }
+}
+
+/// Who, never with what.
+fn log(outcome: &Outcome, route: Option<&str>, request: Option<&str>) {
+    match outcome {
+        Outcome::Ok(verified) => {
+            tracing::info!(outcome = "ok", consumer = verified.consumer, key_id = verified.key_id, route, request);
+        }
+        Outcome::Invalid(refusal) => tracing::info!(outcome = "invalid", reason = refusal.code(), route, request),
+        Outcome::Expired => tracing::info!(outcome = "expired", route, request),
+        Outcome::Unavailable(why) => tracing::error!(outcome = "unavailable", why, route, request),
+    }
+}

@@ -1,0 +1,159 @@
+//! From the `Authorization` header to an [`Outcome`]: the authorizer calls it, and so does a function that has to decide itself.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::jws::Unverified;
+use super::keys::{KeyStore, NoKey};
+use super::{JwksSource, Outcome, Refusal, api_key, claims, json, jwks};
+use crate::clock::{Env, Micros};
+use crate::consumer::record::Row;
+use crate::consumer::{ApiKey, Consumer};
+use crate::model::{Auth, Issuer, Model};
+use crate::principal::Verified;
+use crate::store::keys as place;
+use crate::store::table::{Key, SharedTable, TableName};
+
+/// Verifies credentials. Made once per process; it holds the issuers' keys.
+pub struct Authenticator {
+    model: Arc<Model>,
+    issuers: Vec<Issuer>,
+    keys: KeyStore,
+    table: SharedTable,
+    env: Env,
+}
+
+/// Why a credential is not good: its own fault, or ours.
+enum Failure {
+    Refused(Refusal),
+    Unavailable(String),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for Outcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl Authenticator {
+    /// Verifies with the model's issuers and consumers in `table`.
+    pub fn new(model: Arc<Model>, table: SharedTable, jwks: Arc<dyn JwksSource>, env: Env) -> Self {
+        let issuers = model.auth.issuers.clone();
+        Self { model, issuers, keys: KeyStore::new(jwks, env.clone()), table, env }
+    }
+
+    /// With one issuer more than the model names: the local one ([`super::local`]), in development only.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// What the value of an `Authorization` header is worth at this moment.
+    pub async fn authenticate(&self, authorization: Option<&str>) -> Outcome {
+        let Some(header) = authorization else { return Refusal::Missing.into() };
+        let credential = match bearer(header) {
+            Ok(credential) => credential,
+            Err(refusal) => return refusal.into(),
+        };
+        let now = self.env.now();
+        let verified = if api_key::is_api_key(credential) {
+            self.by_api_key(credential, now).await
+        } else {
+            self.by_token(credential, now).await
+        };
+        verified.map_or_else(Outcome::from, |verified| Outcome::Ok(Box::new(verified)))
+    }
+
+    async fn by_token(&self, token: &str, now: Micros) -> Result<Verified, Failure> {
+        let token = Unverified::parse(token)?;
+        let unverified = json::strict_object(&token.payload).ok_or(Refusal::Malformed)?;
+        let named = unverified.get("iss").and_then(Value::as_str).ok_or(Refusal::Issuer)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.issuer == named).ok_or(Refusal::Issuer)?;
+        if !issuer.algorithms.iter().any(|name| jwks::algorithm(name) == Some(token.algorithm)) {
+            return Err(Refusal::Algorithm.into());
+        }
+        let key = self.keys.find(&issuer.jwks_uri, token.kid.as_deref(), token.algorithm).await.map_err(|none| match none {
+            NoKey::Refused(refusal) => Failure::Refused(refusal),
+            NoKey::Unavailable(why) => Failure::Unavailable(why),
+        })?;
+        if !token.signed_by(&key) {
+            return Err(Refusal::Signature.into());
+        }
+        let verified = claims::verify(&self.model.auth, issuer, &unverified, now)?;
+        let row = self.consumer(&verified.consumer).await?;
+        apply_consumer(&self.model.auth, verified, row)
+    }
+
+    async fn by_api_key(&self, key: &str, now: Micros) -> Result<Verified, Failure> {
+        let presented = api_key::parse(key).ok_or(Refusal::ApiKey)?;
+        let stored = self.get(place::api_key(presented.id)).await?.ok_or(Refusal::UnknownApiKey)?;
+        let stored = ApiKey::from_item(&stored).map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))?;
+        if !presented.is(&stored.hash) || stored.revoked.is_some() || stored.publishable != presented.publishable {
+            return Err(Refusal::UnknownApiKey.into());
+        }
+        if stored.expires.is_some_and(|expires| now.seconds() >= expires) {
+            return Err(Refusal::Expired.into());
+        }
+        let row = self.consumer(&stored.consumer).await?;
+        if row.as_ref().is_none_or(|row| row.consumer.is_none()) {
+            return Err(Refusal::UnknownApiKey.into());
+        }
+        let verified = Verified {
+            consumer: stored.consumer.clone(),
+            subject: stored.consumer,
+            key_id: Some(stored.id),
+            expires: stored.expires,
+            anonymous: stored.publishable,
+            ..Verified::default()
+        };
+        apply_consumer(&self.model.auth, verified, row)
+    }
+
+    async fn consumer(&self, id: &str) -> Result<Option<Row>, Failure> {
+        let item = self.get(place::consumer(id)).await?;
+        item.map(|item| Row::from_item(&item)).transpose().map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))
+    }
+
+    /// Strongly consistent: a revocation holds from the next look on.
+    async fn get(&self, key: Key) -> Result<Option<crate::store::table::Item>, Failure> {
+        let found = self.table.get(&[(TableName::Data, key)], true).await;
+        found.map(|items| items.into_iter().next().flatten()).map_err(|error| Failure::Unavailable(error.to_string()))
+    }
+}
+
+/// RFC 6750, 2.1; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(header: &str) -> Result<&str, Refusal> {
+    let (scheme, credential) = header.trim_ascii().split_once(' ').ok_or(Refusal::Scheme)?;
+    let credential = credential.trim_ascii_start();
+    if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() || credential.contains([' ', '\t', ',']) {
+        return Err(Refusal::Scheme);
+    }
+    Ok(credential)
+}
+
+/// What the consumer's row says goes before what the token says.
+fn apply_consumer(auth: &Auth, mut verified: Verified, row: Option<Row>) -> Result<Verified, Failure> {
+    let Some(Row { epoch, consumer }) = row else { return Ok(verified) };
+    verified.epoch = Some(epoch);
+    let Some(consumer) = consumer else { return Ok(verified) };
+    let Consumer { plan, roles, claims, disabled, overrides, .. } = consumer;
+    if disabled {
+        return Err(Refusal::Disabled.into());
+    }
+    verified.plan = plan.or(verified.plan);
+    verified.roles = roles.unwrap_or(verified.roles);
+    verified.claims.extend(claims::used(auth, |name| claims.get(name)));
+    verified.overrides = overrides;
+    Ok(verified)
+}

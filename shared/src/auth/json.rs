@@ -1,0 +1,97 @@
+//! JSON objects without repeated members. RFC 8725, 2.4 and RFC 7515, 4: two readers of `{"alg":1,"alg":2}` may see two different
+//! tokens, so nobody shall see one. `serde_json` alone would keep the last.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// Parses bytes as one JSON object in which no object, at any depth, names a member twice. `None` for anything else.
+pub(crate) fn strict_object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    match serde_json::from_slice::<Strict>(bytes) {
+        Ok(Strict(Value::Object(object))) => Some(object),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without repeated members")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(Strict(element)) = sequence.next_element()? {
+            elements.push(element);
+        }
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Strict(value))) = members.next_entry::<String, Strict>()? {
+            if object.insert(name, value).is_some() {
+                return Err(A::Error::custom("a repeated member"));
+            }
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::strict_object;
+
+    #[test]
+    fn repeated_members_are_refused_at_every_depth_and_however_they_are_spelled() {
+        assert!(strict_object(br#"{"a":1,"b":{"a":2},"c":[{"a":3}]}"#).is_some());
+        for text in [r#"{"a":1,"a":1}"#, r#"{"b":{"a":1,"a":2}}"#, r#"{"b":[{"a":1,"a":2}]}"#, r#"{"a":1,"\u0061":2}"#] {
+            assert!(strict_object(text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_one_whole_object_is_one() {
+        for text in ["", "[]", "null", "1", "{} {}", "{}x", "{\"a\":}", "\u{feff}{}"] {
+            assert!(strict_object(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(strict_object(&[b'{', 0xff, b'}']).is_none());
+        assert!(strict_object("[".repeat(100_000).as_bytes()).is_none(), "depth is bounded");
+    }
+}

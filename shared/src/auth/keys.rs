@@ -1,0 +1,203 @@
+//! The keys of the issuers, kept between requests: fetched when needed, refreshed while warm, and kept for a while when the
+//! issuer does not answer.
+//!
+//! A `kid` that is not in the set means either a new key or a forgery. It is worth one fetch a minute and issuer, however many
+//! forgeries arrive. Three failures in a row open a circuit breaker, so that a dead issuer costs nobody its time-out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jsonwebtoken::Algorithm;
+
+use super::Refusal;
+use super::jwks::{Jwk, KeySet};
+use crate::clock::{Env, Micros};
+
+/// How old keys may be before they are fetched again: also how long a key that the issuer withdrew still works.
+const REFRESH: Duration = Duration::from_secs(10 * 60);
+/// How old keys may become while the issuer does not answer.
+const KEEP: Duration = Duration::from_secs(4 * 60 * 60);
+/// How often an unknown `kid` may cause a fetch.
+const UNKNOWN_KID: Duration = Duration::from_secs(60);
+/// Longest fetch.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Failures in a row that open the breaker.
+const FAILURES: u32 = 3;
+/// How long the breaker stays open at first; doubled by each further failure.
+const OPEN: Duration = Duration::from_secs(15);
+/// How long it stays open at most.
+const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Why a document could not be had, in words for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwksError(pub String);
+
+impl std::fmt::Display for JwksError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for JwksError {}
+
+/// Where key sets come from.
+pub trait JwksSource: Send + Sync {
+    /// Gets the document at `uri`, at most [`super::jwks::MAX_DOCUMENT`] bytes. The caller sets the time-out.
+    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>>;
+}
+
+/// Documents held in memory, by address, before another source: the local issuer's, and tests'.
+pub struct StaticJwks {
+    documents: HashMap<String, String>,
+    otherwise: Option<Arc<dyn JwksSource>>,
+}
+
+impl StaticJwks {
+    /// These documents, and `otherwise` for every other address.
+    pub fn new(documents: HashMap<String, String>, otherwise: Option<Arc<dyn JwksSource>>) -> Self {
+        Self { documents, otherwise }
+    }
+}
+
+impl JwksSource for StaticJwks {
+    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>> {
+        match (self.documents.get(uri), &self.otherwise) {
+            (Some(document), _) => Box::pin(std::future::ready(Ok(document.clone()))),
+            (None, Some(source)) => source.fetch(uri),
+            (None, None) => Box::pin(std::future::ready(Err(JwksError(format!("no key set is known for {uri}"))))),
+        }
+    }
+}
+
+/// What is remembered of one issuer's address.
+#[derive(Default, Clone)]
+struct State {
+    keys: Option<Arc<KeySet>>,
+    fetched: Micros,
+    attempted: Option<Micros>,
+    failures: u32,
+}
+
+impl State {
+    fn younger_than(&self, age: Duration, now: Micros) -> bool {
+        self.keys.is_some() && now < self.fetched.plus(age)
+    }
+
+    /// Until when the breaker is open, if it is.
+    fn open_until(&self) -> Option<Micros> {
+        let over = self.failures.checked_sub(FAILURES)?;
+        let wait = OPEN.saturating_mul(1 << over.min(10)).min(OPEN_MAX);
+        self.attempted.map(|attempted| attempted.plus(wait))
+    }
+
+    fn may_fetch(&self, now: Micros) -> bool {
+        self.open_until().is_none_or(|until| now >= until)
+    }
+}
+
+#[derive(Default)]
+struct Slot {
+    state: Mutex<State>,
+    /// One fetch at a time: whoever waited finds what the first one brought.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+impl Slot {
+    fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Why there is no key to verify with.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum NoKey {
+    /// The token is to blame.
+    Refused(Refusal),
+    /// The issuer is.
+    Unavailable(String),
+}
+
+/// Keys by address of their set.
+pub struct KeyStore {
+    source: Arc<dyn JwksSource>,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    env: Env,
+}
+
+impl KeyStore {
+    /// An empty store before a source.
+    pub fn new(source: Arc<dyn JwksSource>, env: Env) -> Self {
+        Self { source, slots: Mutex::default(), env }
+    }
+
+    /// The key that a token of the issuer with this address means.
+    pub(crate) async fn find(&self, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
+        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.to_owned()).or_default());
+        let mut known = slot.state();
+        if !known.younger_than(REFRESH, self.env.now()) {
+            known = self.refresh(&slot, uri, |state, now| !state.younger_than(REFRESH, now)).await;
+        }
+        let keys = usable(&known, self.env.now())?;
+        match keys.find(kid, algorithm) {
+            Ok(key) => Ok(key.clone()),
+            Err(Refusal::UnknownKey) => self.find_anew(&slot, uri, kid, algorithm).await,
+            Err(refusal) => Err(NoKey::Refused(refusal)),
+        }
+    }
+
+    /// Looks for a key that was not there, after a fetch if one is due.
+    async fn find_anew(&self, slot: &Slot, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
+        let due = |state: &State, now: Micros| state.attempted.is_none_or(|attempted| now >= attempted.plus(UNKNOWN_KID));
+        let known = self.refresh(slot, uri, due).await;
+        match usable(&known, self.env.now())?.find(kid, algorithm) {
+            Ok(key) => Ok(key.clone()),
+            // The issuer may have published the key since; that it cannot be asked is not the caller's fault.
+            Err(Refusal::UnknownKey) if known.failures > 0 => {
+                Err(NoKey::Unavailable("the key set could not be refreshed".into()))
+            }
+            Err(refusal) => Err(NoKey::Refused(refusal)),
+        }
+    }
+
+    /// Fetches if `due` still says so once it is this caller's turn, and the breaker lets it.
+    async fn refresh(&self, slot: &Slot, uri: &str, due: impl Fn(&State, Micros) -> bool) -> State {
+        let _turn = slot.fetching.lock().await;
+        let (known, now) = (slot.state(), self.env.now());
+        if !due(&known, now) || !known.may_fetch(now) {
+            return known;
+        }
+        slot.update(|state| state.attempted = Some(now));
+        match self.fetch(uri).await {
+            Ok(keys) => slot.update(|state| {
+                state.keys = Some(Arc::new(keys));
+                state.fetched = now;
+                state.failures = 0;
+            }),
+            Err(why) => {
+                tracing::warn!(uri, %why, "key set not fetched");
+                slot.update(|state| state.failures = state.failures.saturating_add(1));
+            }
+        }
+        slot.state()
+    }
+
+    async fn fetch(&self, uri: &str) -> Result<KeySet, JwksError> {
+        let document = tokio::time::timeout(TIMEOUT, self.source.fetch(uri))
+            .await
+            .map_err(|_| JwksError(format!("no answer within {} s", TIMEOUT.as_secs())))??;
+        KeySet::parse(&document).map_err(JwksError)
+    }
+}
+
+fn usable(state: &State, now: Micros) -> Result<Arc<KeySet>, NoKey> {
+    match &state.keys {
+        Some(keys) if state.younger_than(KEEP, now) => Ok(Arc::clone(keys)),
+        Some(_) | None => Err(NoKey::Unavailable("the issuer's key set cannot be fetched".into())),
+    }
+}

@@ -1,0 +1,30 @@
+//! Who is calling: a credential becomes an [`Outcome`], and an outcome `ok` becomes a [`Principal`]. Nothing else makes one.
+//!
+//! ```text
+//! Authorization -> Authenticator -> Outcome -> authorizer context -> principal() -> Principal
+//!                   |        |                                          |
+//!                   |        +- api_key: checksum, one get, SHA-256     +- checks exp again, since the gateway caches the
+//!                   +- jws, jwks, claims: signature, keys, RFC 7519        context, and verifies itself where the authorizer
+//!                                                                          could not
+//! ```
+//! The rules follow RFC 7515, 7517, 7519 and the best current practice of RFC 8725; whatever is refused has a [`Refusal`].
+
+pub mod api_key;
+mod authenticator;
+mod claims;
+mod json;
+pub mod jwks;
+mod jws;
+mod keys;
+pub mod local;
+mod outcome;
+mod resolve;
+
+#[cfg(test)]
+mod tests;
+
+pub use authenticator::Authenticator;
+pub use claims::consumer_id;
+pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
+pub use outcome::{ContextError, Outcome, Refusal};
+pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};

@@ -1,0 +1,146 @@
+//! The rows of consumers and keys, and their form in memory.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::store::table::{Attr, Item, Key};
+
+/// Who calls, pays and is limited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Consumer {
+    /// Its id; of a token's caller `<issuer alias>:<claim>`.
+    pub id: String,
+    /// Name for people.
+    pub name: Option<String>,
+    /// Plan; `None`: the token's, else the default.
+    pub plan: Option<String>,
+    /// Roles; `None`: the token's (an API key then has none).
+    pub roles: Option<Vec<String>>,
+    /// Claims that rules may use; they go before a token's.
+    pub claims: BTreeMap<String, Value>,
+    /// Whether every call is refused.
+    pub disabled: bool,
+    /// Where it is told about its limits: `mailto:` and `https:` addresses.
+    pub notify: Vec<String>,
+    /// Limits that differ from the plan's.
+    pub overrides: Option<Value>,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it was changed, RFC 3339.
+    pub updated_at: String,
+    /// Random version, for conditional requests.
+    pub version: String,
+}
+
+/// A consumer's row: the consumer, or what is left after its deletion, with the epoch that never falls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Counts the changes.
+    pub epoch: i64,
+    /// `None`: deleted. The row stays for the sake of the epoch.
+    pub consumer: Option<Consumer>,
+}
+
+/// A row is not what this program writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Corrupt(pub String);
+
+impl std::fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "unreadable row: {}", self.0)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+const DOCUMENT: &str = "d";
+const EPOCH: &str = "epoch";
+
+impl Row {
+    /// The item at `key` (the consumer's own, or its row in the list).
+    ///
+    /// # Errors
+    /// [`Corrupt`] where the consumer cannot be written as JSON, which no value that came from JSON does.
+    pub fn to_item(&self, key: Key) -> Result<Item, Corrupt> {
+        let item = Item::new(key).with(EPOCH, Attr::N(self.epoch));
+        Ok(match &self.consumer {
+            None => item,
+            Some(consumer) => {
+                let document = serde_json::to_string(consumer).map_err(|error| Corrupt(error.to_string()))?;
+                item.with(DOCUMENT, Attr::S(document))
+            }
+        })
+    }
+
+    /// Reads [`Self::to_item`].
+    ///
+    /// # Errors
+    /// [`Corrupt`] where the item is no consumer's.
+    pub fn from_item(item: &Item) -> Result<Self, Corrupt> {
+        let corrupt = |what: &str| Corrupt(format!("{}: {what}", item.key.pk));
+        let epoch = item.n(EPOCH).ok_or_else(|| corrupt("no epoch"))?;
+        let consumer = match item.s(DOCUMENT) {
+            None => None,
+            Some(document) => Some(serde_json::from_str(document).map_err(|error| corrupt(&error.to_string()))?),
+        };
+        Ok(Self { epoch, consumer })
+    }
+}
+
+/// An API key as it is stored: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The part of the key that may be shown.
+    pub id: String,
+    /// Whose it is.
+    pub consumer: String,
+    /// SHA-256 of the whole key.
+    pub hash: Vec<u8>,
+    /// When it was made, seconds since 1970.
+    pub created: i64,
+    /// When it ends, seconds since 1970.
+    pub expires: Option<i64>,
+    /// When it was revoked, seconds since 1970: a key's listed row stays for a while after it.
+    pub revoked: Option<i64>,
+    /// Whether it may be published: its holder is anonymous and limited by address.
+    pub publishable: bool,
+}
+
+impl ApiKey {
+    /// The item at `key` (the key's own, or its row beside the consumer).
+    pub fn to_item(&self, key: Key) -> Item {
+        let mut item = Item::new(key)
+            .with("id", Attr::S(self.id.clone()))
+            .with("consumer", Attr::S(self.consumer.clone()))
+            .with("hash", Attr::B(self.hash.clone()))
+            .with("created", Attr::N(self.created));
+        for (name, value) in [("expires", self.expires), ("revoked", self.revoked)] {
+            if let Some(seconds) = value {
+                item.attrs.insert(name.to_owned(), Attr::N(seconds));
+            }
+        }
+        if self.publishable {
+            item.attrs.insert("publishable".to_owned(), Attr::Bool(true));
+        }
+        item
+    }
+
+    /// Reads [`Self::to_item`].
+    ///
+    /// # Errors
+    /// [`Corrupt`] where the item is no key's.
+    pub fn from_item(item: &Item) -> Result<Self, Corrupt> {
+        let corrupt = |what: &str| Corrupt(format!("{}: no {what}", item.key.pk));
+        Ok(Self {
+            id: item.s("id").ok_or_else(|| corrupt("id"))?.to_owned(),
+            consumer: item.s("consumer").ok_or_else(|| corrupt("consumer"))?.to_owned(),
+            hash: item.b("hash").ok_or_else(|| corrupt("hash"))?.to_vec(),
+            created: item.n("created").ok_or_else(|| corrupt("created"))?,
+            expires: item.n("expires"),
+            revoked: item.n("revoked"),
+            publishable: item.attrs.get("publishable") == Some(&Attr::Bool(true)),
+        })
+    }
+}
