@@ -1,8 +1,10 @@
 //! Holdfast: what the handlers have in common.
 
 pub mod auth;
+pub mod aws;
 pub mod clock;
 pub mod consumer;
+pub mod dynamodb;
 pub mod jwks_http;
 pub mod model;
 pub mod principal;

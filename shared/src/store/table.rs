@@ -218,9 +218,9 @@ pub enum TableError {
     ConditionFailed(Option<Box<Item>>),
     /// A transaction was cancelled; one reason per action.
     Cancelled(Vec<Reason>),
-    /// Nothing was done, and the same call may go through later (throttling, conflicts, `TransactionInProgress`).
+    /// Nothing was done, and the same call may go through later (throttling, conflicts).
     Busy(String),
-    /// The outcome is unknown (time-out, reset, 5xx after sending).
+    /// The outcome is unknown (time-out, reset, 5xx after sending, `TransactionInProgress`).
     Unknown(String),
     /// The call is wrong or not allowed: a fault of ours or of the deployment.
     Broken(String),
