@@ -6,6 +6,7 @@ pub mod clock;
 pub mod consumer;
 pub mod dynamodb;
 pub mod jwks_http;
+pub mod id;
 pub mod model;
 pub mod principal;
 pub mod store;

@@ -1,5 +1,113 @@
 //! `model.yaml`: from text to a validated schema.
+//!
+//! ```text
+//! text -> tree (nodes with places) -> raw (what the file says) -> schema (names resolved, all checked)
+//! ```
+//! A mistake never stops the reading: [`parse`] gives back all of them, each with its place and what would be right.
 
+mod auth;
+mod constant;
+mod indexes;
+mod json;
+mod mistake;
+mod plans;
+mod raw;
+mod raw_field;
+mod reader;
+mod resolve;
+mod roles;
+mod rules;
+mod scalar;
 mod schema;
+mod served;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod units;
+mod validate;
 
+use std::collections::{BTreeSet, HashMap};
+
+pub use indexes::{MAX_SORT_KEY, by_ref};
+pub use mistake::Mistake;
+pub use scalar::{Fault, id as normalise_id, limits, normalise};
 pub use schema::*;
+
+use reader::Reader;
+use rules::Scope;
+use tree::Node;
+
+const KEYS: [&str; 9] = ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
+
+/// Reads a model. `file_name` stands in the mistakes.
+///
+/// # Errors
+/// All mistakes of the file, in its order.
+pub fn parse(file_name: &str, source: &str) -> Result<Model, Vec<Mistake>> {
+    let document = tree::load(file_name, source)?;
+    let mut reader = Reader::new(file_name);
+    reader.duplicates(&document);
+    let model = model(&mut reader, &document, source);
+    match model {
+        Some(model) if !reader.failed() => Ok(model),
+        _ => Err(reader.finish()),
+    }
+}
+
+fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model> {
+    let keys = reader.keys(document, "a model", &KEYS)?;
+    let mut text = |key: &str| keys.get(key).and_then(|node| reader.text(node, &format!("`{key}`"))).map(|text| text.value);
+    let (name, description, version) = (text("name"), text("description"), text("version"));
+    if keys.get("name").is_none() {
+        reader.mistake(keys.spot, "the model has no `name`", "add `name: Bookshop`");
+    }
+    let entities = match keys.get("entities") {
+        Some(node) => {
+            let raw = reader.entities(node);
+            resolve::entities(reader, &raw)
+        }
+        None => {
+            reader.mistake(keys.spot, "the model has no `entities`", "add `entities: {book: {fields: {title: string}}}`");
+            Vec::new()
+        }
+    };
+    let claims = reader.claims(keys.get("auth"));
+    let mut scope = Scope { entities: &entities, claims: &claims, used: BTreeSet::new() };
+    let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
+    let used = scope.used.into_iter().collect();
+    let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
+    let auth = reader.auth(keys.get("auth"), &roles, &plans, used);
+    let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
+    let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
+    let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));
+    Some(Model {
+        name: name?,
+        description,
+        version: version.unwrap_or_else(|| "1.0.0".to_owned()),
+        hash: hash(document),
+        source: source.into(),
+        entities,
+        roles,
+        plans,
+        auth,
+        cors,
+        limits,
+        by_name,
+        by_plural,
+    })
+}
+
+/// Raised when the same file begins to mean something else, so that nothing cached or sealed under the old meaning is used.
+const MEANING: &str = "holdfast model 1";
+
+fn hash(document: &Node) -> String {
+    use sha2::Digest as _;
+    use std::fmt::Write as _;
+    let mut canonical = String::from(MEANING);
+    document.canonical(&mut canonical);
+    let digest = sha2::Sha256::digest(canonical.as_bytes());
+    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
