@@ -13,7 +13,12 @@ impl Reader<'_> {
     /// Names of the claims that rules may use.
     pub fn claims(&mut self, auth: Option<&Node>) -> Vec<String> {
         let Some(keys) = auth.and_then(|node| self.keys(node, "`auth`", &AUTH)) else { return Vec::new() };
-        keys.get("claims").map(|node| self.texts(node, "a claim")).unwrap_or_default().into_iter().map(|text| text.value).collect()
+        keys.get("claims")
+            .map(|node| self.texts(node, "a claim"))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|text| text.value)
+            .collect()
     }
 
     /// The rest of `auth`; `used` are the claims that rules use.
@@ -28,7 +33,11 @@ impl Reader<'_> {
         }
         for (at, issuer) in auth.issuers.iter().enumerate() {
             if auth.issuers[..at].iter().any(|other| other.issuer == issuer.issuer) {
-                self.mistake(keys.spot("issuers"), format!("the issuer `{}` is there twice", issuer.issuer), "each `iss` has one alias");
+                self.mistake(
+                    keys.spot("issuers"),
+                    format!("the issuer `{}` is there twice", issuer.issuer),
+                    "each `iss` has one alias",
+                );
             }
         }
         auth.anonymous_role = keys.get("anonymous_role").and_then(|node| self.text(node, "`anonymous_role`")).map(|role| {
@@ -70,7 +79,11 @@ impl Reader<'_> {
         if let Some(uri) = &jwks
             && !is_trustworthy(&uri.value)
         {
-            self.mistake(uri.spot, format!("`{}` is not safe to fetch keys from", uri.value), "an https URL (http for this machine only)");
+            self.mistake(
+                uri.spot,
+                format!("`{}` is not safe to fetch keys from", uri.value),
+                "an https URL (http for this machine only)",
+            );
         }
         let audiences = audiences.map(|node| self.texts(node, "an audience")).unwrap_or_default();
         let algorithms = match keys.get("algorithms") {
@@ -80,16 +93,17 @@ impl Reader<'_> {
             }
             None => vec!["RS256".to_owned(), "ES256".to_owned()],
         };
-        let claims = keys.get("claims").and_then(|node| {
-            self.keys(node, "`claims` of an issuer", &["consumer", "subject", "roles", "plan", "scopes"])
-        });
+        let claims = keys
+            .get("claims")
+            .and_then(|node| self.keys(node, "`claims` of an issuer", &["consumer", "subject", "roles", "plan", "scopes"]));
         let mut claim = |name: &str, otherwise: &str| {
             let text = claims.as_ref().and_then(|keys| keys.get(name)).and_then(|node| self.text(node, "the name of a claim"));
             text.map_or_else(|| otherwise.to_owned(), |text| text.value)
         };
         let (consumer_claim, subject_claim) = (claim("consumer", "sub"), claim("subject", "sub"));
         let (roles_claim, plan_claim, scopes_claim) = (claim("roles", "roles"), claim("plan", "plan"), claim("scopes", "scope"));
-        let max_lifetime = keys.get("max_lifetime").map_or(Some(Duration::from_secs(86_400)), |node| self.duration(node, "`max_lifetime`"));
+        let max_lifetime =
+            keys.get("max_lifetime").map_or(Some(Duration::from_secs(86_400)), |node| self.duration(node, "`max_lifetime`"));
         let leeway = keys.get("leeway").map_or(Some(Duration::from_secs(30)), |node| self.duration(node, "`leeway`"));
         if leeway.is_some_and(|leeway| leeway > Duration::from_secs(300)) {
             self.mistake(keys.spot("leeway"), "`leeway` is more than five minutes", "clocks differ by seconds: `leeway: 30s`");
@@ -141,7 +155,8 @@ impl Reader<'_> {
         if let Some(rows) = keys.get("examine").and_then(|node| self.integer(node, "`examine` (rows)", 0, 10_000)) {
             limits.examine = usize::try_from(rows).unwrap_or(limits.examine);
         }
-        if let Some(rate) = keys.get("per_address").and_then(|node| self.integer(node, "`per_address` (a minute)", 1, 1_000_000)) {
+        if let Some(rate) = keys.get("per_address").and_then(|node| self.integer(node, "`per_address` (a minute)", 1, 1_000_000))
+        {
             limits.per_address = u64::try_from(rate).unwrap_or(limits.per_address);
         }
         limits

@@ -48,7 +48,11 @@ fn index(name: &str, equality: Vec<Path>, sort: Vec<SortPart>, declared: bool) -
 
 fn declared(reader: &mut Reader<'_>, raw: &RawIndex, entity: &Entity, entities: &[Entity]) -> Option<Index> {
     if raw.equality.len() > MOST_PARTS || raw.sort.len() > MOST_PARTS {
-        reader.mistake(raw.name.spot, format!("index `{}` has too many fields", raw.name.value), format!("at most {MOST_PARTS} each"));
+        reader.mistake(
+            raw.name.spot,
+            format!("index `{}` has too many fields", raw.name.value),
+            format!("at most {MOST_PARTS} each"),
+        );
     }
     let equality: Vec<Option<Path>> = raw.equality.iter().map(|name| equality_path(reader, name, entity, entities)).collect();
     let mut sort = Vec::new();
@@ -209,8 +213,13 @@ fn size(reader: &mut Reader<'_>, raw: &RawIndex, index: &Index, entity: &Entity,
             Path::Via(..) => Some(0),
         };
         let Some(bytes) = bytes else {
-            let help = format!("give `{}` a `max`: 4 bytes a character, at most {MAX_SORT_KEY} bytes for the whole key", name.value);
-            return reader.mistake(name.spot, format!("`{}` has no `max`, so index `{}` cannot sort by it", name.value, index.name), help);
+            let help =
+                format!("give `{}` a `max`: 4 bytes a character, at most {MAX_SORT_KEY} bytes for the whole key", name.value);
+            return reader.mistake(
+                name.spot,
+                format!("`{}` has no `max`, so index `{}` cannot sort by it", name.value, index.name),
+                help,
+            );
         };
         total += bytes;
         if worst.is_none_or(|(most, ..)| bytes > most) {
@@ -219,7 +228,11 @@ fn size(reader: &mut Reader<'_>, raw: &RawIndex, index: &Index, entity: &Entity,
     }
     if let (true, Some((bytes, spot, name))) = (total > MAX_SORT_KEY, worst) {
         let message = format!("the sort key of index `{}` may take {total} bytes, at most {MAX_SORT_KEY} fit", index.name);
-        reader.mistake(spot, message, format!("`{name}` takes up to {bytes} of them: give it a smaller `max` (4 bytes a character)"));
+        reader.mistake(
+            spot,
+            message,
+            format!("`{name}` takes up to {bytes} of them: give it a smaller `max` (4 bytes a character)"),
+        );
     }
 }
 
@@ -231,12 +244,18 @@ fn joins(reader: &mut Reader<'_>, raw: &RawEntity<'_>, entity: &Entity, entities
         let Some(to_one) = entity.to_one.iter().find(|relation| relation.field == reference) else { continue };
         let target = &entities[usize::from(to_one.target.0)];
         let stored = |entity: &Entity, field: FieldIx, sort: Option<&[SortPart]>| {
-            entity.indexes.iter().any(|other| other.equality == [Path::Own(field)] && sort.is_none_or(|sort| without_id(&other.sort) == without_id(sort)))
+            entity.indexes.iter().any(|other| {
+                other.equality == [Path::Own(field)] && sort.is_none_or(|sort| without_id(&other.sort) == without_id(sort))
+            })
         };
         let field_name = &target.field(field).name;
         if !stored(target, field, None) {
             let help = format!("add to `{}` the index `by_{field_name}: {{equality: [{field_name}]}}`", target.name);
-            reader.mistake(raw.name.spot, format!("index `{}` needs an index of `{}` by `{field_name}`", index.name, target.name), help);
+            reader.mistake(
+                raw.name.spot,
+                format!("index `{}` needs an index of `{}` by `{field_name}`", index.name, target.name),
+                help,
+            );
         }
         if !stored(entity, reference, Some(&index.sort)) {
             let sort = sort_text(entity, &index.sort);

@@ -27,11 +27,19 @@ impl Reader<'_> {
         let quotas = keys.get("quotas").map(|node| self.quotas(node)).unwrap_or_default();
         for quota in &quotas {
             if rates.iter().any(|rate| rate.name == quota.name) {
-                self.mistake(keys.spot("quotas"), format!("a rate and a quota are both named `{}`", quota.name), "rename one of the two");
+                self.mistake(
+                    keys.spot("quotas"),
+                    format!("a rate and a quota are both named `{}`", quota.name),
+                    "rename one of the two",
+                );
             }
         }
         if rates.is_empty() {
-            self.mistake(key.spot, format!("plan `{}` has no rate", key.value), "add `rates: {burst: {rate: 10, per: 1s, burst: 20}}`");
+            self.mistake(
+                key.spot,
+                format!("plan `{}` has no rate", key.value),
+                "add `rates: {burst: {rate: 10, per: 1s, burst: 20}}`",
+            );
         }
         Some(Plan {
             name: name?.value,

@@ -1,8 +1,8 @@
 //! The low form of an entity: what the file says, with places, before names are looked up.
 
 use super::mistake::{At, Spot, list};
-use super::reader::Reader;
 use super::raw_field::RawField;
+use super::reader::Reader;
 use super::schema::{CacheMode, Deprecation};
 use super::tree::{Data, Node};
 
@@ -171,7 +171,11 @@ impl Reader<'_> {
         let equality = keys.get("equality").map(|node| self.texts(node, "a field of `equality`")).unwrap_or_default();
         let sort = keys.get("sort").map(|node| self.texts(node, "a field of `sort`")).unwrap_or_default();
         if equality.is_empty() && sort.is_empty() {
-            self.mistake(key.spot, format!("index `{}` says nothing", key.value), "add `equality: [..]`, `sort: [-placed_at]` or both");
+            self.mistake(
+                key.spot,
+                format!("index `{}` says nothing", key.value),
+                "add `equality: [..]`, `sort: [-placed_at]` or both",
+            );
         }
         let sort = sort.into_iter().map(|field| {
             let descending = field.value.starts_with('-');

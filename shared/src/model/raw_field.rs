@@ -37,7 +37,16 @@ pub(super) enum RawKind {
 
 /// Keys of every field.
 const COMMON: [&str; 11] = [
-    "required", "nullable", "default", "unique", "immutable", "read_only", "write_only", "description", "example", "deprecated",
+    "required",
+    "nullable",
+    "default",
+    "unique",
+    "immutable",
+    "read_only",
+    "write_only",
+    "description",
+    "example",
+    "deprecated",
     "filter",
 ];
 
@@ -127,7 +136,10 @@ impl Reader<'_> {
             return None;
         };
         let find = |wanted: &str| {
-            entries.iter().find(|(key, _)| matches!(&key.data, Data::Scalar { text, .. } if text == wanted)).map(|(_, value)| value)
+            entries
+                .iter()
+                .find(|(key, _)| matches!(&key.data, Data::Scalar { text, .. } if text == wanted))
+                .map(|(_, value)| value)
         };
         if let Some(node) = find("type") {
             let Data::Scalar { text, .. } = &node.data else {
@@ -216,7 +228,11 @@ impl Reader<'_> {
             Err(error) => {
                 let error = error.to_string();
                 let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.mistake(text.spot, format!("`{}` is no regular expression: {reason}", text.value), "it must match the whole value");
+                self.mistake(
+                    text.spot,
+                    format!("`{}` is no regular expression: {reason}", text.value),
+                    "it must match the whole value",
+                );
                 None
             }
         }
@@ -267,7 +283,11 @@ impl Reader<'_> {
     fn json_schema(&mut self, node: &Node) -> Option<serde_json::Value> {
         let schema = to_json(node);
         if let Err(error) = super::validate::compile(&schema) {
-            self.mistake(node.spot, format!("not a JSON Schema (2020-12): {error}"), "`$ref` may point into the schema itself only");
+            self.mistake(
+                node.spot,
+                format!("not a JSON Schema (2020-12): {error}"),
+                "`$ref` may point into the schema itself only",
+            );
             return None;
         }
         Some(schema)
@@ -303,7 +323,8 @@ impl Reader<'_> {
         let types = self.texts(node, "a media type");
         for media in &types {
             let valid = media.value.split_once('/').is_some_and(|(kind, sub)| {
-                let token = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
+                let token =
+                    |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b));
                 token(kind) && (sub == "*" || token(sub))
             });
             if !valid {
@@ -327,8 +348,10 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let max_items =
-            keys.and_then(|keys| keys.get("max_items")).and_then(|node| self.integer(node, "`max_items`", 1, 1000)).unwrap_or(100);
+        let max_items = keys
+            .and_then(|keys| keys.get("max_items"))
+            .and_then(|node| self.integer(node, "`max_items`", 1, 1000))
+            .unwrap_or(100);
         Some(FieldType::List { item: Box::new(kind), max_items: usize::try_from(max_items).unwrap_or(100) })
     }
 

@@ -6,9 +6,7 @@ use super::mistake::{At, Spot, nearest};
 use super::raw::{RESERVED_FIELDS, RawEntity, RawId};
 use super::raw_field::{RawField, RawKind};
 use super::reader::Reader;
-use super::schema::{
-    Entity, EntityIx, Field, FieldIx, FieldType, IdKind, OnDelete, TextLimits, ToMany, ToOne,
-};
+use super::schema::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, OnDelete, TextLimits, ToMany, ToOne};
 use super::tree::Node;
 use super::{constant, indexes};
 
@@ -144,7 +142,11 @@ fn reserved(reader: &mut Reader<'_>, field: &RawField<'_>, timestamps: bool) {
     let name = api_name(field);
     let own = field.name.value.as_str();
     if RESERVED_FIELDS.contains(&name.as_str()) || RESERVED_FIELDS.contains(&own) {
-        let help = if own == "id" { "every entity has an `id`; say `id: ...` beside `fields`" } else { "it is a parameter of lists; choose another" };
+        let help = if own == "id" {
+            "every entity has an `id`; say `id: ...` beside `fields`"
+        } else {
+            "it is a parameter of lists; choose another"
+        };
         reader.mistake(field.name.spot, format!("the field name `{own}` is reserved"), help);
     } else if timestamps && matches!(name.as_str(), "created_at" | "updated_at") {
         let help = "Holdfast keeps it itself; remove the field or say `timestamps: false`";
@@ -165,7 +167,11 @@ fn declared(reader: &mut Reader<'_>, raw: &RawField<'_>, kind: FieldType) -> Fie
     if let FieldType::Ref { on_delete: OnDelete::SetNull, .. } = kind
         && !nullable
     {
-        reader.mistake(spot, format!("`{name}` has `on_delete: set_null` but cannot be null"), "add `nullable: true` or drop `required`");
+        reader.mistake(
+            spot,
+            format!("`{name}` has `on_delete: set_null` but cannot be null"),
+            "add `nullable: true` or drop `required`",
+        );
     }
     let file = matches!(kind, FieldType::File(_));
     if file && (raw.required || raw.nullable == Some(false) || raw.default.is_some()) {
@@ -254,7 +260,12 @@ fn id_part(reader: &mut Reader<'_>, part: &At<String>, entity: &Entity) -> Optio
     let field = entity.field(ix);
     let fits = matches!(
         field.kind,
-        FieldType::String(_) | FieldType::Integer { .. } | FieldType::Enum(_) | FieldType::Date | FieldType::Uuid | FieldType::Ref { .. }
+        FieldType::String(_)
+            | FieldType::Integer { .. }
+            | FieldType::Enum(_)
+            | FieldType::Date
+            | FieldType::Uuid
+            | FieldType::Ref { .. }
     );
     if !fits {
         let help = "a part is a string, integer, enum, date, uuid or ref";
@@ -273,7 +284,10 @@ fn relations(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: EntityIx, entitie
         let own = &entities[usize::from(at.0)];
         let Some(FieldType::Ref { target, .. }) = own.fields.get(position).map(|field| &field.kind) else { continue };
         let target = *target;
-        if target != at && matches!(entities[usize::from(target.0)].id, IdKind::Composite(_)) && is_id_part_of(own, field_ix(position)) {
+        if target != at
+            && matches!(entities[usize::from(target.0)].id, IdKind::Composite(_))
+            && is_id_part_of(own, field_ix(position))
+        {
             reader.mistake(field.name.spot, "a part of an id cannot refer to a composite id", "its comma would split the parts");
         }
         let own = &mut entities[usize::from(at.0)];

@@ -67,7 +67,11 @@ impl Reader<'_> {
         let inherits = keys.get("inherits").map(|node| self.texts(node, "a role to inherit")).unwrap_or_default();
         for parent in &inherits {
             if !names.contains(&parent.value.as_str()) {
-                self.mistake(parent.spot, format!("there is no role `{}`", parent.value), nearest(&parent.value, names.iter().copied()));
+                self.mistake(
+                    parent.spot,
+                    format!("there is no role `{}`", parent.value),
+                    nearest(&parent.value, names.iter().copied()),
+                );
             }
         }
         role.inherits = inherits.iter().map(|parent| parent.value.clone()).collect();
@@ -133,7 +137,15 @@ impl Reader<'_> {
     }
 
     /// `true`, `false`, or `{rows: ..., fields: ...}` for some actions.
-    fn granted(&mut self, node: &Node, spot: Spot, actions: &[Action], entity: &Entity, scope: &mut Scope<'_>, grants: &mut Grants) {
+    fn granted(
+        &mut self,
+        node: &Node,
+        spot: Spot,
+        actions: &[Action],
+        entity: &Entity,
+        scope: &mut Scope<'_>,
+        grants: &mut Grants,
+    ) {
         let allowed = |grant: Option<Grant>, grants: &mut Grants| {
             for action in actions {
                 match &grant {

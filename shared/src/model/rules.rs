@@ -152,7 +152,11 @@ impl Reader<'_> {
         if fits {
             return Some(());
         }
-        self.mistake(spot, format!("`{}` cannot be compared by `{}`", key.value, op.name()), "its type does not have that comparison");
+        self.mistake(
+            spot,
+            format!("`{}` cannot be compared by `{}`", key.value, op.name()),
+            "its type does not have that comparison",
+        );
         None
     }
 

@@ -260,7 +260,11 @@ pub fn id(kind: &IdKind, value: &Value) -> Result<Value, Fault> {
             if given.len() != parts.len() {
                 return fault("pattern", format!("must have {} parts, joined by commas", parts.len()));
             }
-            if given.iter().all(|part| is_id_part(part)) { Ok(Value::from(text)) } else { fault("pattern", format!("every part {PART}")) }
+            if given.iter().all(|part| is_id_part(part)) {
+                Ok(Value::from(text))
+            } else {
+                fault("pattern", format!("every part {PART}"))
+            }
         }
     }
 }

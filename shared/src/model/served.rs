@@ -55,7 +55,11 @@ pub(super) fn missing(entities: &[Entity], entity: &Entity, rule: &Rule) -> Opti
         return Some(format!("mark {scan} with `filter: scan`"));
     }
     let name = equality.join("_").replace('.', "_").replace("_id", "");
-    Some(format!("add to `{}` the index `by_{name}: {{equality: [{}]}}`, or mark {scan} with `filter: scan`", entity.name, equality.join(", ")))
+    Some(format!(
+        "add to `{}` the index `by_{name}: {{equality: [{}]}}`, or mark {scan} with `filter: scan`",
+        entity.name,
+        equality.join(", ")
+    ))
 }
 
 fn flatten<'r>(rule: &'r Rule, out: &mut Vec<&'r Rule>) {
