@@ -1,1 +1,7 @@
-//! placeholder
+//! Holdfast on one machine: embedded DynamoDB and S3, a gateway that behaves as API Gateway does, and the command line.
+//!
+//! `template` says what is deployed, `functions` are called by `gateway` exactly as Lambda calls them.
+
+pub mod functions;
+pub mod gateway;
+pub mod template;

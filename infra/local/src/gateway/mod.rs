@@ -1,0 +1,195 @@
+//! An HTTP API as API Gateway runs it, on one machine: routes and authorizer of the template, events in payload format 2.0,
+//! decoded paths, its limits, its answers where it answers by itself.
+//!
+//! One difference is wanted: a protected route without credentials reaches the function with an empty authorizer context, so
+//! that the caller gets our 401 with problem+json in place of API Gateway's own.
+
+mod authorizer;
+mod event;
+mod reply;
+mod routes;
+mod server;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use holdfast::clock::Env;
+use http::{HeaderName, HeaderValue, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde_json::{Map, Value};
+
+use self::authorizer::{Authorizer, Verdict};
+use self::event::Received;
+use self::reply::{LARGEST_PAYLOAD, Refusal, Reply};
+use self::routes::{Match, Routes};
+pub use self::server::{Server, serve};
+use crate::functions::{Functions, Invocation};
+use crate::template::{LONGEST_WAIT, Template, TemplateError};
+
+/// Request line and header values together, bytes.
+const LARGEST_HEAD: usize = 10_240;
+/// Body of a request, bytes.
+const LARGEST_BODY: usize = 10 * 1024 * 1024;
+
+/// The gateway.
+pub struct Gateway {
+    template: Template,
+    routes: Routes,
+    functions: Functions,
+    authorizer: Option<Authorizer>,
+    env: Env,
+    wait: Duration,
+}
+
+impl Gateway {
+    /// A gateway for a template; `functions` by the name of their binary.
+    ///
+    /// # Errors
+    /// When the template names a function that is not there.
+    pub fn new(template: Template, functions: Functions, env: Env) -> Result<Self, TemplateError> {
+        for function in &template.functions {
+            if !functions.contains_key(&function.binary) {
+                return Err(TemplateError(format!("nothing here serves the function `{}`", function.binary)));
+            }
+        }
+        let authorizer = template.authorizer.clone().and_then(|definition| {
+            let function = template.function(&definition.function)?;
+            let (called, timeout) = (functions.get(&function.binary)?.clone(), function.timeout);
+            Some(Authorizer::new(definition, called, timeout, env.clone()))
+        });
+        let routes = Routes::new(&template.routes);
+        Ok(Self { template, routes, functions, authorizer, env, wait: LONGEST_WAIT })
+    }
+
+    /// The same gateway with another longest wait for a function: for tests.
+    #[must_use]
+    pub fn with_wait(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, source_ip: String) -> Reply {
+        let request_id = request_id(&self.env);
+        let mut reply = match self.answer(request, &source_ip, &request_id).await {
+            Ok(reply) => reply,
+            Err(refusal) => refusal.reply(),
+        };
+        if let Ok(value) = HeaderValue::try_from(request_id) {
+            reply.headers_mut().insert(HeaderName::from_static("apigw-requestid"), value);
+        }
+        reply
+    }
+
+    async fn answer(&self, request: Request<Incoming>, source_ip: &str, request_id: &str) -> Result<Reply, Refusal> {
+        if head_size(&request) > LARGEST_HEAD {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        let (head, body) = request.into_parts();
+        let body = read_body(body).await?;
+        let path = decoded(head.uri.path())?;
+        let received = Received {
+            method: head.method.as_str(),
+            path: &path,
+            query: head.uri.query().unwrap_or_default(),
+            headers: &head.headers,
+            body: &body,
+            protocol: "HTTP/1.1",
+            source_ip,
+            request_id,
+            now_ms: self.env.now().millis(),
+        };
+        let matched = self.routes.find(&head.method, &path).ok_or(Refusal::NotFound)?;
+        let common = event::common(&received, &matched);
+        let context = self.authorize(&received, &matched, &common).await?;
+        let payload = Bytes::from(event::for_function(common, &received, context).to_string());
+        if payload.len() > LARGEST_PAYLOAD {
+            return Err(Refusal::TooLarge);
+        }
+        self.invoke(&matched, payload, request_id).await
+    }
+
+    /// What the authorizer says of a protected route; an empty context where there is no identity to ask about.
+    async fn authorize(
+        &self,
+        received: &Received<'_>,
+        matched: &Match<'_>,
+        common: &Map<String, Value>,
+    ) -> Result<Option<Value>, Refusal> {
+        let Some(authorizer) = self.authorizer.as_ref().filter(|_| matched.0.authorized) else {
+            return Ok(None);
+        };
+        let Some(identity) = authorizer.identity(received.headers) else {
+            return Ok(Some(Value::Object(Map::new())));
+        };
+        let verdict = authorizer.ask(identity, received.request_id, received.method, received.path, || common.clone());
+        match verdict.await {
+            Ok(Verdict::Allowed(context)) => Ok(Some(context)),
+            Ok(Verdict::Denied) => Err(Refusal::Forbidden),
+            Err(failure) => {
+                tracing::error!(%failure, "the authorizer gave no verdict");
+                Err(Refusal::Failed)
+            }
+        }
+    }
+
+    /// Calls the function in a task of its own: as on Lambda, it runs to its end even if the client hangs up, and a panic
+    /// ends this invocation alone.
+    async fn invoke(&self, matched: &Match<'_>, payload: Bytes, request_id: &str) -> Result<Reply, Refusal> {
+        let definition = self.template.function(&matched.0.function).ok_or(Refusal::Failed)?;
+        let function = self.functions.get(&definition.binary).ok_or(Refusal::Failed)?.clone();
+        let deadline = self.env.now().plus(definition.timeout);
+        let invocation = Invocation {
+            payload,
+            request_id: request_id.to_owned(),
+            deadline_ms: u64::try_from(deadline.millis()).unwrap_or(0),
+        };
+        let limit = definition.timeout;
+        let running = tokio::spawn(async move { tokio::time::timeout(limit, function.invoke(invocation)).await });
+        let outcome = tokio::time::timeout(self.wait, running).await.map_err(|_| Refusal::TimedOut)?;
+        match outcome {
+            Ok(Ok(Ok(payload))) => reply::from_function(&payload),
+            Ok(Ok(Err(failure))) => {
+                tracing::error!(function = definition.binary, %failure, "a function failed");
+                Err(Refusal::Failed)
+            }
+            Ok(Err(_)) => {
+                tracing::error!(function = definition.binary, "a function was cut off at its timeout");
+                Err(Refusal::Failed)
+            }
+            Err(error) => {
+                tracing::error!(function = definition.binary, %error, "a function panicked");
+                Err(Refusal::Failed)
+            }
+        }
+    }
+}
+
+fn request_id(env: &Env) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(env.bytes::<12>())
+}
+
+/// Bytes of the request line and of all headers, as they stood on the wire.
+fn head_size(request: &Request<Incoming>) -> usize {
+    let line = request.method().as_str().len() + request.uri().to_string().len() + "  HTTP/1.1\r\n".len();
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    line + headers.sum::<usize>()
+}
+
+async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
+    match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Err(_) => Err(Refusal::BadRequest),
+    }
+}
+
+fn decoded(path: &str) -> Result<String, Refusal> {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refusal::BadRequest)?;
+    Ok(decoded.into_owned())
+}
+
+#[cfg(test)]
+mod tests;
