@@ -143,10 +143,7 @@ mod tests {
             Ok(json!({ "got": event.payload, "id": event.context.request_id, "by": event.context.deadline }))
         });
         let answer = function.invoke(invocation("{\"a\":1}")).await.unwrap();
-        assert_eq!(
-            serde_json::from_slice::<Value>(&answer).unwrap(),
-            json!({"got": {"a": 1}, "id": "r1", "by": 9})
-        );
+        assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap(), json!({"got": {"a": 1}, "id": "r1", "by": 9}));
         assert_eq!(function.invoke(invocation("{\"fail\":true}")).await.unwrap_err(), Failure("no".into()));
         assert!(function.invoke(invocation("{")).await.unwrap_err().0.starts_with("event: "));
     }

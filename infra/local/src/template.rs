@@ -96,11 +96,8 @@ impl Template {
             .and_then(|function| child(function, "Timeout"))
             .and_then(YamlOwned::as_integer)
             .unwrap_or(3);
-        let authorizer = of_type(resources, "AWS::Serverless::HttpApi")
-            .map(|(_, api)| authorizer(api))
-            .next()
-            .transpose()?
-            .flatten();
+        let authorizer =
+            of_type(resources, "AWS::Serverless::HttpApi").map(|(_, api)| authorizer(api)).next().transpose()?.flatten();
         let mut template = Self { functions: Vec::new(), routes: Vec::new(), authorizer };
         for (logical_id, function) in of_type(resources, "AWS::Serverless::Function") {
             template.functions.push(function_def(logical_id, function, default_timeout)?);

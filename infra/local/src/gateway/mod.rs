@@ -140,11 +140,8 @@ impl Gateway {
         let definition = self.template.function(&matched.0.function).ok_or(Refusal::Failed)?;
         let function = self.functions.get(&definition.binary).ok_or(Refusal::Failed)?.clone();
         let deadline = self.env.now().plus(definition.timeout);
-        let invocation = Invocation {
-            payload,
-            request_id: request_id.to_owned(),
-            deadline_ms: u64::try_from(deadline.millis()).unwrap_or(0),
-        };
+        let invocation =
+            Invocation { payload, request_id: request_id.to_owned(), deadline_ms: u64::try_from(deadline.millis()).unwrap_or(0) };
         let limit = definition.timeout;
         let running = tokio::spawn(async move { tokio::time::timeout(limit, function.invoke(invocation)).await });
         let outcome = tokio::time::timeout(self.wait, running).await.map_err(|_| Refusal::TimedOut)?;
