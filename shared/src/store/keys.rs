@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | record | `r#<entity>#<id>` | `0x00` |
 //! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
-//! | tombstone of a cascade | `d#<entity>#<id>` | `0x00` |
+//! | tombstone of a cascade | `d*` | entity, `#`, id |
+| states of an entity's indexes | `x#<entity>` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
 //! | tag of an index partition | `t#<the partition's pk>` | `0x00` |
@@ -37,9 +38,17 @@ pub fn guard(entity: &Entity, id: &str, shard: u16) -> Key {
     Key::new(format!("g#{}#{id}", entity.name), shard.to_be_bytes())
 }
 
+/// Partition of all tombstones, so that abandoned cascades are found without a scan.
+pub const TOMBSTONES: &str = "d*";
+
 /// The tombstone of a record whose cascade is under way.
 pub fn tombstone(entity: &Entity, id: &str) -> Key {
-    Key::new(format!("d#{}#{id}", entity.name), ONLY)
+    Key::new(TOMBSTONES, format!("{}#{id}", entity.name))
+}
+
+/// The states of an entity's indexes.
+pub fn index_states(entity: &Entity) -> Key {
+    Key::new(format!("x#{}", entity.name), ONLY)
 }
 
 /// A unique value; `hash` is over the encoded value.
@@ -141,6 +150,8 @@ pub fn shard(id: &str, shards: u16) -> u16 {
     u16::from_be_bytes([digest[0], digest[1]]) % shards.max(1)
 }
 
+/// Attribute of records and index rows: the id.
+pub const ID: &str = "i";
 /// Attribute of records and index rows: the version.
 pub const VERSION: &str = "v";
 /// Attribute of records and index rows: the fields, a JSON object as text.

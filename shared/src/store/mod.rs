@@ -1,4 +1,5 @@
 //! Records, index rows, guards, tags and constraints in DynamoDB items, and the transactions that change them.
 
+pub mod items;
 pub mod keys;
 pub mod table;

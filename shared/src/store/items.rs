@@ -1,0 +1,59 @@
+//! Records and index rows as items, and back.
+
+use serde_json::Value;
+
+use super::keys::{self, DOCUMENT, ID, VERSION};
+use super::table::{Attr, Item, Key};
+use crate::model::{Entity, Index, Model};
+use crate::value::Record;
+
+/// A record's item.
+pub fn record(entity: &Entity, record: &Record) -> Item {
+    filled(keys::record(entity, &record.id), record, Value::Object(record.fields.clone()))
+}
+
+/// A record's row in a stored index, with the fields that the index carries.
+pub fn row(model: &Model, entity: &Entity, index: &Index, record: &Record) -> Item {
+    let document = match &index.projection {
+        None => Value::Object(record.fields.clone()),
+        Some(fields) => fields
+            .iter()
+            .map(|field| &entity.field(*field).name)
+            .filter_map(|name| Some((name.clone(), record.fields.get(name)?.clone())))
+            .collect(),
+    };
+    filled(keys::index_row(model, entity, index, record), record, document)
+}
+
+fn filled(key: Key, record: &Record, document: Value) -> Item {
+    Item::new(key)
+        .with(ID, Attr::S(record.id.clone()))
+        .with(VERSION, Attr::S(record.version.clone()))
+        .with(DOCUMENT, Attr::S(document.to_string()))
+}
+
+/// The record that an item made by [`record`] or [`row`] holds (of a row: with the fields that it carries). `None` for an
+/// item of another kind, or one that is damaged.
+pub fn decode(item: &Item) -> Option<Record> {
+    let Value::Object(fields) = serde_json::from_str(item.s(DOCUMENT)?).ok()? else { return None };
+    Some(Record { id: item.s(ID)?.to_owned(), version: item.s(VERSION)?.to_owned(), fields })
+}
+
+/// Bytes that DynamoDB counts for an item: the names and values of all attributes.
+pub fn size(item: &Item) -> usize {
+    let key = "pk".len() + item.key.pk.len() + "sk".len() + item.key.sk.len();
+    key + item.attrs.iter().map(|(name, value)| name.len() + size_of(value)).sum::<usize>()
+}
+
+/// Bytes that DynamoDB counts for a value.
+pub fn size_of(value: &Attr) -> usize {
+    match value {
+        Attr::S(text) => text.len(),
+        // 38 digits take 21 bytes: an upper bound.
+        Attr::N(_) => 21,
+        Attr::B(bytes) => bytes.len(),
+        Attr::Bool(_) => 1,
+        Attr::Ss(set) => set.iter().map(String::len).sum(),
+        Attr::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + size_of(value)).sum::<usize>(),
+    }
+}
