@@ -5,7 +5,7 @@
 //! | record | `r#<entity>#<id>` | `0x00` |
 //! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
 //! | tombstone of a cascade | `d*` | entity, `#`, id |
-| states of an entity's indexes | `x#<entity>` | `0x00` |
+//! | states of an entity's indexes | `x#<entity>` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
 //! | tag of an index partition | `t#<the partition's pk>` | `0x00` |
