@@ -144,7 +144,7 @@ fn bearer(header: &str) -> Result<&str, Refusal> {
 
 /// What the consumer's row says goes before what the token says.
 fn apply_consumer(auth: &Auth, mut verified: Verified, row: Option<Row>) -> Result<Verified, Failure> {
-    let Some(Row { epoch, consumer }) = row else { return Ok(verified) };
+    let Some(Row { epoch, consumer, .. }) = row else { return Ok(verified) };
     verified.epoch = Some(epoch);
     let Some(consumer) = consumer else { return Ok(verified) };
     let Consumer { plan, roles, claims, disabled, overrides, .. } = consumer;

@@ -27,4 +27,4 @@ pub use authenticator::Authenticator;
 pub use claims::consumer_id;
 pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
 pub use outcome::{ContextError, Outcome, Refusal};
-pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};
+pub use resolve::{ANONYMOUS, AuthFailure, anonymous, principal, principal_from_context};

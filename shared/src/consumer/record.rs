@@ -39,6 +39,8 @@ pub struct Consumer {
 pub struct Row {
     /// Counts the changes.
     pub epoch: i64,
+    /// How many keys it has. A key's creation counts up, so nothing that has read the row overlooks a key that came since.
+    pub keys: i64,
     /// `None`: deleted. The row stays for the sake of the epoch.
     pub consumer: Option<Consumer>,
 }
@@ -55,8 +57,27 @@ impl std::fmt::Display for Corrupt {
 
 impl std::error::Error for Corrupt {}
 
-const DOCUMENT: &str = "d";
-const EPOCH: &str = "epoch";
+pub(super) const DOCUMENT: &str = "d";
+pub(super) const EPOCH: &str = "epoch";
+pub(super) const KEYS: &str = "keys";
+
+impl Consumer {
+    /// As the API shows it: all but the version, which is the `ETag`.
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({
+            "id": self.id,
+            "name": self.name,
+            "plan": self.plan,
+            "roles": self.roles,
+            "claims": self.claims,
+            "disabled": self.disabled,
+            "notify": self.notify,
+            "overrides": self.overrides,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        })
+    }
+}
 
 impl Row {
     /// The item at `key` (the consumer's own, or its row in the list).
@@ -64,7 +85,7 @@ impl Row {
     /// # Errors
     /// [`Corrupt`] where the consumer cannot be written as JSON, which no value that came from JSON does.
     pub fn to_item(&self, key: Key) -> Result<Item, Corrupt> {
-        let item = Item::new(key).with(EPOCH, Attr::N(self.epoch));
+        let item = Item::new(key).with(EPOCH, Attr::N(self.epoch)).with(KEYS, Attr::N(self.keys));
         Ok(match &self.consumer {
             None => item,
             Some(consumer) => {
@@ -85,7 +106,7 @@ impl Row {
             None => None,
             Some(document) => Some(serde_json::from_str(document).map_err(|error| corrupt(&error.to_string()))?),
         };
-        Ok(Self { epoch, consumer })
+        Ok(Self { epoch, keys: item.n(KEYS).unwrap_or(0), consumer })
     }
 }
 
