@@ -21,7 +21,7 @@ mod outcome;
 mod resolve;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use authenticator::Authenticator;
 pub use claims::consumer_id;

@@ -71,8 +71,11 @@ impl Present {
     /// Reads row and limiter.
     pub(super) async fn read(table: &dyn Table, id: &str) -> Result<Self, ConsumerError> {
         let keys = [(TableName::Data, place::consumer(id)), (TableName::Data, place::limiter(id))];
-        let [row, limiter]: [_; 2] =
-            table.get(&keys, true).await?.try_into().map_err(|_| ConsumerError::Store("two keys, another number of items".into()))?;
+        let [row, limiter]: [_; 2] = table
+            .get(&keys, true)
+            .await?
+            .try_into()
+            .map_err(|_| ConsumerError::Store("two keys, another number of items".into()))?;
         let row = row.map(|item| Row::from_item(&item)).transpose()?;
         Ok(Self { row, limiter_epoch: limiter.and_then(|item| item.n(EPOCH)).unwrap_or(0) })
     }
@@ -159,7 +162,12 @@ pub(super) enum Committed {
 }
 
 /// Commits. An unknown outcome is asked for again with the same token, so that it has one effect.
-pub(super) async fn commit(table: &dyn Table, env: &Env, writes: Vec<Write>, riders: Vec<(TableName, Write)>) -> Result<Committed, ConsumerError> {
+pub(super) async fn commit(
+    table: &dyn Table,
+    env: &Env,
+    writes: Vec<Write>,
+    riders: Vec<(TableName, Write)>,
+) -> Result<Committed, ConsumerError> {
     let writes = writes.into_iter().map(|write| (TableName::Data, write)).chain(riders).collect();
     let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let mut last = String::new();
@@ -181,7 +189,10 @@ fn cancelled(reasons: &[Reason]) -> Result<Committed, ConsumerError> {
         return Err(ConsumerError::Store(format!("{:?}", reasons[at])));
     }
     let failed = by(|reason| matches!(reason, Reason::ConditionFailed(_)));
-    failed.or_else(|| by(|reason| *reason != Reason::None)).map(Committed::Again).ok_or_else(|| ConsumerError::Store("cancelled for no reason".into()))
+    failed
+        .or_else(|| by(|reason| *reason != Reason::None))
+        .map(Committed::Again)
+        .ok_or_else(|| ConsumerError::Store("cancelled for no reason".into()))
 }
 
 /// Waits a little, at random, longer each time: whoever collided shall not collide again.

@@ -130,11 +130,8 @@ impl<'a> Consumers<'a> {
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref()).ok_or(ConsumerError::NotFound)?;
             check_version(Some(before), if_match)?;
             let gone = Row { epoch: present.next_epoch(), keys: 0, consumer: None };
-            let mut writes = vec![
-                present.put_row(id, &gone)?,
-                put_listed(id, &gone)?,
-                put_limiter(id, gone.epoch, false, Some(Vec::new())),
-            ];
+            let mut writes =
+                vec![present.put_row(id, &gone)?, put_listed(id, &gone)?, put_limiter(id, gone.epoch, false, Some(Vec::new()))];
             writes.extend(delete_all(self.table, id).await?);
             let change = Change {
                 kind: ChangeKind::Delete,
@@ -162,11 +159,8 @@ impl<'a> Consumers<'a> {
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref());
             let consumer = decide(before)?;
             let next = Row { epoch: present.next_epoch(), keys: present.keys(), consumer: Some(consumer.clone()) };
-            let writes = vec![
-                present.put_row(id, &next)?,
-                put_listed(id, &next)?,
-                put_limiter(id, next.epoch, consumer.disabled, None),
-            ];
+            let writes =
+                vec![present.put_row(id, &next)?, put_listed(id, &next)?, put_limiter(id, next.epoch, consumer.disabled, None)];
             let change = Change {
                 kind: if before.is_some() { ChangeKind::Update } else { ChangeKind::Create },
                 consumer: id.to_owned(),
@@ -187,7 +181,19 @@ impl<'a> Consumers<'a> {
         let Settings { name, plan, roles, claims, disabled, notify, overrides } = settings;
         let version: String = self.env.bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
         let created_at = present.map_or_else(|| now.clone(), |present| present.created_at.clone());
-        Consumer { id: id.to_owned(), name, plan, roles, claims, disabled, notify, overrides, created_at, updated_at: now, version }
+        Consumer {
+            id: id.to_owned(),
+            name,
+            plan,
+            roles,
+            claims,
+            disabled,
+            notify,
+            overrides,
+            created_at,
+            updated_at: now,
+            version,
+        }
     }
 }
 
@@ -219,5 +225,9 @@ fn encode_cursor(after: &[u8]) -> String {
 fn decode_cursor(cursor: &str) -> Result<Vec<u8>, ConsumerError> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| ConsumerError::Cursor)?;
     let id = bytes.strip_prefix(b"1").ok_or(ConsumerError::Cursor)?;
-    std::str::from_utf8(id).ok().filter(|id| input::is_consumer_id(id)).map(|id| id.as_bytes().to_vec()).ok_or(ConsumerError::Cursor)
+    std::str::from_utf8(id)
+        .ok()
+        .filter(|id| input::is_consumer_id(id))
+        .map(|id| id.as_bytes().to_vec())
+        .ok_or(ConsumerError::Cursor)
 }

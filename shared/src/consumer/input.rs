@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::model::Model;
+use crate::model::{Model, Plan};
 
 /// One thing that is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,13 +52,8 @@ const MEMBERS: [&str; 7] = ["name", "plan", "roles", "claims", "disabled", "noti
 
 /// Whether a text may be a consumer's id.
 pub fn is_consumer_id(id: &str) -> bool {
-    let mut bytes = id.bytes();
-    let rest = |byte: u8| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte);
-    id.len() <= 128
-        && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && bytes.all(rest)
-        // The name under which callers without credentials are counted.
-        && id != crate::auth::ANONYMOUS
+    // `anonymous` is the name under which callers without credentials are counted.
+    crate::id::is_id_part(id) && id != crate::auth::ANONYMOUS
 }
 
 /// Collects violations while a body is read.
@@ -85,7 +80,8 @@ impl<'a> Reader<'a> {
         value.as_str()
     }
 
-    fn texts(&mut self, name: &str) -> Option<Vec<&'a str>> {
+    /// The texts of a list, each with its place.
+    fn texts(&mut self, name: &str) -> Option<Vec<(usize, &'a str)>> {
         let value = self.member(name)?;
         let Some(elements) = value.as_array() else {
             self.refuse(format!("/{name}"), "type", "must be a list of texts or null");
@@ -99,7 +95,7 @@ impl<'a> Reader<'a> {
             match element.as_str() {
                 None => self.refuse(format!("/{name}/{at}"), "type", "must be a text"),
                 Some(text) if !seen.insert(text) => self.refuse(format!("/{name}/{at}"), "unique_items", "stands here twice"),
-                Some(text) => texts.push(text),
+                Some(text) => texts.push((at, text)),
             }
         }
         Some(texts)
@@ -230,13 +226,13 @@ fn check_members(reader: &mut Reader<'_>, present: Option<&Value>) {
 
 fn roles(reader: &mut Reader<'_>, model: &Model) -> Option<Vec<String>> {
     let names = reader.texts("roles")?;
-    for (at, name) in names.iter().enumerate() {
+    for (at, name) in &names {
         if model.role(name).is_none() {
             let message = one_of("role", model.roles.iter().map(|role| role.name.as_str()));
             reader.refuse(format!("/roles/{at}"), "enum", message);
         }
     }
-    Some(names.into_iter().map(str::to_owned).collect())
+    Some(names.into_iter().map(|(_, name)| name.to_owned()).collect())
 }
 
 fn claims(reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
@@ -261,13 +257,13 @@ fn claims(reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
 
 fn notify(reader: &mut Reader<'_>) -> Vec<String> {
     let addresses = reader.texts("notify").unwrap_or_default();
-    for (at, address) in addresses.iter().enumerate() {
+    for (at, address) in &addresses {
         if !is_address(address) {
             let message = "must be an address `mailto:...` or `https://...` without blanks, at most 500 characters";
             reader.refuse(format!("/notify/{at}"), "format", message);
         }
     }
-    addresses.into_iter().map(str::to_owned).collect()
+    addresses.into_iter().map(|(_, address)| address.to_owned()).collect()
 }
 
 fn is_address(address: &str) -> bool {
@@ -277,42 +273,50 @@ fn is_address(address: &str) -> bool {
     visible && (address.strip_prefix("mailto:").is_some_and(mail) || address.starts_with("https://") && web())
 }
 
-/// `{"<rate or quota>": {"rate", "burst", "limit"}}`; names and values have to fit the plan where one is named.
+/// `{"<rate or quota>": {"rate", "burst", "limit"}}`. Names are those of the plan, or of any plan where the record names none: a
+/// token may name it then.
 fn overrides(reader: &mut Reader<'_>, model: &Model, plan: Option<&str>) -> Option<Value> {
     let value = reader.member("overrides")?;
     let Some(limits) = value.as_object() else {
         reader.refuse("/overrides", "type", "must be an object or null");
         return None;
     };
-    let plan = plan.or(model.auth.default_plan.as_deref()).and_then(|name| model.plan(name));
+    let plans: Vec<&Plan> = model.plans.iter().filter(|candidate| plan.is_none_or(|name| candidate.name == name)).collect();
+    let rates: Vec<&str> = plans.iter().flat_map(|plan| &plan.rates).map(|rate| rate.name.as_str()).collect();
+    let quotas: Vec<&str> = plans.iter().flat_map(|plan| &plan.quotas).map(|quota| quota.name.as_str()).collect();
     for (name, limit) in limits {
-        let rate = plan.is_some_and(|plan| plan.rates.iter().any(|rate| rate.name == *name));
-        let quota = plan.is_some_and(|plan| plan.quotas.iter().any(|quota| quota.name == *name));
-        let members: &[&str] = match (rate, quota) {
-            (true, _) => &["rate", "burst"],
-            (_, true) => &["limit"],
+        let is_quota = quotas.contains(&name.as_str());
+        let members: &[&str] = match (rates.contains(&name.as_str()), is_quota) {
+            (true, true) => &["rate", "burst", "limit"],
+            (true, false) => &["rate", "burst"],
+            (false, true) => &["limit"],
             (false, false) => {
-                let known = plan.into_iter().flat_map(|plan| {
-                    plan.rates.iter().map(|rate| rate.name.as_str()).chain(plan.quotas.iter().map(|quota| quota.name.as_str()))
-                });
+                let known = rates.iter().chain(&quotas).copied();
                 reader.refuse(pointer(&["overrides", name]), "unknown", one_of("rate or quota of the plan", known));
                 continue;
             }
         };
-        let Some(parts) = limit.as_object() else {
-            reader.refuse(pointer(&["overrides", name]), "type", format!("must be an object of {}", members.join(", ")));
-            continue;
-        };
-        for (part, value) in parts {
-            let place = pointer(&["overrides", name, part]);
-            if !members.contains(&part.as_str()) {
-                reader.refuse(place, "unknown", format!("is not known here; known are: {}", members.join(", ")));
-            } else if !value.as_u64().is_some_and(|units| units <= MAX_UNITS && (units > 0 || quota)) {
-                reader.refuse(place, "minimum", format!("must be a whole number from {} to {MAX_UNITS}", u8::from(rate)));
-            }
-        }
+        override_of(reader, name, limit, members);
     }
     Some(value.clone())
+}
+
+fn override_of(reader: &mut Reader<'_>, name: &str, limit: &Value, members: &[&str]) {
+    let known = members.join(", ");
+    let Some(parts) = limit.as_object() else {
+        reader.refuse(pointer(&["overrides", name]), "type", format!("must be an object of {known}"));
+        return;
+    };
+    for (part, value) in parts {
+        let place = pointer(&["overrides", name, part]);
+        // A quota of nothing closes a door; a rate of nothing has no meaning.
+        let least = u64::from(part != "limit");
+        if !members.contains(&part.as_str()) {
+            reader.refuse(place, "unknown", format!("is not known here; known are: {known}"));
+        } else if !value.as_u64().is_some_and(|units| (least..=MAX_UNITS).contains(&units)) {
+            reader.refuse(place, "minimum", format!("must be a whole number from {least} to {MAX_UNITS}"));
+        }
+    }
 }
 
 /// Largest rate, burst or quota: 2^53 - 1, what every reader of JSON agrees on.

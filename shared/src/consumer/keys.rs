@@ -77,8 +77,7 @@ impl Consumers<'_> {
     /// [`ConsumerError::NotFound`], [`ConsumerError::Invalid`], [`ConsumerError::TooManyKeys`], [`ConsumerError::Contended`],
     /// [`ConsumerError::Store`].
     pub async fn create_key(&self, id: &str, environment: &str, body: &Value) -> Result<CreatedKey, ConsumerError> {
-        let KeySettings { expires_in, publishable } =
-            input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
+        let KeySettings { expires_in, publishable } = input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
         let environment = if publishable { api_key::PUBLISHABLE } else { environment };
         for attempt in 0..ATTEMPTS {
             let consumer = self.get(id).await?;
@@ -146,9 +145,7 @@ impl Consumers<'_> {
                     condition: None,
                 },
             ];
-            writes.extend(
-                forgotten.iter().map(|key| Write::Delete { key: place::api_key_listed(id, &key.id), condition: None }),
-            );
+            writes.extend(forgotten.iter().map(|key| Write::Delete { key: place::api_key_listed(id, &key.id), condition: None }));
             let shown = consumer.to_json();
             let change = Change {
                 kind: ChangeKind::DeleteKey,

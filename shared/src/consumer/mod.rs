@@ -6,15 +6,14 @@
 //!
 //! The row of a deleted consumer stays, empty, so that its epoch never starts again.
 
-
 mod commit;
 mod directory;
 pub mod input;
 mod keys;
 pub mod record;
 
-
-
+#[cfg(test)]
+mod tests;
 
 pub use commit::{Change, ChangeKind, Riders};
 pub use directory::{Consumers, Listed};
