@@ -19,12 +19,15 @@ mod roles;
 mod rules;
 mod scalar;
 mod schema;
+mod schema_json;
 mod served;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod units;
-mod validate;
+pub mod validate;
+#[cfg(test)]
+mod validate_tests;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -32,6 +35,7 @@ pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;
 pub use scalar::{Fault, id as normalise_id, limits, normalise};
 pub use schema::*;
+pub use schema_json::{Masks, Purpose, json_schema, type_schema};
 
 use reader::Reader;
 use rules::Scope;
@@ -94,6 +98,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
         limits,
         by_name,
         by_plural,
+        validators: Default::default(),
     })
 }
 

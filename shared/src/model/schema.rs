@@ -48,6 +48,7 @@ pub struct Model {
     pub limits: Limits,
     pub(crate) by_name: HashMap<String, EntityIx>,
     pub(crate) by_plural: HashMap<String, EntityIx>,
+    pub(crate) validators: Arc<super::validate::Validators>,
 }
 
 impl Model {

@@ -286,6 +286,7 @@ pub(crate) fn model() -> Model {
         limits: Limits { examine: 1000, per_address: 60 },
         by_name: HashMap::new(),
         by_plural: HashMap::new(),
+        validators: Arc::default(),
     }
 }
 
