@@ -13,9 +13,9 @@ use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::mistake::nearest;
+use super::scalar;
 use super::schema::{Entity, EntityIx, Field, FieldType, IdKind, Model};
 use super::schema_json::{Masks, Purpose, json_schema};
-use super::scalar;
 use crate::id::is_id_part;
 
 /// One way in which a body is wrong.
@@ -250,7 +250,8 @@ impl<'m> Check<'m> {
     fn note(&mut self, error: &ValidationError<'_>) {
         let pointer = error.instance_path().as_str();
         match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 for member in unexpected {
                     self.unexpected(pointer, member);
                 }
@@ -417,7 +418,11 @@ impl<'m> Check<'m> {
         }
         let after = field.default.clone().unwrap_or(Value::Null);
         if field.immutable && after != stored {
-            self.refuse(format!("/{}", field.name), "immutable", "cannot change after creation, and leaving it out would clear it");
+            self.refuse(
+                format!("/{}", field.name),
+                "immutable",
+                "cannot change after creation, and leaving it out would clear it",
+            );
         }
         after
     }

@@ -194,7 +194,8 @@ fn fields_outside_of_the_masks_are_unknown() {
     let masks = Masks { readable: only("text"), writable: only("string") };
     let stored = new(json!({"id": "a", "string": "ab", "text": "t", "kept": "k"})).unwrap();
     let current = Current { id: "a", fields: &stored };
-    let violations = merge_patch(&model, entity, &masks, current, &json!({"kept": "x", "text": "u", "string": "cd"})).unwrap_err();
+    let violations =
+        merge_patch(&model, entity, &masks, current, &json!({"kept": "x", "text": "u", "string": "cd"})).unwrap_err();
     assert_eq!(codes(&violations), [("/kept", "unknown_member"), ("/text", "read_only")]);
     let put = replace(&model, entity, &masks, "a", Some(&stored), &json!({"string": "cd"})).unwrap();
     assert_eq!((&put["string"], &put["text"], &put["kept"]), (&json!("cd"), &json!("t"), &json!("k")));
@@ -208,7 +209,8 @@ fn composite_ids_come_from_their_parts() {
     let body = json!({"order_id": 10248, "product_id": 11, "unit_price": "14.00", "quantity": 12, "discount": 0.0});
     let new = create(&model, entity, &masks, &body).unwrap();
     assert_eq!(new.id.as_deref(), Some("10248,11"));
-    let violations = create(&model, entity, &masks, &json!({"id": "1,2", "order_id": -1, "unit_price": "1", "quantity": 1})).unwrap_err();
+    let violations =
+        create(&model, entity, &masks, &json!({"id": "1,2", "order_id": -1, "unit_price": "1", "quantity": 1})).unwrap_err();
     assert_eq!(codes(&violations), [("/order_id", "minimum"), ("/product_id", "required")]);
     let violations = replace(&model, entity, &masks, "10248,12", None, &body).unwrap_err();
     assert_eq!(codes(&violations), [("/product_id", "read_only")]);
@@ -216,7 +218,8 @@ fn composite_ids_come_from_their_parts() {
 
 #[test]
 fn an_id_part_must_be_able_to_stand_in_a_path() {
-    let source = "name: T\nentities:\n  seat:\n    id: [hall, place]\n    fields:\n      hall: string\n      place: {type: integer}\n";
+    let source =
+        "name: T\nentities:\n  seat:\n    id: [hall, place]\n    fields:\n      hall: string\n      place: {type: integer}\n";
     let model = parse("m.yaml", source).unwrap();
     let entity = model.by_name("seat").unwrap();
     let violations = create(&model, entity, &Masks::all(entity), &json!({"hall": "a/b", "place": -1})).unwrap_err();
@@ -233,7 +236,12 @@ fn a_record_beyond_the_limit_is_refused() {
 fn body() -> impl Strategy<Value = Value> {
     let nullable = |strategy: BoxedStrategy<Value>| prop_oneof![1 => Just(Value::Null), 4 => strategy];
     let decimal = (-500i64..100_000, 0u32..3).prop_map(|(digits, scale)| {
-        json!(rust_decimal::Decimal::new(digits, scale).min(rust_decimal::Decimal::from(1000)).max(rust_decimal::Decimal::from(-5)).to_string())
+        json!(
+            rust_decimal::Decimal::new(digits, scale)
+                .min(rust_decimal::Decimal::from(1000))
+                .max(rust_decimal::Decimal::from(-5))
+                .to_string()
+        )
     });
     let moment = (0i64..4_000_000_000, -23i8..24, 0u32..1_000_000_000).prop_map(|(seconds, hours, nanos)| {
         let offset = time::UtcOffset::from_hms(hours, 0, 0).unwrap();
@@ -249,7 +257,11 @@ fn body() -> impl Strategy<Value = Value> {
         nullable(moment.boxed()),
         nullable(prop::sample::select(vec!["open", "paid"]).prop_map(Value::from).boxed()),
         nullable(any::<u128>().prop_map(|bits| json!(uuid::Uuid::from_u128(bits).to_string().to_uppercase())).boxed()),
-        nullable(prop::collection::vec((-99i32..99).prop_map(|tenth| json!(format!("{tenth}.5"))), 0..=3).prop_map(Value::from).boxed()),
+        nullable(
+            prop::collection::vec((-99i32..99).prop_map(|tenth| json!(format!("{tenth}.5"))), 0..=3)
+                .prop_map(Value::from)
+                .boxed(),
+        ),
     )
         .prop_map(|(string, text, integer, decimal, number, timestamp, word, uuid, list)| {
             json!({"id": "a", "string": string, "text": text, "integer": integer, "decimal": decimal, "number": number,
