@@ -140,12 +140,18 @@ fn implied(entity: &mut Entity, inverse: &HashSet<(EntityIx, FieldIx)>) {
         if entity.indexes.iter().any(|index| index.equality == [Path::Own(field)]) {
             continue;
         }
-        let mut name = format!("by_{name}");
-        while entity.by_index(&name).is_some() {
-            name.push_str("_implied");
-        }
+        let name = free_name(entity, &format!("by_{name}"));
         entity.indexes.push(index(&name, vec![Path::Own(field)], vec![SortPart { by: Path::Id, descending: false }], false));
     }
+}
+
+/// `name`, or something like it that no index of the entity has.
+fn free_name(entity: &Entity, name: &str) -> String {
+    let mut name = name.to_owned();
+    while entity.by_index(&name).is_some() {
+        name.push_str("_alone");
+    }
+    name
 }
 
 /// Most bytes that a value takes in a sort key; `None`: a text without `max`.
@@ -250,7 +256,8 @@ fn joins(reader: &mut Reader<'_>, raw: &RawEntity<'_>, entity: &Entity, entities
         };
         let field_name = &target.field(field).name;
         if !stored(target, field, None) {
-            let help = format!("add to `{}` the index `by_{field_name}: {{equality: [{field_name}]}}`", target.name);
+            let name = free_name(target, &format!("by_{field_name}"));
+            let help = format!("add to `{}` the index `{name}: {{equality: [{field_name}]}}`", target.name);
             reader.mistake(
                 raw.name.spot,
                 format!("index `{}` needs an index of `{}` by `{field_name}`", index.name, target.name),
@@ -259,7 +266,8 @@ fn joins(reader: &mut Reader<'_>, raw: &RawEntity<'_>, entity: &Entity, entities
         }
         if !stored(entity, reference, Some(&index.sort)) {
             let sort = sort_text(entity, &index.sort);
-            let help = format!("add the index `by_{0}: {{equality: [{0}]{sort}}}`", to_one.name);
+            let name = free_name(entity, &format!("by_{}", to_one.name));
+            let help = format!("add the index `{name}: {{equality: [{}]{sort}}}`", to_one.name);
             let message = format!("index `{}` needs an index by `{}` with the same sort", index.name, to_one.name);
             reader.mistake(raw.name.spot, message, help);
         }

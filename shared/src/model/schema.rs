@@ -67,6 +67,21 @@ impl Model {
         self.by_plural.get(plural).map(|ix| self.entity(*ix))
     }
 
+    /// All entities, those that others refer to first, so that data can be loaded in this order. Within a cycle of refs the
+    /// file's order counts.
+    pub fn dependency_order(&self) -> Vec<EntityIx> {
+        let mut order: Vec<EntityIx> = Vec::with_capacity(self.entities.len());
+        while order.len() < self.entities.len() {
+            let mut left = self.entities.iter().filter(|entity| !order.contains(&entity.ix));
+            let ready = |entity: &&Entity| {
+                entity.to_one.iter().all(|relation| relation.target == entity.ix || order.contains(&relation.target))
+            };
+            let next = left.clone().find(ready).or_else(|| left.next());
+            order.extend(next.map(|entity| entity.ix));
+        }
+        order
+    }
+
     /// The role with this name.
     pub fn role(&self, name: &str) -> Option<&Role> {
         self.roles.iter().find(|role| role.name == name)
