@@ -2,6 +2,8 @@
 //!
 //! `template` says what is deployed, `functions` are called by `gateway` exactly as Lambda calls them.
 
+pub mod embedded;
 pub mod functions;
 pub mod gateway;
+mod server;
 pub mod template;

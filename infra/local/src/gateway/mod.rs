@@ -8,8 +8,8 @@ mod authorizer;
 mod event;
 mod reply;
 mod routes;
-mod server;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,14 +18,16 @@ use holdfast::clock::Env;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use hyper::service::service_fn;
 use serde_json::{Map, Value};
+use tokio::net::TcpListener;
 
 use self::authorizer::{Authorizer, Verdict};
 use self::event::Received;
 use self::reply::{LARGEST_PAYLOAD, Refusal, Reply};
 use self::routes::{Match, Routes};
-pub use self::server::{Server, serve};
 use crate::functions::{Functions, Invocation};
+use crate::server::{Server, serve};
 use crate::template::{LONGEST_WAIT, Template, TemplateError};
 
 /// Request line and header values together, bytes.
@@ -69,8 +71,22 @@ impl Gateway {
         Self { wait, ..self }
     }
 
-    /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, source_ip: String) -> Reply {
+    /// Serves it on a listener until the server is stopped.
+    ///
+    /// # Errors
+    /// When the listener has no address.
+    pub fn serve(self, listener: TcpListener) -> std::io::Result<Server> {
+        let gateway = Arc::new(self);
+        serve(listener, move |peer| {
+            let gateway = gateway.clone();
+            service_fn(move |request| {
+                let answering = gateway.clone().handle(request, peer.ip().to_string());
+                async move { Ok::<_, Infallible>(answering.await) }
+            })
+        })
+    }
+
+    async fn handle(self: Arc<Self>, request: Request<Incoming>, source_ip: String) -> Reply {
         let request_id = request_id(&self.env);
         let mut reply = match self.answer(request, &source_ip, &request_id).await {
             Ok(reply) => reply,

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use super::{Gateway, Server, serve};
+use super::Gateway;
 use crate::functions::{Functions, in_process};
+use crate::server::Server;
 use crate::template::{EMBEDDED, Template};
 
 /// A gateway whose functions echo their event under their name; paths make them misbehave.
@@ -34,7 +35,7 @@ async fn start() -> (Server, String, Arc<AtomicUsize>) {
     );
     let gateway = Gateway::new(template, functions, Env::system()).unwrap().with_wait(Duration::from_millis(300));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let server = serve(listener, Arc::new(gateway)).unwrap();
+    let server = gateway.serve(listener).unwrap();
     let base = format!("http://{}", server.address);
     (server, base, asked)
 }
@@ -160,8 +161,8 @@ async fn stopping_waits_for_requests_under_way() {
         };
         functions.insert(function.binary.clone(), in_process(handler));
     }
-    let gateway = Arc::new(Gateway::new(template, functions, Env::system()).unwrap());
-    let server = serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), gateway).unwrap();
+    let gateway = Gateway::new(template, functions, Env::system()).unwrap();
+    let server = gateway.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
     let url = format!("http://{}/nowhere", server.address);
     let request = tokio::spawn(get(url.clone(), None));
     entered.notified().await;

@@ -1,22 +1,23 @@
-//! The sockets of the gateway: HTTP/1.1 on loopback, drained before it stops.
+//! Sockets on loopback: HTTP/1.1 for the gateway and for the embedded S3, drained before they stop.
 
-use std::convert::Infallible;
+use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::Gateway;
-
 /// How long open requests may take to end once the server is asked to stop; as long as a request may take at all.
 const DRAIN: Duration = Duration::from_secs(31);
+/// How long a client may take to send its request line and headers.
+const HEAD: Duration = Duration::from_secs(30);
 
 /// A running server.
 pub struct Server {
@@ -36,20 +37,43 @@ impl Server {
             tracing::error!(%error, "the server did not end well");
         }
     }
+
+    /// Runs `serving` until it is stopped; `serving` ends when the receiver that it is given resolves.
+    pub fn spawn<F: Future<Output = ()> + Send + 'static>(
+        listener: TcpListener,
+        serving: impl FnOnce(TcpListener, oneshot::Receiver<()>) -> F,
+    ) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        Ok(Self { address, stop, running: tokio::spawn(serving(listener, stopped)) })
+    }
 }
 
-/// Serves a gateway on a listener until it is stopped.
+/// Serves until it is stopped; `service` makes the service of a connection from the client's address.
 ///
 /// # Errors
 /// When the listener has no address.
-pub fn serve(listener: TcpListener, gateway: Arc<Gateway>) -> std::io::Result<Server> {
-    let address = listener.local_addr()?;
-    let (stop, stopped) = oneshot::channel();
-    let running = tokio::spawn(accept(listener, gateway, stopped));
-    Ok(Server { address, stop, running })
+pub fn serve<S, B>(listener: TcpListener, service: impl Fn(SocketAddr) -> S + Send + 'static) -> std::io::Result<Server>
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    Server::spawn(listener, |listener, stopped| accept(listener, service, stopped))
 }
 
-async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: oneshot::Receiver<()>) {
+async fn accept<S, B>(listener: TcpListener, service: impl Fn(SocketAddr) -> S, mut stopped: oneshot::Receiver<()>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     let graceful = GracefulShutdown::new();
     loop {
         let (stream, peer) = tokio::select! {
@@ -67,15 +91,10 @@ async fn accept(listener: TcpListener, gateway: Arc<Gateway>, mut stopped: onesh
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
-        let gateway = gateway.clone();
-        let service = service_fn(move |request| {
-            let answering = gateway.clone().handle(request, peer.ip().to_string());
-            async move { Ok::<_, Infallible>(answering.await) }
-        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(30))
-            .serve_connection(TokioIo::new(stream), service);
+            .header_read_timeout(HEAD)
+            .serve_connection(TokioIo::new(stream), service(peer));
         let watched = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = watched.await {

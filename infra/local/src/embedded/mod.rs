@@ -1,0 +1,28 @@
+//! DynamoDB and S3 in this process, spoken to over loopback by the same SDK that speaks to AWS.
+
+mod dynamo;
+mod files;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tokio::net::TcpListener;
+
+pub use dynamo::Dynamo;
+pub use files::Files;
+
+/// Access key and secret key that the embedded services take: they listen on loopback only and hold development data.
+pub const CREDENTIAL: &str = "local";
+/// Name of the data table.
+pub const DATA_TABLE: &str = "holdfast-data";
+/// Name of the volatile table.
+pub const VOLATILE_TABLE: &str = "holdfast-volatile";
+/// Name of the bucket.
+pub const BUCKET: &str = "holdfast-files";
+
+/// A listener on loopback; port 0 picks a free one.
+///
+/// # Errors
+/// When the port is taken or may not be used.
+pub async fn loopback(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
+}
