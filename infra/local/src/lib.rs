@@ -5,5 +5,11 @@
 pub mod embedded;
 pub mod functions;
 pub mod gateway;
+pub mod import;
+pub mod cli;
+mod compose;
 mod server;
+mod system;
 pub mod template;
+
+pub use system::{Local, Options, StartError, Stores};

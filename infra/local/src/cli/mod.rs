@@ -1,0 +1,91 @@
+//! The command line, as `contract.md` "Running it on one machine" has it.
+
+mod import;
+mod model;
+mod parse;
+mod serve;
+mod terminal;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use self::serve::ServeArgs;
+
+/// Port of the API where nothing is said.
+pub const DEFAULT_PORT: u16 = 3000;
+
+/// The API of model.yaml on one machine, with nothing else installed.
+///
+/// Without a command it serves: the API on http://127.0.0.1:3000, its data under .holdfast/, demo data at the first start.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, args_conflicts_with_subcommands = true, styles = terminal::STYLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API (also what happens without a command).
+    Serve(ServeArgs),
+    /// Print a token that the local server accepts, and nothing else.
+    Token(token::TokenArgs),
+    /// Check a model, or compare two.
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Load records from NDJSON files through the API: in parallel, resumable, with a report of every refused line.
+    Import(import::ImportArgs),
+}
+
+/// Where a local server keeps its state.
+#[derive(Debug, Clone, Args)]
+struct DataArgs {
+    /// Directory of the state: records, files, the key that signs tokens.
+    #[arg(long, value_name = "DIR", default_value = ".holdfast")]
+    data: PathBuf,
+}
+
+/// A failure that the user can do something about: one sentence, shown after `error: `.
+#[derive(Debug)]
+struct Failure(String);
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        None => run(serve::run(cli.serve)),
+        Some(Command::Serve(args)) => run(serve::run(args)),
+        Some(Command::Token(args)) => token::run(&args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Model(command)) => model::run(&command),
+        Some(Command::Import(args)) => run(import::run(args)),
+    };
+    outcome.unwrap_or_else(|Failure(why)| {
+        terminal::error(&why);
+        ExitCode::FAILURE
+    })
+}
+
+fn run(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

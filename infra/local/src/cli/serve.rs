@@ -1,0 +1,166 @@
+//! `holdfast serve`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use holdfast::auth::local::TokenRequest;
+use holdfast::clock::Env;
+use holdfast::model::Model;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::terminal::{DIM, HEADING};
+use super::{DEFAULT_PORT, Failure, model};
+use crate::embedded::{BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
+use crate::{Local, Options};
+
+/// How long the tokens live that a start prints.
+const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// Where `cargo lambda watch --env-file` finds the stores, in the data directory.
+const ENV_FILE: &str = "functions.env";
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The model to serve.
+    #[arg(long, value_name = "FILE", default_value = "model.yaml")]
+    model: PathBuf,
+    /// Port of the API; 0 picks a free one.
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    port: u16,
+    /// Directory of the state: records, files, the key that signs tokens [default: .holdfast]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Keep records and files in memory only; they are gone at the end.
+    #[arg(long)]
+    memory: bool,
+    /// Do not load the demo data at the first start.
+    #[arg(long)]
+    no_demo: bool,
+    /// Call the functions of `cargo lambda watch` at this address in place of those in this process.
+    #[arg(long, value_name = "URL")]
+    functions_url: Option<String>,
+    /// Port of the embedded DynamoDB; 0 picks a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    dynamodb_port: u16,
+    /// Port of the embedded S3; 0 picks a free one.
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    s3_port: u16,
+}
+
+impl ServeArgs {
+    fn options(&self) -> Result<Options, Failure> {
+        let directory = self.data.clone().unwrap_or_else(|| PathBuf::from(".holdfast"));
+        Ok(Options {
+            model_name: self.model.display().to_string(),
+            model: model::source(&self.model)?,
+            port: self.port,
+            dynamodb_port: self.dynamodb_port,
+            s3_port: self.s3_port,
+            data: (!self.memory).then(|| directory.clone()),
+            keys: (!self.memory || self.data.is_some()).then_some(directory),
+            functions_url: self.functions_url.clone(),
+            env: Env::system(),
+        })
+    }
+}
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the system cannot start.
+pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let options = args.options()?;
+    let local = Local::start(options.clone()).await?;
+    if let Some(directory) = options.data.as_ref().or(options.keys.as_ref()) {
+        let path = directory.join(ENV_FILE);
+        std::fs::write(&path, functions_env(&local, &options)).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+    }
+    greet(&local, &options, &args)?;
+    anstream::eprintln!("listening on {}", local.url());
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    anstream::eprintln!("{DIM}stopping: requests under way may end{DIM:#}");
+    local.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a function needs to know to work on the embedded stores, for `cargo lambda watch --env-file` and `invoke`.
+fn functions_env(local: &Local, options: &Options) -> String {
+    let keys = options.keys.as_ref().and_then(|path| std::path::absolute(path).ok());
+    let model = std::path::absolute(&options.model_name).unwrap_or_default();
+    let lines = [
+        ("AWS_ENDPOINT_URL_DYNAMODB", local.stores.dynamodb.clone()),
+        ("AWS_ENDPOINT_URL_S3", local.stores.s3.clone()),
+        ("AWS_ACCESS_KEY_ID", CREDENTIAL.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", CREDENTIAL.to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("HOLDFAST_DATA_TABLE", DATA_TABLE.to_owned()),
+        ("HOLDFAST_VOLATILE_TABLE", VOLATILE_TABLE.to_owned()),
+        ("HOLDFAST_FILES_BUCKET", BUCKET.to_owned()),
+        ("HOLDFAST_MODEL", model.display().to_string()),
+        ("HOLDFAST_LOCAL_KEYS", keys.map(|path| path.display().to_string()).unwrap_or_default()),
+    ];
+    lines.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+/// Addresses, a token per role, and lines to try, on stderr.
+fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failure> {
+    let (model, url) = (&local.model, local.url());
+    let place = match &options.data {
+        Some(directory) => directory.display().to_string(),
+        None => "memory".to_owned(),
+    };
+    anstream::eprintln!("{HEADING}{}{HEADING:#} {} {DIM}({}){DIM:#}", model.name, model.version, args.model.display());
+    anstream::eprintln!("  API        {url}/v1");
+    anstream::eprintln!("  documents  {url}/v1/docs");
+    anstream::eprintln!("  state      {place} {DIM}(DynamoDB {}, S3 {}){DIM:#}", local.stores.dynamodb, local.stores.s3);
+    if let Some(functions) = &args.functions_url {
+        anstream::eprintln!("  functions  {functions}");
+    }
+    anstream::eprintln!("\n{HEADING}Tokens{HEADING:#} for 24 hours, one per role; `holdfast token --help` makes others");
+    let width = model.roles.iter().map(|role| role.name.len()).max().unwrap_or(0);
+    let mut first = None;
+    for role in &model.roles {
+        let token = token(local, options, &role.name)?;
+        anstream::eprintln!("  {:width$}  {token}", role.name);
+        if role.name == "admin" || first.is_none() {
+            first = Some(token);
+        }
+    }
+    anstream::eprintln!("\n{HEADING}Try{HEADING:#}");
+    let header = first.map(|token| format!("-H 'Authorization: Bearer {token}' ")).unwrap_or_default();
+    for path in examples(model) {
+        anstream::eprintln!("  curl -g {header}'{url}{path}'");
+    }
+    anstream::eprintln!();
+    Ok(())
+}
+
+fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure> {
+    let request = TokenRequest {
+        subject: role.to_owned(),
+        roles: vec![role.to_owned()],
+        claims: std::collections::BTreeMap::new(),
+        plan: None,
+        expires_in: TOKEN_LIFE,
+    };
+    Ok(local.issuer.token(&request, options.env.now())?)
+}
+
+/// Three requests that any model answers: a list, a list with what it refers to, who am I.
+fn examples(model: &Model) -> Vec<String> {
+    let mut paths: Vec<String> =
+        model.entities.iter().take(1).map(|entity| format!("/v1/{}?limit=3", entity.plural)).collect();
+    let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));
+    paths.extend(embedding.map(|(entity, relation)| format!("/v1/{}?limit=2&include={}", entity.plural, relation.name)));
+    paths.push("/v1/_me".to_owned());
+    paths
+}

@@ -1,0 +1,222 @@
+//! A whole system in one process: embedded stores, functions and gateway. The command line starts one, and so does every test.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use holdfast::auth::local::LocalIssuer;
+use holdfast::clock::Env;
+use holdfast::model::{self, Mistake, Model};
+use tempfile::TempDir;
+
+use crate::compose;
+use crate::embedded::{self, Dynamo, Files};
+use crate::gateway::Gateway;
+use crate::server::Server;
+use crate::template::{EMBEDDED, Template, TemplateError};
+
+/// File of the embedded DynamoDB in the data directory.
+const DATABASE: &str = "dynamodb.sqlite";
+/// Directory of the embedded S3 in the data directory.
+const OBJECTS: &str = "s3";
+/// Held by the process that serves a data directory.
+const LOCK: &str = "lock";
+
+/// What to start.
+#[derive(Clone)]
+pub struct Options {
+    /// Name of the model's file, as it stands in mistakes.
+    pub model_name: String,
+    /// The model.
+    pub model: String,
+    /// Port of the API; 0 picks a free one.
+    pub port: u16,
+    /// Port of the embedded DynamoDB; 0 picks a free one.
+    pub dynamodb_port: u16,
+    /// Port of the embedded S3; 0 picks a free one.
+    pub s3_port: u16,
+    /// Where records and files are kept; `None`: in memory, gone at the end.
+    pub data: Option<PathBuf>,
+    /// Where the key that signs local tokens is kept; `None`: in memory.
+    pub keys: Option<PathBuf>,
+    /// Where `cargo lambda watch` serves the functions; `None`: they run in this process.
+    pub functions_url: Option<String>,
+    /// Clock and random source of everything in this process.
+    pub env: Env,
+}
+
+impl Options {
+    /// All in memory, on free ports.
+    pub fn in_memory(model: impl Into<String>) -> Self {
+        Self {
+            model_name: "model.yaml".into(),
+            model: model.into(),
+            port: 0,
+            dynamodb_port: 0,
+            s3_port: 0,
+            data: None,
+            keys: None,
+            functions_url: None,
+            env: Env::system(),
+        }
+    }
+}
+
+/// Why a system did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The model has mistakes.
+    Model(Vec<Mistake>),
+    /// The template cannot be served.
+    Template(TemplateError),
+    /// Something of the operating system: what was tried, and why it failed.
+    Io(String, io::Error),
+    /// Another process serves the data directory.
+    InUse(PathBuf),
+    /// The composition of the functions failed.
+    Compose(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model(mistakes) => {
+                mistakes.iter().try_for_each(|mistake| writeln!(f, "{mistake}"))?;
+                write!(f, "{} mistake{} in the model", mistakes.len(), if mistakes.len() == 1 { "" } else { "s" })
+            }
+            Self::Template(error) => error.fmt(f),
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+            Self::InUse(path) => write!(f, "{} is served by another process; stop that first, or name another --data", path.display()),
+            Self::Compose(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A running system.
+pub struct Local {
+    /// Where the API listens.
+    pub address: SocketAddr,
+    /// The model that is served.
+    pub model: Arc<Model>,
+    /// Signs tokens that this system accepts.
+    pub issuer: Arc<LocalIssuer>,
+    /// The stores.
+    pub stores: Stores,
+    server: Server,
+}
+
+impl Local {
+    /// Starts everything; returns when the API answers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running then.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let model = Arc::new(model::parse(&options.model_name, &options.model).map_err(StartError::Model)?);
+        let template = Template::parse(EMBEDDED).map_err(StartError::Template)?;
+        let issuer = match &options.keys {
+            Some(directory) => LocalIssuer::open(directory, &options.env),
+            None => LocalIssuer::in_memory(&options.env),
+        };
+        let issuer = Arc::new(issuer.map_err(|error| StartError::Io("the signing key".into(), error))?);
+        let listener = embedded::loopback(options.port).await.map_err(|error| {
+            StartError::Io(format!("port {} (choose another with --port, 0 for any free one)", options.port), error)
+        })?;
+        let stores = Stores::start(options.data.as_deref(), options.dynamodb_port, options.s3_port).await?;
+        let functions = match &options.functions_url {
+            Some(url) => compose::remote(&template, url),
+            None => compose::in_process(&model, &issuer, &stores, &options.env).await,
+        };
+        let gateway = functions
+            .and_then(|functions| Gateway::new(template, functions, options.env).map_err(StartError::Template))
+            .and_then(|gateway| gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error)));
+        match gateway {
+            Ok(server) => Ok(Self { address: server.address, model, issuer, stores, server }),
+            Err(error) => {
+                stores.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// `http://127.0.0.1:PORT`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Lets requests under way end, then stops everything.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.stores.stop().await;
+    }
+}
+
+/// The embedded DynamoDB and S3 over one data directory, or in memory.
+pub struct Stores {
+    /// `http://127.0.0.1:PORT` of DynamoDB.
+    pub dynamodb: String,
+    /// `http://127.0.0.1:PORT` of S3.
+    pub s3: String,
+    dynamo: Dynamo,
+    files: Files,
+    /// Keeps the lock, and what is in memory only, as long as the stores run.
+    _held: Held,
+}
+
+enum Held {
+    Directory { _lock: File },
+    Memory { _objects: TempDir },
+}
+
+impl Stores {
+    /// Starts both. A directory is served by one process at a time.
+    ///
+    /// # Errors
+    /// [`StartError::InUse`] and [`StartError::Io`].
+    pub async fn start(data: Option<&Path>, dynamodb_port: u16, s3_port: u16) -> Result<Self, StartError> {
+        let io = |what: &str| {
+            let what = what.to_owned();
+            move |error| StartError::Io(what, error)
+        };
+        let (held, database, objects) = match data {
+            Some(directory) => {
+                let lock = lock(directory)?;
+                (Held::Directory { _lock: lock }, Some(directory.join(DATABASE)), directory.join(OBJECTS))
+            }
+            None => {
+                let objects = tempfile::tempdir().map_err(io("a temporary directory"))?;
+                let path = objects.path().to_owned();
+                (Held::Memory { _objects: objects }, None, path)
+            }
+        };
+        let files = Files::start(&objects, s3_port).await.map_err(io("the embedded S3"))?;
+        let dynamo = match Dynamo::start(database.as_deref(), dynamodb_port).await {
+            Ok(dynamo) => dynamo,
+            Err(error) => {
+                files.stop().await;
+                return Err(io("the embedded DynamoDB")(error));
+            }
+        };
+        Ok(Self { dynamodb: dynamo.endpoint.clone(), s3: files.endpoint.clone(), dynamo, files, _held: held })
+    }
+
+    /// Lets calls under way end, then stops both.
+    pub async fn stop(self) {
+        self.files.stop().await;
+        self.dynamo.stop().await;
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StartError> {
+    let fail = |error| StartError::Io(format!("the data directory {}", directory.display()), error);
+    std::fs::create_dir_all(directory).map_err(fail)?;
+    let file = File::options().create(true).write(true).truncate(false).open(directory.join(LOCK)).map_err(fail)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(fail(error)),
+    }
+}
