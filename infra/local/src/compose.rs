@@ -9,6 +9,7 @@ use holdfast::clock::Env;
 use holdfast::dynamodb::{DynamoTable, Options};
 use holdfast::jwks_http::HttpJwks;
 use holdfast::model::Model;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
 
 use crate::embedded::{DATA_TABLE, VOLATILE_TABLE};
@@ -54,6 +55,28 @@ pub async fn in_process(
             let authenticator = authenticator.clone();
             async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload).await) }
         }),
+    );
+    functions.insert(
+        "data-api".into(),
+        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
+            Ok::<_, String>(holdfast_data_api::handle(event.payload).await)
+        }),
+    );
+    functions.insert(
+        "download".into(),
+        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
+            Ok::<_, String>(holdfast_download::handle(event.payload).await)
+        }),
+    );
+    functions.insert(
+        "docs".into(),
+        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
+            Ok::<_, String>(holdfast_docs::handle(event.payload).await)
+        }),
+    );
+    functions.insert(
+        "usage-reporter".into(),
+        function(|event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move { Ok::<_, String>(event.payload.time) }),
     );
     Ok(functions)
 }

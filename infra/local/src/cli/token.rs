@@ -17,7 +17,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "U")]
     sub: String,
     /// A role of the model; may be repeated.
-    #[arg(long = "role", value_name = "R", required = true)]
+    #[arg(long = "role", value_name = "R")]
     roles: Vec<String>,
     /// A claim that rules of the model read, name=value; may be repeated. A value that is JSON counts as such.
     #[arg(long = "claim", value_name = "K=V", value_parser = parse::claim)]
