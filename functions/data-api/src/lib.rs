@@ -1,9 +1,9 @@
 //! Answers of this function; the pipeline takes over as soon as it lands.
 
+use lambda_http::Body;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_http::http::HeaderValue;
 use lambda_http::http::header::CONTENT_TYPE;
-use lambda_http::Body;
 
 /// Handles one request.
 pub async fn handle(request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {

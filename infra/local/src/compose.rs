@@ -76,7 +76,9 @@ pub async fn in_process(
     );
     functions.insert(
         "usage-reporter".into(),
-        function(|event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move { Ok::<_, String>(event.payload.time) }),
+        function(
+            |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move { Ok::<_, String>(event.payload.time) },
+        ),
     );
     Ok(functions)
 }

@@ -2,12 +2,12 @@
 //!
 //! `template` says what is deployed, `functions` are called by `gateway` exactly as Lambda calls them.
 
+pub mod cli;
+mod compose;
 pub mod embedded;
 pub mod functions;
 pub mod gateway;
 pub mod import;
-pub mod cli;
-mod compose;
 mod server;
 mod system;
 pub mod template;

@@ -88,7 +88,9 @@ impl std::fmt::Display for StartError {
             }
             Self::Template(error) => error.fmt(f),
             Self::Io(what, error) => write!(f, "{what}: {error}"),
-            Self::InUse(path) => write!(f, "{} is served by another process; stop that first, or name another --data", path.display()),
+            Self::InUse(path) => {
+                write!(f, "{} is served by another process; stop that first, or name another --data", path.display())
+            }
             Self::Compose(why) => f.write_str(why),
         }
     }

@@ -65,12 +65,7 @@ pub async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
         total.existing += report.existing;
         total.refused.extend(report.refused);
     }
-    anstream::println!(
-        "{plural}: {} created, {} already there, {} refused",
-        total.created,
-        total.existing,
-        total.refused.len()
-    );
+    anstream::println!("{plural}: {} created, {} already there, {} refused", total.created, total.existing, total.refused.len());
     Ok(if total.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

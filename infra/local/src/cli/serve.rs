@@ -79,7 +79,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let local = Local::start(options.clone()).await?;
     if let Some(directory) = options.data.as_ref().or(options.keys.as_ref()) {
         let path = directory.join(ENV_FILE);
-        std::fs::write(&path, functions_env(&local, &options)).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+        std::fs::write(&path, functions_env(&local, &options))
+            .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
     }
     greet(&local, &options, &args)?;
     anstream::eprintln!("listening on {}", local.url());
@@ -157,8 +158,7 @@ fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure
 
 /// Three requests that any model answers: a list, a list with what it refers to, who am I.
 fn examples(model: &Model) -> Vec<String> {
-    let mut paths: Vec<String> =
-        model.entities.iter().take(1).map(|entity| format!("/v1/{}?limit=3", entity.plural)).collect();
+    let mut paths: Vec<String> = model.entities.iter().take(1).map(|entity| format!("/v1/{}?limit=3", entity.plural)).collect();
     let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));
     paths.extend(embedding.map(|(entity, relation)| format!("/v1/{}?limit=2&include={}", entity.plural, relation.name)));
     paths.push("/v1/_me".to_owned());

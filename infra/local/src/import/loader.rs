@@ -105,10 +105,8 @@ impl Loader {
         let mut waiting = self.round(rows, &done, &mut report).await?;
         while !waiting.is_empty() {
             let before = waiting.len();
-            let (again, mut reasons): (Vec<Row>, BTreeMap<_, _>) = waiting
-                .into_iter()
-                .map(|(row, refused)| (row.clone(), ((row.file, row.line), refused)))
-                .unzip();
+            let (again, mut reasons): (Vec<Row>, BTreeMap<_, _>) =
+                waiting.into_iter().map(|(row, refused)| (row.clone(), ((row.file, row.line), refused))).unzip();
             waiting = self.round(again.into_iter().map(Ok), &done, &mut report).await?;
             if waiting.len() == before {
                 report.refused.extend(waiting.into_iter().filter_map(|(row, _)| {
