@@ -6,6 +6,7 @@ pub mod clock;
 pub mod consumer;
 pub mod dynamodb;
 pub mod id;
+pub mod idempotency;
 pub mod jwks_http;
 pub mod model;
 pub mod principal;

@@ -3,3 +3,5 @@
 pub mod items;
 pub mod keys;
 pub mod table;
+pub mod tags;
+pub mod write;
