@@ -1,4 +1,11 @@
 //! Attacks on tokens and keys, and what must keep working.
 
+mod context;
+mod credentials;
+mod key_sets;
+mod local;
+mod rotation;
 pub(crate) mod support;
+mod times;
 mod tokens;
+mod wycheproof;
