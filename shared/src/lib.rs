@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod aws;
 pub mod clock;
+pub mod config;
 pub mod consumer;
 pub mod dynamodb;
 pub mod id;
@@ -10,5 +11,6 @@ pub mod idempotency;
 pub mod jwks_http;
 pub mod model;
 pub mod principal;
+pub mod startup;
 pub mod store;
 pub mod value;

@@ -9,3 +9,8 @@ pub struct ScheduledEvent {
     /// When the schedule fired, RFC 3339.
     pub time: Option<String>,
 }
+
+/// Handles one tick.
+pub async fn handle(event: ScheduledEvent) {
+    tracing::info!(time = event.time, "tick");
+}

@@ -1,18 +1,18 @@
 //! The composition root of the local process: what each function's `main.rs` does on Lambda, for all of them at once.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use holdfast::auth::Authenticator;
-use holdfast::auth::local::{self, LocalIssuer};
+use holdfast::auth::local::LocalIssuer;
 use holdfast::aws;
 use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options};
-use holdfast::jwks_http::HttpJwks;
+use holdfast::config::Settings;
 use holdfast::model::Model;
+use holdfast::startup::Startup;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
 
-use crate::embedded::{DATA_TABLE, VOLATILE_TABLE};
+use crate::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};
 use crate::functions::{Functions, Remote, in_process as function};
 use crate::system::{StartError, Stores};
 use crate::template::Template;
@@ -43,11 +43,18 @@ pub async fn in_process(
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     let http = aws::http_client(None).map_err(|error| compose(&error))?;
     let config = aws::local_config(&stores.dynamodb, http);
-    let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
-    table.create_tables().await.map_err(|error| compose(&error))?;
-    let jwks = issuer.jwks(Some(Arc::new(HttpJwks::new())));
-    let authenticator = Authenticator::new(model.clone(), Arc::new(table), jwks, env.clone()).with_issuer(local::issuer());
-    let authenticator = Arc::new(authenticator);
+    let settings = Settings {
+        data_table: DATA_TABLE.to_owned(),
+        volatile_table: VOLATILE_TABLE.to_owned(),
+        files_bucket: BUCKET.to_owned(),
+        model: PathBuf::new(),
+        environment: "local".to_owned(),
+        tls_roots: None,
+        local_keys: None,
+    };
+    let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());
+    startup.table.create_tables().await.map_err(|error| compose(&error))?;
+    let authenticator = startup.authenticator.clone();
     let mut functions = Functions::new();
     functions.insert(
         "authorizer".into(),
@@ -76,9 +83,10 @@ pub async fn in_process(
     );
     functions.insert(
         "usage-reporter".into(),
-        function(
-            |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move { Ok::<_, String>(event.payload.time) },
-        ),
+        function(|event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move {
+            holdfast_usage_reporter::handle(event.payload).await;
+            Ok::<_, String>(())
+        }),
     );
     Ok(functions)
 }
