@@ -9,6 +9,7 @@ pub mod dynamodb;
 pub mod id;
 pub mod idempotency;
 pub mod jwks_http;
+pub mod limit;
 pub mod model;
 pub mod principal;
 pub mod startup;

@@ -1,0 +1,173 @@
+//! The conditional update that admits: built for the state that the caller believes in, true for the state that there is.
+//!
+//! DynamoDB has no `max()`, so a rate has two forms. `active`: the TAT lies ahead and grows by the cost. `idle`: it has passed
+//! (or is missing) and is set. Each form's condition holds only where its assignment is right, so a wrong belief costs one more
+//! call and never a wrong number. A quota needs one form, because the attribute's name holds the window.
+//!
+//! **Leases.** `units` are then used up to `lead` after the debit. A debit counts as made at the lease's *end* (the forms part at
+//! `now + lead` instead of `now`) but must conform at its *beginning* (the bound stays `now + burst * T`). Let `R` be the recorded
+//! TAT and `t` the TAT of the true admissions. Every admission at `x` of a lease that began at `s` has `s <= x <= s + lead`, so
+//! `t` after it is at most `max(t, s + lead) + cost`, hence `t <= R` always, and `R <= s + burst * T <= x + burst * T`: every true
+//! admission conforms to the plan itself. The price is that an idle consumer's lease sees `burst - rate * lead`.
+//!
+//! **Carried units.** What a lease of this instance left over (`credit`, debited before and never used) pays for part of the next one. That
+//! is sound in the active form if the TAT without these units still lies beyond `now + lead`; in the idle form all is debited anew.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::item::{self, State};
+use super::plan::{Charge, LimitRate, ResolvedPlan};
+use super::window::Span;
+use crate::clock::Micros;
+use crate::store::table::{Attr, Expr, Key, Write};
+
+/// Most attributes of forgotten windows that one update removes on the way.
+const SWEEP: usize = 16;
+
+/// Who is charged what, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Debit<'a> {
+    /// The plan with overrides.
+    pub plan: &'a ResolvedPlan,
+    /// What it costs.
+    pub charge: &'a Charge,
+    /// The key that was used, if one was.
+    pub key_id: Option<&'a str>,
+    /// The epoch that the caller's consumer has.
+    pub epoch: i64,
+    /// The present.
+    pub now: Micros,
+    /// Length of a lease; zero for a single request.
+    pub lead: Duration,
+    /// Units that a lease of this instance left over.
+    pub credit: u64,
+}
+
+impl Debit<'_> {
+    /// The TAT above which a rate is active.
+    fn edge(&self, rate: &LimitRate) -> i64 {
+        let gcra = &rate.gcra;
+        gcra.at(self.now).saturating_add(gcra.span(self.lead)).saturating_add(gcra.cost(self.credit))
+    }
+
+    /// Whether the update goes through in this state (guards apart).
+    pub fn fits(&self, state: &State) -> bool {
+        let rates = self.plan.rates.iter().zip(&self.charge.rates).filter(|(_, cost)| **cost > 0);
+        let owed = self.charge.total.saturating_sub(self.credit);
+        let room = |rate: &LimitRate| rate.gcra.lease_room(state.tat(&rate.attribute), self.now, self.lead, self.credit);
+        rates.into_iter().all(|(rate, cost)| *cost <= room(rate))
+            && (self.charge.total == 0
+                || self.plan.quotas.iter().all(|quota| {
+                    let start = Span::of(quota.window, self.now).start;
+                    state.count(&quota.name, start).saturating_add(owed) <= quota.limit
+                }))
+    }
+
+    /// The update, in the forms that fit `belief`.
+    pub fn write(&self, key: Key, belief: &State) -> Write {
+        let mut parts = Parts::default();
+        parts.guards(self);
+        for (rate, cost) in self.plan.rates.iter().zip(&self.charge.rates).filter(|(_, cost)| **cost > 0) {
+            parts.rate(self, rate, *cost, belief);
+        }
+        parts.quotas(self, belief);
+        parts.finish(key)
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    set: Vec<String>,
+    remove: Vec<String>,
+    require: Vec<String>,
+    update: Expr,
+    condition: Expr,
+}
+
+impl Parts {
+    /// Neither disabled nor revoked, and of the epoch that the caller believes in; absence means that nothing ever happened.
+    fn guards(&mut self, debit: &Debit<'_>) {
+        self.require.push("attribute_not_exists(#d)".into());
+        self.require.push("(attribute_not_exists(#e) OR #e = :e)".into());
+        self.name("#d", item::DISABLED);
+        self.name("#e", item::EPOCH);
+        self.value(":e", Attr::N(debit.epoch));
+        if let Some(key_id) = debit.key_id {
+            self.require.push("(attribute_not_exists(#v) OR NOT contains(#v, :v))".into());
+            self.name("#v", item::REVOKED);
+            self.value(":v", Attr::S(key_id.to_owned()));
+        }
+    }
+
+    fn rate(&mut self, debit: &Debit<'_>, rate: &LimitRate, cost: u64, belief: &State) {
+        let at = self.set.len();
+        let gcra = &rate.gcra;
+        let edge = debit.edge(rate);
+        self.name(&format!("#r{at}"), &rate.attribute);
+        self.value(&format!(":n{at}"), Attr::N(edge));
+        if belief.tat(&rate.attribute) > edge {
+            let owed = cost.saturating_sub(debit.credit);
+            self.set.push(format!("#r{at} = #r{at} + :i{at}"));
+            self.require.push(format!("#r{at} > :n{at} AND #r{at} <= :b{at}"));
+            self.value(&format!(":i{at}"), Attr::N(gcra.cost(owed)));
+            self.value(&format!(":b{at}"), Attr::N(gcra.bound(debit.now, owed)));
+        } else {
+            let end = gcra.at(debit.now).saturating_add(gcra.span(debit.lead));
+            self.set.push(format!("#r{at} = :s{at}"));
+            self.require.push(format!("(attribute_not_exists(#r{at}) OR #r{at} <= :n{at})"));
+            self.value(&format!(":s{at}"), Attr::N(end.saturating_add(gcra.cost(cost))));
+        }
+    }
+
+    fn quotas(&mut self, debit: &Debit<'_>, belief: &State) {
+        let owed = debit.charge.total.saturating_sub(debit.credit);
+        for (at, quota) in debit.plan.quotas.iter().enumerate() {
+            let span = Span::of(quota.window, debit.now);
+            if debit.charge.total > 0 {
+                let room = i64::try_from(quota.limit.saturating_sub(owed)).unwrap_or(i64::MAX);
+                self.name(&format!("#q{at}"), &item::count_name(&quota.name, span.start));
+                self.value(":z", Attr::N(0));
+                self.value(":k", Attr::N(i64::try_from(owed).unwrap_or(i64::MAX)));
+                self.value(&format!(":q{at}"), Attr::N(room));
+                self.set.push(format!("#q{at} = if_not_exists(#q{at}, :z) + :k"));
+                self.require.push(format!("(attribute_not_exists(#q{at}) OR #q{at} <= :q{at})"));
+            }
+            let mut gone = belief.stale(&quota.name, quota.window, debit.now);
+            let previous = item::count_name(&quota.name, span.start_before(quota.window, 2));
+            if !gone.contains(&previous) {
+                gone.push(previous);
+            }
+            for name in gone.into_iter().take(SWEEP) {
+                let placeholder = format!("#x{}", self.remove.len());
+                self.name(&placeholder, &name);
+                self.remove.push(placeholder);
+            }
+        }
+    }
+
+    fn finish(mut self, key: Key) -> Write {
+        if self.set.is_empty() && self.remove.is_empty() {
+            // A free request of a plan without quotas still has to meet the guards; an update must name something.
+            self.name("#x0", "none");
+            self.remove.push("#x0".into());
+        }
+        if !self.set.is_empty() {
+            let _infallible = write!(self.update.text, "SET {} ", self.set.join(", "));
+        }
+        if !self.remove.is_empty() {
+            let _infallible = write!(self.update.text, "REMOVE {}", self.remove.join(", "));
+        }
+        self.update.text = self.update.text.trim_end().to_owned();
+        self.condition.text = self.require.join(" AND ");
+        Write::Update { key, update: self.update, condition: Some(self.condition) }
+    }
+
+    fn name(&mut self, placeholder: &str, attribute: &str) {
+        self.update.names.insert(placeholder.to_owned(), attribute.to_owned());
+    }
+
+    fn value(&mut self, placeholder: &str, value: Attr) {
+        self.update.values.insert(placeholder.to_owned(), value);
+    }
+}

@@ -1,0 +1,152 @@
+//! What an instance remembers of consumers: never more than a hint, except for a second, and never the truth.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::item::State;
+use super::lease::Lease;
+use super::threshold::Crossing;
+use crate::clock::Micros;
+
+/// How long a refusal is repeated without asking again: disabled, enabled, overridden takes effect within this.
+pub const TRUSTED: Duration = Duration::from_secs(1);
+/// Consumers that an instance remembers.
+const MOST: usize = 20_000;
+/// What is forgotten first when there are more.
+const IDLE: Duration = Duration::from_secs(60);
+/// An instance tries to tell a crossing once in this time.
+const TELL_AGAIN: Duration = Duration::from_secs(1);
+
+/// All consumers that an instance remembers.
+#[derive(Default)]
+pub struct Memory {
+    consumers: Mutex<HashMap<String, Arc<Remembered>>>,
+}
+
+impl Memory {
+    /// What is remembered of a consumer.
+    pub fn of(&self, consumer: &str, now: Micros) -> Arc<Remembered> {
+        let mut consumers = lock(&self.consumers);
+        if let Some(known) = consumers.get(consumer) {
+            return Arc::clone(known);
+        }
+        if consumers.len() >= MOST {
+            let oldest = now.0.saturating_sub(i64::try_from(IDLE.as_micros()).unwrap_or(i64::MAX));
+            consumers.retain(|_, one| lock(&one.notes).used.0 > oldest);
+            if consumers.len() >= MOST {
+                consumers.clear();
+            }
+        }
+        Arc::clone(consumers.entry(consumer.to_owned()).or_default())
+    }
+}
+
+/// What is remembered of one consumer.
+#[derive(Default)]
+pub struct Remembered {
+    /// The notes.
+    pub notes: Mutex<Notes>,
+    /// Held while a lease is asked for, so that an instance asks once.
+    pub gate: tokio::sync::Mutex<()>,
+}
+
+impl Remembered {
+    /// The notes, locked; never held over a wait.
+    pub fn notes(&self) -> MutexGuard<'_, Notes> {
+        lock(&self.notes)
+    }
+}
+
+/// Notes on one consumer.
+#[derive(Debug, Default)]
+pub struct Notes {
+    /// The item as it was last seen.
+    pub state: State,
+    /// When it was seen; `None`: never.
+    pub seen: Option<Micros>,
+    /// When a request last came.
+    pub used: Micros,
+    /// Leases that may have something left.
+    pub leases: Vec<Lease>,
+    /// Units admitted by the fallback since the store was last reached, and its TATs by rate.
+    pub fallback: super::fallback::Local,
+    pace: Pace,
+    told: HashMap<(String, i64), (i64, Micros)>,
+}
+
+impl Notes {
+    /// Takes note of the item.
+    pub fn see(&mut self, state: State, now: Micros) {
+        self.state = state;
+        self.seen = Some(now);
+        self.fallback = super::fallback::Local::default();
+    }
+
+    /// The item, if it was seen within the last second.
+    pub fn fresh(&self, now: Micros) -> Option<&State> {
+        let age = now.0 - self.seen?.0;
+        (0..i64::try_from(TRUSTED.as_micros()).unwrap_or(0)).contains(&age).then_some(&self.state)
+    }
+
+    /// Counts a request.
+    pub fn count(&mut self, units: u64, now: Micros) {
+        self.used = now;
+        self.pace.count(units, now);
+    }
+
+    /// Units a second that are asked for, if over `hot` requests a second come.
+    pub fn demand(&self, hot: u64) -> Option<u64> {
+        let Pace { this, last, .. } = self.pace;
+        (this.0.max(last.0) > hot).then(|| this.1.max(last.1))
+    }
+
+    /// Those crossings that this instance should tell now. Who crosses tells at once, and so does an instance that has only just
+    /// met the consumer (`known` is false); one that merely sees a crossing leaves the other a second.
+    pub fn to_tell(&mut self, crossings: Vec<Crossing>, cost: u64, known: bool, now: Micros) -> Vec<Crossing> {
+        let keep: Vec<Crossing> = crossings.into_iter().filter(|crossing| self.tells(crossing, cost, known, now)).collect();
+        if self.told.len() > 64 {
+            self.told.retain(|_, (_, at)| now.0.saturating_sub(at.0) < 60_000_000);
+        }
+        keep
+    }
+
+    fn tells(&mut self, crossing: &Crossing, cost: u64, known: bool, now: Micros) -> bool {
+        let key = (crossing.quota.clone(), crossing.span.start);
+        let highest = crossing.highest();
+        let again = i64::try_from(TELL_AGAIN.as_micros()).unwrap_or(0);
+        let earlier = self.told.get(&key).copied().filter(|(percent, _)| *percent >= highest);
+        if earlier.is_some_and(|(_, at)| (0..again).contains(&(now.0 - at.0))) {
+            return false;
+        }
+        self.told.insert(key, (highest, now));
+        let before = u128::from(crossing.count.saturating_sub(cost));
+        let crossed_here = before * 100 < u128::from(crossing.limit) * u128::from(highest.unsigned_abs());
+        crossed_here || !known || earlier.is_some()
+    }
+}
+
+/// Requests and units of this second and of the last.
+#[derive(Debug, Default, Clone, Copy)]
+struct Pace {
+    second: i64,
+    this: (u64, u64),
+    last: (u64, u64),
+}
+
+impl Pace {
+    fn count(&mut self, units: u64, now: Micros) {
+        let second = now.seconds();
+        if second != self.second {
+            self.last = if second == self.second + 1 { self.this } else { (0, 0) };
+            self.this = (0, 0);
+            self.second = second;
+        }
+        self.this = (self.this.0 + 1, self.this.1.saturating_add(units));
+    }
+}
+
+/// A lock whose holder panicked still guards nothing but hints.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

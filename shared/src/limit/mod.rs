@@ -1,0 +1,30 @@
+//! Limits: every consumer's rates and quotas, exact at any concurrency, in one item and one conditional update.
+//!
+//! ```text
+//! model::Plan + overrides -> plan (ResolvedPlan, Charge)
+//! gcra, window            -> verdict (pure)          what a state means for a charge
+//! expression              -> item                    the update that is right only where its belief is
+//! limiter (memory, lease, fallback)                  admits
+//! headers, threshold, predict                        seen and heard
+//! address                                            before anybody is known
+//! ```
+
+pub mod expression;
+pub mod fallback;
+pub mod gcra;
+pub mod item;
+pub mod lease;
+mod limiter;
+mod memory;
+pub mod plan;
+pub mod threshold;
+pub mod verdict;
+pub mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use limiter::{Admission, Denial, Health, LimitSubject, Limiter, Refusal, Settings, Source};
+pub use plan::{BadLimit, Call, Charge, Override, Overrides, ResolvedPlan};
+pub use threshold::Crossing;
+pub use verdict::{Excess, Violation, WindowState};

@@ -1,0 +1,111 @@
+//! Leases never admit more than the plan, cost little, and lose little.
+
+use super::*;
+use crate::limit::Refusal;
+
+/// The most units that any interval holds beyond `burst + rate * length`; admissions are (moment, units), in order.
+fn most_over(admitted: &[(u64, u64)], per_second: u64, burst: u64) -> i128 {
+    // In token-microseconds: the greatest sum over intervals that begin and end with an admission.
+    let mut worst = i128::MIN;
+    for first in 0..admitted.len() {
+        let mut sum = 0i128;
+        for (moment, units) in &admitted[first..] {
+            sum += i128::from(*units) * 1_000_000;
+            let allowed = i128::from(burst) * 1_000_000 + i128::from(moment - admitted[first].0) * i128::from(per_second);
+            worst = worst.max(sum - allowed);
+        }
+    }
+    worst
+}
+
+#[tokio::test]
+async fn no_interval_admits_more_than_burst_and_rate_whatever_the_arrivals() {
+    for seed in [11, 12, 13] {
+        let (_embedded, table) = store().await;
+        let instances: Vec<Limiter> = (0..2).map(|_| limiter(&table, Some(20))).collect();
+        let subject = subject("c", &plan(vec![rate("burst", 60, Duration::from_secs(1), 150)], vec![]));
+        let mut sequence = Sequence(seed);
+        let (mut offset, mut admitted, mut leased) = (0, Vec::new(), 0);
+        for _ in 0..1_500 {
+            offset += match sequence.below(200) {
+                0 => sequence.below(4_000_000),
+                1..100 => 0,
+                _ => sequence.below(25_000),
+            };
+            let which = usize::try_from(sequence.below(5) / 4).unwrap();
+            if let Ok(admission) = instances[which].admit(&subject, &one(Operation::Read), at(offset)).await {
+                admitted.push((offset, admission.cost));
+                leased += u32::from(admission.calls == 0);
+            }
+        }
+        assert!(leased > 300, "only {leased} of {} came from leases", admitted.len());
+        assert!(most_over(&admitted, 60, 150) <= 0, "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn a_hot_consumer_costs_under_a_tenth_of_a_call_within_and_at_its_limit() {
+    for (per_second, demand) in [(200, 100), (100, 120), (50, 400)] {
+        let (embedded, table) = store().await;
+        let limiter = limiter(&table, Some(20));
+        let subject = subject("c", &plan(vec![rate("burst", per_second, Duration::from_secs(1), 2 * per_second)], vec![]));
+        let mut admitted = 0;
+        embedded.table.meter().take();
+        for step in 0..demand * 10 {
+            admitted += u64::from(limiter.admit(&subject, &one(Operation::Read), at(step * 1_000_000 / demand)).await.is_ok());
+        }
+        let calls = embedded.table.meter().take().total_calls();
+        // The first second warms up: until then the consumer is not known to be hot.
+        assert!((calls - 21) * 10 < demand * 10, "{calls} calls for {} requests at {per_second}/s", demand * 10);
+        let allowed = (demand * 10).min(2 * per_second + per_second * 10);
+        assert!(admitted <= allowed && admitted * 100 >= allowed * 85, "{admitted} of {allowed}");
+    }
+}
+
+/// Under-admission is bounded: what a quota loses is at most one second's demand of the instance and window, as `lease` says.
+#[tokio::test]
+async fn a_quota_loses_at_most_a_seconds_demand_an_instance() {
+    let (_embedded, table) = store().await;
+    let subject = subject("c", &plan(vec![], vec![quota("day", 1_000, Window::Day)]));
+    let (first, second) = (limiter(&table, Some(20)), limiter(&table, Some(20)));
+    let mut admitted = 0u64;
+    // 50 a second for five seconds on one instance, which then falls silent with its lease.
+    for step in 0..250 {
+        admitted += u64::from(first.admit(&subject, &one(Operation::Read), at(60_000_000 + step * 20_000)).await.is_ok());
+    }
+    assert_eq!(admitted, 250);
+    let mut refused = 0;
+    for step in 0..2_000 {
+        match second.admit(&subject, &one(Operation::Read), at(70_000_000 + step * 20_000)).await {
+            Ok(_) => admitted += 1,
+            Err(Refusal::Denied(_)) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(refused > 0 && admitted <= 1_000);
+    assert!(admitted >= 1_000 - 2 * 50, "{admitted}");
+}
+
+#[tokio::test]
+async fn a_revocation_reaches_a_hot_consumer_within_a_second() {
+    let (_embedded, table) = store().await;
+    let limiter = limiter(&table, Some(20));
+    let mut subject = subject("c", &plan(vec![rate("burst", 1_000, Duration::from_secs(1), 3_000)], vec![]));
+    subject.key_id = Some("k".into());
+    for step in 0..200 {
+        limiter.admit(&subject, &one(Operation::Read), at(step * 10_000)).await.unwrap();
+    }
+    let update = crate::store::table::Expr::new("SET #r = :r")
+        .name("#r", crate::limit::item::REVOKED)
+        .value(":r", crate::store::table::Attr::Ss(vec!["k".into()]));
+    let write = crate::store::table::Write::Update { key: crate::store::keys::limiter("c"), update, condition: None };
+    table.write(crate::store::table::TableName::Data, write, crate::store::table::Returning::Nothing).await.unwrap();
+    let revoked = at(2_000_000);
+    let refused =
+        async |after: u64| limiter.admit(&subject, &one(Operation::Read), revoked.plus(Duration::from_micros(after))).await;
+    let mut last = Ok(());
+    for step in 0..=100 {
+        last = refused(step * 10_000).await.map(|_| ());
+    }
+    assert_eq!(last, Err(Refusal::Revoked));
+}

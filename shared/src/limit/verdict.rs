@@ -1,0 +1,105 @@
+//! Judging a charge against a known state: which limits it violates, and how every window stands.
+
+use std::time::Duration;
+
+use super::gcra::Gcra;
+use super::item::State;
+use super::plan::{Charge, ResolvedPlan};
+use super::window::Span;
+use crate::clock::Micros;
+
+/// A limit that a request violates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The rate's or quota's name.
+    pub name: String,
+    /// Whether it is a quota.
+    pub quota: bool,
+    /// How long until this limit alone would admit the request, if nothing else is sent; exact, never zero.
+    pub wait: Duration,
+}
+
+/// How a rate or quota stands: what the headers tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowState {
+    /// The rate's or quota's name.
+    pub name: String,
+    /// Whether it is a quota.
+    pub quota: bool,
+    /// Units that it holds: the burst, or the quota.
+    pub limit: u64,
+    /// Units that are left now.
+    pub remaining: u64,
+    /// Its length: the time in which a burst refills, or the calendar window.
+    pub window: Duration,
+    /// Time until all of it is there again.
+    pub reset: Duration,
+}
+
+/// A cost that no waiting can make fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// The rate's or quota's name.
+    pub name: String,
+    /// What the request costs.
+    pub cost: u64,
+    /// The most that the limit can admit at once.
+    pub limit: u64,
+}
+
+/// The first limit that a charge exceeds as a whole.
+pub fn excess(plan: &ResolvedPlan, charge: &Charge) -> Option<Excess> {
+    let rates = plan.rates.iter().zip(&charge.rates).map(|(rate, cost)| (&rate.name, *cost, rate.gcra.burst()));
+    let quotas = plan.quotas.iter().map(|quota| (&quota.name, charge.total, quota.limit));
+    rates.chain(quotas).find(|(_, cost, limit)| cost > limit).map(|(name, cost, limit)| Excess {
+        name: name.clone(),
+        cost,
+        limit,
+    })
+}
+
+/// The limits that a charge violates in this state. A free request violates nothing.
+pub fn violations(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<Violation> {
+    let rates = plan.rates.iter().zip(&charge.rates).filter(|(_, cost)| **cost > 0).filter_map(|(rate, cost)| {
+        let wait = rate.gcra.wait(state.tat(&rate.attribute), now, *cost);
+        (!wait.is_zero()).then(|| Violation { name: rate.name.clone(), quota: false, wait })
+    });
+    let quotas = plan.quotas.iter().filter(|_| charge.total > 0).filter_map(|quota| {
+        let span = Span::of(quota.window, now);
+        let over = state.count(&quota.name, span.start).saturating_add(charge.total) > quota.limit;
+        over.then(|| Violation { name: quota.name.clone(), quota: true, wait: span.rest(now) })
+    });
+    rates.chain(quotas).collect()
+}
+
+/// How the windows stand: those rates that concern the request, then every quota.
+pub fn windows(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<WindowState> {
+    let rates =
+        plan.rates.iter().zip(&charge.rates).filter(|(rate, cost)| **cost > 0 || rate.only.is_empty()).map(|(rate, _)| {
+            let tat = state.tat(&rate.attribute);
+            rate_state(&rate.name, &rate.gcra, tat, now)
+        });
+    let quotas = plan.quotas.iter().map(|quota| {
+        let span = Span::of(quota.window, now);
+        WindowState {
+            name: quota.name.clone(),
+            quota: true,
+            limit: quota.limit,
+            remaining: quota.limit.saturating_sub(state.count(&quota.name, span.start)),
+            window: Duration::from_secs(span.seconds()),
+            reset: span.rest(now),
+        }
+    });
+    rates.chain(quotas).collect()
+}
+
+fn rate_state(name: &str, gcra: &Gcra, tat: i64, now: Micros) -> WindowState {
+    WindowState {
+        name: name.to_owned(),
+        quota: false,
+        limit: gcra.burst(),
+        remaining: gcra.remaining(tat, now),
+        window: gcra.refill(),
+        reset: gcra.full_after(tat, now),
+    }
+}
