@@ -16,7 +16,7 @@ pub(super) fn value(entities: &[Entity], kind: &FieldType, node: &Node) -> Resul
     let normalised = scalar::normalise(kind, &|target| &entities[usize::from(target.0)].id, &json)?;
     scalar::limits(kind, &normalised)?;
     if let FieldType::Json { schema: Some(schema) } = kind
-        && let Ok(validator) = super::validate::compile(schema)
+        && let Ok(validator) = super::compiled::compile(schema)
         && let Some(error) = validator.iter_errors(&normalised).next()
     {
         return Err(Fault { code: "schema", message: format!("does not fit its schema: {error}") });

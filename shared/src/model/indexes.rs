@@ -72,12 +72,9 @@ fn declared(reader: &mut Reader<'_>, raw: &RawIndex, entity: &Entity, entities: 
             None => {}
         }
     }
-    let projection = match &raw.projection {
-        None => None,
-        Some(names) => {
-            Some(names.iter().filter(|name| name.value != "id").filter_map(|name| find_or_say(reader, entity, name)).collect())
-        }
-    };
+    let projection = raw.projection.as_ref().map(|names| {
+        names.iter().filter(|name| name.value != "id").filter_map(|name| find_or_say(reader, entity, name)).collect()
+    });
     let index = Index {
         projection,
         ..index(&raw.name.value, equality.into_iter().collect::<Option<_>>()?, sort.into_iter().collect::<Option<_>>()?, true)

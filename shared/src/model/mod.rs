@@ -6,10 +6,20 @@
 //! A mistake never stops the reading: [`parse`] gives back all of them, each with its place and what would be right.
 
 mod auth;
+mod check;
+mod compiled;
 mod constant;
+mod describe;
+mod diff;
+mod diff_fields;
+#[cfg(test)]
+mod diff_tests;
 mod indexes;
 mod json;
+mod messages;
 mod mistake;
+#[cfg(test)]
+mod mistakes_tests;
 mod plans;
 mod raw;
 mod raw_field;
@@ -31,6 +41,8 @@ mod validate_tests;
 
 use std::collections::{BTreeSet, HashMap};
 
+pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
+pub use diff::{Change, Class, diff};
 pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;
 pub use scalar::{Fault, id as normalise_id, limits, normalise};
@@ -84,7 +96,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
     let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
     let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
     let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));
-    Some(Model {
+    let model = Model {
         name: name?,
         description,
         version: version.unwrap_or_else(|| "1.0.0".to_owned()),
@@ -99,7 +111,23 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
         by_name,
         by_plural,
         validators: Default::default(),
-    })
+    };
+    transactions(reader, keys.get("entities"), &model);
+    Some(model)
+}
+
+/// A write that could never be one transaction is a mistake of the model.
+fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model) {
+    let Some(node) = entities else { return };
+    for (key, _) in reader.named(node, "`entities`") {
+        let Some(entity) = model.by_name(key.value) else { continue };
+        let most = check::most_items(model, entity);
+        if most > check::MOST_ITEMS {
+            let message =
+                format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, check::MOST_ITEMS);
+            reader.mistake(key.spot, message, "fewer indexes, refs or unique fields, or a smaller `contention`");
+        }
+    }
 }
 
 /// Raised when the same file begins to mean something else, so that nothing cached or sealed under the old meaning is used.

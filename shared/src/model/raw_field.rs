@@ -282,7 +282,7 @@ impl Reader<'_> {
 
     fn json_schema(&mut self, node: &Node) -> Option<serde_json::Value> {
         let schema = to_json(node);
-        if let Err(error) = super::validate::compile(&schema) {
+        if let Err(error) = super::compiled::compile(&schema) {
             self.mistake(
                 node.spot,
                 format!("not a JSON Schema (2020-12): {error}"),

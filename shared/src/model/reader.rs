@@ -130,7 +130,7 @@ impl<'f> Reader<'f> {
     /// A text; a number or a boolean without quotes is refused, because YAML would read it as something else.
     pub fn text(&mut self, node: &Node, what: &str) -> Option<At<String>> {
         match &node.data {
-            Data::Scalar { text, plain } if !node.is_null() && !(*plain && is_other_than_text(text)) => {
+            Data::Scalar { text, plain } if !(node.is_null() || *plain && is_other_than_text(text)) => {
                 Some(At { spot: node.spot, value: text.clone() })
             }
             Data::Scalar { text, .. } if !node.is_null() => {

@@ -104,7 +104,10 @@ fn fields(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: EntityIx, by_name: &
         add(reader, &mut entity, declared, field.name.spot);
     }
     if raw.timestamps {
-        for name in ["created_at", "updated_at"] {
+        // A field that takes the name was refused above.
+        for name in
+            ["created_at", "updated_at"].into_iter().filter(|name| !raw.fields.iter().any(|field| api_name(field) == *name))
+        {
             add(reader, &mut entity, timestamp(name), raw.name.spot);
         }
     }

@@ -48,7 +48,7 @@ pub struct Model {
     pub limits: Limits,
     pub(crate) by_name: HashMap<String, EntityIx>,
     pub(crate) by_plural: HashMap<String, EntityIx>,
-    pub(crate) validators: Arc<super::validate::Validators>,
+    pub(crate) validators: Arc<super::compiled::Validators>,
 }
 
 impl Model {
@@ -144,6 +144,7 @@ impl Entity {
     }
 
     /// The index at a position.
+    #[allow(clippy::should_implement_trait, reason = "named as `field` is; nothing is indexed by brackets here")]
     pub fn index(&self, ix: IndexIx) -> &Index {
         &self.indexes[usize::from(ix.0)]
     }

@@ -5,17 +5,14 @@
 //! field is there, null where it has no value. `created_at` and `updated_at` come back as they were stored (not at all for a
 //! new record): the store sets them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
-
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use super::mistake::nearest;
-use super::scalar;
-use super::schema::{Entity, EntityIx, Field, FieldType, IdKind, Model};
-use super::schema_json::{Masks, Purpose, json_schema};
+use super::schema::{Entity, Field, FieldType, IdKind, Model};
+use super::schema_json::{Masks, Purpose};
+use super::{messages, scalar};
 use crate::id::is_id_part;
 
 /// One way in which a body is wrong.
@@ -52,49 +49,6 @@ pub struct Current<'a> {
     pub id: &'a str,
     /// The stored fields.
     pub fields: &'a Map<String, Value>,
-}
-
-/// A compiled JSON Schema (2020-12). Regular expressions run in linear time, and nothing is fetched.
-///
-/// # Errors
-/// What is wrong with the schema.
-pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
-    jsonschema::options()
-        .with_draft(jsonschema::Draft::Draft202012)
-        .with_pattern_options(jsonschema::PatternOptions::regex())
-        .build(schema)
-        .map_err(|error| error.to_string())
-}
-
-/// Most compiled schemas kept: one per entity, purpose and pair of masks. Masks come from roles, so they are few.
-const MOST_COMPILED: usize = 1024;
-
-type Compiled = HashMap<(EntityIx, Purpose, Masks), Arc<Validator>>;
-
-/// Compiled schemas of a model, made when they are first needed.
-#[derive(Default)]
-pub(crate) struct Validators(RwLock<Compiled>);
-
-impl std::fmt::Debug for Validators {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Validators")
-    }
-}
-
-impl Validators {
-    fn get(&self, model: &Model, entity: &Entity, purpose: Purpose, masks: &Masks) -> Result<Arc<Validator>, String> {
-        let key = (entity.ix, purpose, masks.clone());
-        if let Some(found) = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(Arc::clone(found));
-        }
-        let compiled = Arc::new(compile(&json_schema(model, entity, purpose, masks))?);
-        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_COMPILED {
-            all.clear();
-        }
-        all.insert(key, Arc::clone(&compiled));
-        Ok(compiled)
-    }
 }
 
 /// Validates the body of a creation.
@@ -261,11 +215,11 @@ impl<'m> Check<'m> {
                 self.refuse(format!("{pointer}/{}", escape(member)), "required", "must be given");
             }
             // A nullable field with a schema of its own: what that schema says is of use, "nor is it null" is not.
-            ValidationErrorKind::AnyOf { context } if is_nullable_json(error) => {
+            ValidationErrorKind::AnyOf { context } if messages::is_nullable_json(error) => {
                 context.first().into_iter().flatten().for_each(|error| self.note(error));
             }
             kind => {
-                let (code, message) = said(kind, error);
+                let (code, message) = messages::said(kind, error);
                 self.refuse(pointer, &code, message);
             }
         }
@@ -455,7 +409,8 @@ impl<'m> Check<'m> {
         let Some(sent) = given.and_then(|given| given.get("id")) else { return };
         let same = match scalar::id(&self.entity.id, sent) {
             Ok(Value::String(text)) => text == id,
-            Ok(number) => number.to_string() == id,
+            // An integer id: `u64`, written as paths have it.
+            Ok(number) => number.as_u64().map(|number| number.to_string()).as_deref() == Some(id),
             Err(_) => false,
         };
         if !same {
@@ -508,53 +463,4 @@ fn part_text(value: &Value) -> Option<String> {
 /// A member's name in a JSON pointer.
 fn escape(member: &str) -> String {
     member.replace('~', "~0").replace('/', "~1")
-}
-
-fn is_nullable_json(error: &ValidationError<'_>) -> bool {
-    let path = error.schema_path().as_str();
-    path.starts_with("/properties/") && path.ends_with("/anyOf") && path.matches('/').count() == 3
-}
-
-/// Code and sentence for what the schema refuses.
-fn said(kind: &ValidationErrorKind, error: &ValidationError<'_>) -> (String, String) {
-    use ValidationErrorKind as Kind;
-    let message = match kind {
-        Kind::Minimum { limit } => format!("must be at least {limit}"),
-        Kind::Maximum { limit } => format!("must be at most {limit}"),
-        Kind::ExclusiveMinimum { limit } => format!("must be greater than {limit}"),
-        Kind::ExclusiveMaximum { limit } => format!("must be less than {limit}"),
-        Kind::MinLength { limit } => format!("must have at least {limit} characters"),
-        Kind::MaxLength { limit } => format!("must have at most {limit} characters"),
-        Kind::MinItems { limit } => format!("must have at least {limit} elements"),
-        Kind::MaxItems { limit } => format!("must have at most {limit} elements"),
-        Kind::Pattern { pattern } => format!("must match {pattern}"),
-        Kind::Enum { options } => format!("must be one of {}", words(options)),
-        Kind::Type { .. } => format!("must be {}", types(error)),
-        Kind::UniqueItems => "must have no element twice".to_owned(),
-        _ => "does not fit the schema".to_owned(),
-    };
-    (kind.keyword().to_owned(), message)
-}
-
-fn words(options: &Value) -> String {
-    let Value::Array(options) = options else { return options.to_string() };
-    options.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
-}
-
-fn types(error: &ValidationError<'_>) -> String {
-    use jsonschema::error::TypeKind;
-    let name = |kind: jsonschema::JsonType| match kind {
-        jsonschema::JsonType::String => "a text",
-        jsonschema::JsonType::Integer => "a whole number",
-        jsonschema::JsonType::Number => "a number",
-        jsonschema::JsonType::Boolean => "true or false",
-        jsonschema::JsonType::Array => "a list",
-        jsonschema::JsonType::Object => "an object",
-        jsonschema::JsonType::Null => "null",
-    };
-    match error.kind() {
-        ValidationErrorKind::Type { kind: TypeKind::Single(kind) } => name(*kind).to_owned(),
-        ValidationErrorKind::Type { kind: TypeKind::Multiple(kinds) } => kinds.iter().map(name).collect::<Vec<_>>().join(" or "),
-        _ => "of another type".to_owned(),
-    }
 }

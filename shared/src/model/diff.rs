@@ -1,0 +1,332 @@
+//! What changes from one model to the next: which changes break clients, and which need a backfill.
+
+use std::fmt;
+
+use super::describe;
+use super::diff_fields;
+use super::schema::{Action, Entity, FieldMask, Index, Model, Plan, Role};
+
+/// What a change means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// A client that worked may fail, or see less.
+    Breaking,
+    /// Stored data has to follow: run `reindex` (or `verify --repair`, where the reason says so).
+    Backfill,
+    /// Nobody needs to do anything.
+    Compatible,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// What it means.
+    pub class: Class,
+    /// Where: `entity order`, `field order.total`, `role customer`.
+    pub place: String,
+    /// What changed.
+    pub what: String,
+    /// Why it is in its class.
+    pub reason: String,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self.class {
+            Class::Breaking => "breaking",
+            Class::Backfill => "backfill",
+            Class::Compatible => "compatible",
+        };
+        write!(out, "{class:<10}  {}: {} ({})", self.place, self.what, self.reason)
+    }
+}
+
+/// Collects changes.
+pub(super) struct Changes {
+    all: Vec<Change>,
+}
+
+impl Changes {
+    pub fn add(&mut self, class: Class, place: impl Into<String>, what: impl Into<String>, reason: &str) {
+        self.all.push(Change { class, place: place.into(), what: what.into(), reason: reason.to_owned() });
+    }
+
+    pub fn breaking(&mut self, place: impl Into<String>, what: impl Into<String>, reason: &str) {
+        self.add(Class::Breaking, place, what, reason);
+    }
+
+    pub fn compatible(&mut self, place: impl Into<String>, what: impl Into<String>, reason: &str) {
+        self.add(Class::Compatible, place, what, reason);
+    }
+
+    pub fn backfill(&mut self, place: impl Into<String>, what: impl Into<String>, reason: &str) {
+        self.add(Class::Backfill, place, what, reason);
+    }
+}
+
+/// All changes from `old` to `new`: breaking ones first, then those that need a backfill.
+pub fn diff(old: &Model, new: &Model) -> Vec<Change> {
+    let mut changes = Changes { all: Vec::new() };
+    entities(&mut changes, old, new);
+    roles(&mut changes, old, new);
+    plans(&mut changes, old, new);
+    rest(&mut changes, old, new);
+    changes.all.sort();
+    changes.all.dedup();
+    changes.all
+}
+
+fn entities(changes: &mut Changes, old: &Model, new: &Model) {
+    for before in &old.entities {
+        match new.by_name(&before.name) {
+            Some(after) => entity(changes, (old, before), (new, after)),
+            None => changes.breaking(
+                format!("entity {}", before.name),
+                "removed",
+                "its paths are gone; its records stay in the table",
+            ),
+        }
+    }
+    for after in new.entities.iter().filter(|after| old.by_name(&after.name).is_none()) {
+        changes.compatible(format!("entity {}", after.name), "added", "new paths");
+    }
+}
+
+fn entity(changes: &mut Changes, old: (&Model, &Entity), new: (&Model, &Entity)) {
+    let ((_, before), (_, after)) = (old, new);
+    let place = format!("entity {}", after.name);
+    if before.plural != after.plural {
+        changes.breaking(&place, format!("plural {} -> {}", before.plural, after.plural), "its paths change");
+    }
+    if describe::id(before) != describe::id(after) {
+        let what = format!("id {} -> {}", describe::id(before), describe::id(after));
+        changes.breaking(&place, what, "records keep the ids that they have; export and import them");
+    }
+    if before.require_if_match != after.require_if_match {
+        if after.require_if_match {
+            changes.breaking(&place, "require_if_match on", "writes without If-Match are refused with 428");
+        } else {
+            changes.compatible(&place, "require_if_match off", "If-Match still works");
+        }
+    }
+    if after.max_bytes < before.max_bytes {
+        changes.breaking(&place, format!("max_bytes {} -> {}", before.max_bytes, after.max_bytes), "larger records are refused");
+    } else if after.max_bytes > before.max_bytes {
+        changes.compatible(&place, "max_bytes raised", "more is accepted");
+    }
+    if before.cache != after.cache {
+        changes.compatible(&place, "cache mode changed", "entries of the other model are never used");
+    }
+    if before.shards != after.shards {
+        let what = format!("shards {} -> {}", before.shards, after.shards);
+        changes.backfill(&place, what, "guards of existing records have to be spread anew: `verify --repair`");
+    }
+    if before.deprecated != after.deprecated {
+        changes.compatible(&place, "deprecation changed", "headers and documents say so");
+    }
+    diff_fields::fields(changes, old, new);
+    relations(changes, before, after);
+    indexes(changes, old, new);
+}
+
+fn relations(changes: &mut Changes, before: &Entity, after: &Entity) {
+    let names = |entity: &Entity| -> Vec<String> {
+        entity
+            .to_one
+            .iter()
+            .map(|relation| relation.name.clone())
+            .chain(entity.to_many.iter().map(|relation| relation.name.clone()))
+            .collect()
+    };
+    let (old, new) = (names(before), names(after));
+    for name in old.iter().filter(|name| !new.contains(name)) {
+        changes.breaking(format!("relation {}.{name}", after.name), "removed", "it can no longer be included");
+    }
+    for name in new.iter().filter(|name| !old.contains(name)) {
+        changes.compatible(format!("relation {}.{name}", after.name), "added", "it can be included");
+    }
+}
+
+fn indexes(changes: &mut Changes, (old_model, before): (&Model, &Entity), (new_model, after): (&Model, &Entity)) {
+    let place = |index: &Index| format!("index {}.{}", after.name, index.name);
+    for index in &before.indexes {
+        if after.by_index(&index.name).is_none() {
+            changes.breaking(place(index), "removed", "filters and sorts that it served are refused; its rows may be dropped");
+        }
+    }
+    for index in &after.indexes {
+        let now = describe::index(new_model, after, index);
+        let Some(was) = before.by_index(&index.name) else {
+            if index.is_stored() {
+                changes.backfill(place(index), format!("added: {now}"), "existing records need rows: `reindex`");
+            } else {
+                changes.compatible(place(index), format!("added: {now}"), "it stores nothing");
+            }
+            continue;
+        };
+        let old = describe::index(old_model, before, was);
+        if old != now {
+            changes.breaking(
+                place(index),
+                format!("{old} -> {now}"),
+                "filters and sorts that the old form served may be refused",
+            );
+            if index.is_stored() {
+                changes.backfill(place(index), format!("{old} -> {now}"), "existing records need rows: `reindex`");
+            }
+        } else if describe::projection(before, was) != describe::projection(after, index) {
+            changes.backfill(place(index), "its rows carry other fields", "rows have to be written anew: `reindex`");
+        }
+    }
+}
+
+fn roles(changes: &mut Changes, old: &Model, new: &Model) {
+    for before in &old.roles {
+        let place = format!("role {}", before.name);
+        let Some(after) = new.role(&before.name) else {
+            changes.breaking(place, "removed", "its holders may do nothing");
+            continue;
+        };
+        for permission in before.system.iter().filter(|permission| !after.system.contains(permission)) {
+            changes.breaking(&place, format!("loses system {permission:?}").to_lowercase(), "its holders are refused there");
+        }
+        for permission in after.system.iter().filter(|permission| !before.system.contains(permission)) {
+            changes.compatible(&place, format!("gains system {permission:?}").to_lowercase(), "it may do more");
+        }
+        for entity in &old.entities {
+            if let Some(now) = new.by_name(&entity.name) {
+                for action in Action::ALL {
+                    grants(changes, (old, entity, before), (new, now, after), action);
+                }
+            }
+        }
+    }
+    for after in new.roles.iter().filter(|after| old.role(&after.name).is_none()) {
+        changes.compatible(format!("role {}", after.name), "added", "nobody loses anything");
+    }
+}
+
+fn grants(
+    changes: &mut Changes,
+    (old_model, old_entity, old): (&Model, &Entity, &Role),
+    (new_model, new_entity, new): (&Model, &Entity, &Role),
+    action: Action,
+) {
+    let place = format!("role {}, {} {}", new.name, action.name(), new_entity.name);
+    let (before, after) = (old.grants.get(&(old_entity.ix, action)), new.grants.get(&(new_entity.ix, action)));
+    let (before, after) = match (before, after) {
+        (None, None) => return,
+        (Some(_), None) => return changes.breaking(place, "no longer allowed", "its holders are refused with 403"),
+        (None, Some(_)) => return changes.compatible(place, "now allowed", "it may do more"),
+        (Some(before), Some(after)) => (before, after),
+    };
+    let (was, now) = (describe::rows(old_model, old_entity, before), describe::rows(new_model, new_entity, after));
+    if was != now {
+        changes.breaking(
+            &place,
+            format!("rows {} -> {}", was.join(" | "), now.join(" | ")),
+            "other rows are visible or writable",
+        );
+    }
+    let union = |grants: &[super::Grant]| {
+        grants.iter().fold(FieldMask::none(), |mut mask, grant| {
+            mask.union(&grant.fields);
+            mask
+        })
+    };
+    let (was, now) = (union(before), union(after));
+    let (was, now) = (describe::mask(old_entity, &was), describe::mask(new_entity, &now));
+    for name in was.iter().filter(|name| !now.contains(name) && new_entity.by_field(name).is_some()) {
+        changes.breaking(&place, format!("loses the field {name}"), "it is not shown or accepted any more");
+    }
+    for name in now.iter().filter(|name| !was.contains(name) && old_entity.by_field(name).is_some()) {
+        changes.compatible(&place, format!("gains the field {name}"), "it may do more");
+    }
+}
+
+fn plans(changes: &mut Changes, old: &Model, new: &Model) {
+    for before in &old.plans {
+        let place = format!("plan {}", before.name);
+        match new.plan(&before.name) {
+            None => changes.breaking(place, "removed", "its consumers fall back to the default plan"),
+            Some(after) => plan(changes, &place, before, after),
+        }
+    }
+    for after in new.plans.iter().filter(|after| old.plan(&after.name).is_none()) {
+        changes.compatible(format!("plan {}", after.name), "added", "nobody has it yet");
+    }
+}
+
+fn plan(changes: &mut Changes, place: &str, before: &Plan, after: &Plan) {
+    for rate in &after.rates {
+        let was = before.rates.iter().find(|was| was.name == rate.name);
+        let slower = |was: &super::Rate| {
+            u128::from(rate.rate) * was.per.as_nanos() < u128::from(was.rate) * rate.per.as_nanos() || rate.burst < was.burst
+        };
+        match was {
+            None => changes.breaking(place, format!("rate {} added", rate.name), "a further limit"),
+            Some(was) if was == rate => {}
+            Some(was) if slower(was) => {
+                let shown =
+                    |rate: &super::Rate| format!("{} per {}, burst {}", rate.rate, describe::duration(rate.per), rate.burst);
+                changes.breaking(place, format!("rate {}: {} -> {}", rate.name, shown(was), shown(rate)), "less is admitted");
+            }
+            Some(_) => changes.compatible(place, format!("rate {} changed", rate.name), "no less is admitted"),
+        }
+    }
+    for quota in &after.quotas {
+        match before.quotas.iter().find(|was| was.name == quota.name) {
+            None => changes.breaking(place, format!("quota {} added", quota.name), "a further limit"),
+            Some(was) if quota.limit < was.limit => {
+                changes.breaking(place, format!("quota {} {} -> {}", quota.name, was.limit, quota.limit), "less is admitted");
+            }
+            Some(was) if quota.limit > was.limit => {
+                changes.compatible(place, format!("quota {} {} -> {}", quota.name, was.limit, quota.limit), "more is admitted");
+            }
+            Some(_) => {}
+        }
+    }
+    let gone = before.rates.iter().map(|rate| &rate.name).filter(|name| after.rates.iter().all(|rate| rate.name != **name));
+    let gone = gone.chain(
+        before.quotas.iter().map(|quota| &quota.name).filter(|name| after.quotas.iter().all(|quota| quota.name != **name)),
+    );
+    for name in gone {
+        changes.compatible(place, format!("limit {name} removed"), "more is admitted");
+    }
+    if before.costs != after.costs {
+        changes.breaking(place, "costs changed", "the same requests use up other shares of the limits");
+    }
+}
+
+fn rest(changes: &mut Changes, old: &Model, new: &Model) {
+    for before in &old.auth.issuers {
+        match new.auth.issuers.iter().find(|after| after.alias == before.alias) {
+            None => changes.breaking(format!("issuer {}", before.alias), "removed", "its tokens are refused"),
+            Some(after) if after != before => {
+                changes.breaking(format!("issuer {}", before.alias), "changed", "tokens may be refused or mean another consumer");
+            }
+            Some(_) => {}
+        }
+    }
+    for after in new.auth.issuers.iter().filter(|after| old.auth.issuers.iter().all(|before| before.alias != after.alias)) {
+        changes.compatible(format!("issuer {}", after.alias), "added", "its tokens are accepted");
+    }
+    if old.auth.anonymous_role != new.auth.anonymous_role {
+        changes.breaking("auth", "anonymous_role changed", "callers without credentials may do other things");
+    }
+    if old.auth.default_plan != new.auth.default_plan {
+        changes.breaking("auth", "default_plan changed", "consumers without a plan have other limits");
+    }
+    for origin in old.cors.origins.iter().filter(|origin| !new.cors.origins.contains(origin)) {
+        changes.breaking("cors", format!("origin {origin} removed"), "browsers refuse its pages the answers");
+    }
+    for origin in new.cors.origins.iter().filter(|origin| !old.cors.origins.contains(origin)) {
+        changes.compatible("cors", format!("origin {origin} added"), "more pages may call");
+    }
+    if new.limits.examine < old.limits.examine {
+        changes.breaking("limits", "examine lowered", "pages with residual filters get shorter, some counts are refused");
+    }
+    if new.limits.per_address < old.limits.per_address {
+        changes.breaking("limits", "per_address lowered", "anonymous callers are admitted less");
+    }
+}
