@@ -251,3 +251,104 @@ impl Stored {
         if bool::from(self.fingerprint.ct_eq(&fingerprint.0)) { Match::Replay(self.answer) } else { Match::Reused }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::store::testing::Fixture;
+    use crate::store::write::{Batch, Mutation, Riders, WriteError};
+
+    fn answer(body: Vec<u8>) -> Answer {
+        let headers = [("location".to_owned(), "/v1/notes/n".to_owned())].into();
+        Answer { status: 201, headers, body }
+    }
+
+    #[test]
+    fn a_fingerprint_sees_the_request_and_not_its_spelling() {
+        let keys = Keys::new(*b"secret");
+        let print = |method, path, body: &str| keys.fingerprint(method, path, Some(&serde_json::from_str(body).unwrap())).0;
+        let first = print("POST", "/v1/a", r#"{"a": 1, "b": [{"c": "x", "d": null}]}"#);
+        assert_eq!(first, print("POST", "/v1/a", r#"{"b":[{"d":null,"c":"x"}],"a":1}"#));
+        for (method, path, body) in [
+            ("PUT", "/v1/a", r#"{"a": 1, "b": [{"c": "x", "d": null}]}"#),
+            ("POST", "/v1/b", r#"{"a": 1, "b": [{"c": "x", "d": null}]}"#),
+            ("POST", "/v1/a", r#"{"a": "1", "b": [{"c": "x", "d": null}]}"#),
+            ("POST", "/v1/a", r#"{"a": 1, "b": [{"c": "x"}]}"#),
+            ("POST", "/v1/a", r#"{"a": 1, "b": [{"c": "x"}, {"d": null}]}"#),
+        ] {
+            assert_ne!(first, print(method, path, body), "{method} {path} {body}");
+        }
+        assert_ne!(first, Keys::new(*b"other").fingerprint("POST", "/v1/a", None).0);
+    }
+
+    #[test]
+    fn scopes_do_not_meet() {
+        let keys = Keys::new(*b"secret");
+        let mut all = vec![
+            keys.scope("a", "b", "c"),
+            keys.scope("ab", "", "c"),
+            keys.scope("a", "bc", ""),
+            keys.scope("b", "a", "c"),
+            keys.operation_scope("a", "b", "c", 0),
+            keys.operation_scope("a", "b", "c", 1),
+        ];
+        all.sort_by(|left, right| left.hash.cmp(&right.hash));
+        all.dedup();
+        assert_eq!(all.len(), 6);
+    }
+
+    #[tokio::test]
+    async fn an_answer_commits_with_its_effect_and_comes_back_until_it_expires() {
+        let fix = Fixture::new().await;
+        let keys = Keys::new(*b"secret");
+        let (scope, print) = (keys.scope("c", "s", "k"), keys.fingerprint("POST", "/v1/notes", Some(&json!({}))));
+        // Noise, so that it cannot be compressed into one part.
+        let mut body = vec![0; 900_000];
+        fix.env.random.fill(&mut body);
+        let now = fix.env.now();
+        let batch = |id: &str| Batch {
+            mutations: vec![Mutation::create(fix.entity("note"), fix.record(id, json!({})))],
+            riders: Riders { idempotency: items(&scope, &print, &answer(body.clone()), now).unwrap(), ..Riders::default() },
+            ..Batch::default()
+        };
+        let table = &fix.dynamo.table;
+        assert_eq!(load(table, &scope).await.unwrap(), None);
+        fix.writer.write(&batch("n"), fix.deadline()).await.unwrap().unsettled.clear(table).await;
+        let stored = load(table, &scope).await.unwrap().unwrap();
+        assert_eq!(stored.clone().compare(&print, now), Match::Replay(answer(body.clone())));
+        let other = keys.fingerprint("POST", "/v1/notes", Some(&json!({"a": 1})));
+        assert_eq!(stored.clone().compare(&other, now), Match::Reused);
+        assert_eq!(stored.compare(&print, now.plus(LIFETIME)), Match::Expired);
+        // A second effect under the same key is refused, and the row that stands in its way tells the answer.
+        let Err(WriteError::IdempotencyRow(Some(row))) = fix.writer.write(&batch("m"), fix.deadline()).await else {
+            panic!("the key is taken")
+        };
+        let stored = complete(table, &scope, &row).await.unwrap();
+        assert_eq!(stored.compare(&print, now), Match::Replay(answer(body.clone())));
+        assert_eq!(fix.read("note", "m").await, None);
+        // The same request again with its own id: the key's row is what counts, not the record.
+        assert!(matches!(fix.writer.write(&batch("n"), fix.deadline()).await, Err(WriteError::IdempotencyRow(_))));
+    }
+
+    #[tokio::test]
+    async fn an_expired_row_gives_way() {
+        let fix = Fixture::new().await;
+        let keys = Keys::new(*b"secret");
+        let (scope, print) = (keys.scope("c", "s", "k"), keys.fingerprint("POST", "/", None));
+        let write = async |id: &str, now: Micros| {
+            let batch = Batch {
+                mutations: vec![Mutation::create(fix.entity("note"), fix.record(id, json!({})))],
+                riders: Riders { idempotency: items(&scope, &print, &answer(vec![]), now).unwrap(), ..Riders::default() },
+                ..Batch::default()
+            };
+            fix.writer.write(&batch, fix.deadline()).await.map(drop)
+        };
+        let now = fix.env.now();
+        write("a", now).await.unwrap();
+        let almost = Micros(now.plus(LIFETIME).0 - 1_000_000);
+        assert!(matches!(write("b", almost).await, Err(WriteError::IdempotencyRow(_))));
+        write("b", now.plus(LIFETIME)).await.unwrap();
+    }
+}

@@ -4,4 +4,7 @@ pub mod items;
 pub mod keys;
 pub mod table;
 pub mod tags;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod verify;
 pub mod write;

@@ -122,6 +122,16 @@ pub fn unsettled(tag: &Item) -> &[String] {
     tag.attrs.get(UNSETTLED).and_then(Attr::as_ss).unwrap_or_default()
 }
 
+/// How many elements of a tag are older than a writer needs.
+pub fn overdue(env: &Env, tag: &Item) -> usize {
+    let now = env.now();
+    unsettled(tag).iter().filter(|element| parse(&tag.key, element).is_none_or(|(made, _)| is_overdue(now, made))).count()
+}
+
+fn is_overdue(now: Micros, made: i64) -> bool {
+    now.millis().saturating_sub(made) >= i64::try_from(OVERDUE.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Removes the elements of a tag that are overdue and whose commits have finished. Gives back how many were removed.
 ///
 /// An element that names nothing readable is removed too, because nothing could ever settle it; the tag's version already
@@ -137,9 +147,7 @@ pub async fn settle(table: &dyn Table, env: &Env, tag: &Item) -> Result<usize, T
             finished.push(element.clone());
             continue;
         };
-        if now.millis().saturating_sub(made) >= i64::try_from(OVERDUE.as_millis()).unwrap_or(i64::MAX)
-            && has_finished(table, &keys).await?
-        {
+        if is_overdue(now, made) && has_finished(table, &keys).await? {
             finished.push(element.clone());
         }
     }

@@ -17,7 +17,7 @@ use super::build::{Closing, Plan};
 use super::commit::Pauses;
 use super::guards::{CLOSED, COUNT, RESTRICTING, Refused};
 use super::{Batch, Mutation, WriteError, Writer, Written};
-use crate::clock::Micros;
+use crate::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, OnDelete, by_ref};
 use crate::store::table::{Attr, Expr, Item, RangeQuery, TableError, TableName, Write};
 use crate::store::{items, keys};
@@ -375,10 +375,8 @@ impl Writer {
         loop {
             let page = self.table.query(query.clone()).await?;
             for tombstone in &page.items {
-                let age = self.env.now().millis().saturating_sub(tombstone.n(MADE).unwrap_or(0));
-                let young = age < i64::try_from(ABANDONED.as_millis()).unwrap_or(i64::MAX);
                 let entity = tombstone.s(ENTITY).and_then(|name| self.model.by_name(name));
-                let (Some(entity), Some(id), false) = (entity, tombstone.s(ID), young) else {
+                let (Some(entity), Some(id), true) = (entity, tombstone.s(ID), Self::is_abandoned(&self.env, tombstone)) else {
                     swept.remaining += 1;
                     continue;
                 };
@@ -394,6 +392,12 @@ impl Writer {
             let Some(next) = page.next else { return Ok(swept) };
             query.after = Some(next);
         }
+    }
+
+    /// Whether a tombstone is older than its writer can be at work.
+    pub(crate) fn is_abandoned(env: &Env, tombstone: &Item) -> bool {
+        let age = env.now().millis().saturating_sub(tombstone.n(MADE).unwrap_or(0));
+        age >= i64::try_from(ABANDONED.as_millis()).unwrap_or(i64::MAX)
     }
 
     /// Whether a record's guards say that it is being deleted: for messages and `verify`.

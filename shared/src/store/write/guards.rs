@@ -118,7 +118,7 @@ impl Guard {
 }
 
 /// The id that a ref field's value names; `None` for null.
-pub(super) fn referred(value: Option<&Value>) -> Option<String> {
+pub(crate) fn referred(value: Option<&Value>) -> Option<String> {
     match value? {
         Value::String(id) => Some(id.clone()),
         Value::Number(id) => Some(id.to_string()),

@@ -25,8 +25,9 @@ use crate::model::{Entity, EntityIx, FieldIx, Model};
 use crate::value::Record;
 
 pub use cascade::Swept;
+pub(crate) use guards::referred;
 pub use guards::{CLOSED, COUNT, RESTRICTING};
-pub use unique::unique_hash;
+pub use unique::{OWNER, unique_hash};
 
 /// Most actions of a transaction.
 pub const MOST_ACTIONS: usize = 100;
