@@ -1,6 +1,8 @@
 //! Key sets over HTTPS: the adapter behind [`crate::auth::JwksSource`], with the HTTP client that the AWS SDK brings along, so that no
 //! second one is carried. Redirects are not followed, the answer's size is bounded, the caller sets the time-out.
 
+use std::sync::OnceLock;
+
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -13,16 +15,24 @@ use http::Uri;
 use crate::auth::jwks::MAX_DOCUMENT;
 use crate::auth::{JwksError, JwksSource};
 
-/// Fetches key sets from their issuers.
+/// Fetches key sets from their issuers. The client is made at the first fetch: reading the system's certificates costs more than the
+/// rest of a cold start, and a function that only sees verified callers never needs them.
+#[derive(Default)]
 pub struct HttpJwks {
-    connector: Connector,
+    connector: OnceLock<Connector>,
 }
 
 impl HttpJwks {
-    /// A client that trusts the roots of this system.
+    /// A client that will trust the roots of this system.
     pub fn new() -> Self {
-        let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
-        Self { connector: builder.sleep_impl(TokioSleep::new()).build() }
+        Self::default()
+    }
+
+    fn connector(&self) -> &Connector {
+        self.connector.get_or_init(|| {
+            let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
+            builder.sleep_impl(TokioSleep::new()).build()
+        })
     }
 
     async fn get(&self, uri: &str) -> Result<String, JwksError> {
@@ -30,7 +40,7 @@ impl HttpJwks {
         check(uri)?;
         let mut request = HttpRequest::get(uri).map_err(|error| fail("address", &error))?;
         request.headers_mut().insert("accept", "application/jwk-set+json, application/json");
-        let response = self.connector.call(request).await.map_err(|error| fail("connection", &error))?;
+        let response = self.connector().call(request).await.map_err(|error| fail("connection", &error))?;
         if response.status().as_u16() != 200 {
             return Err(fail("status", &response.status().as_u16()));
         }
@@ -43,12 +53,6 @@ impl HttpJwks {
             }
         }
         String::from_utf8(document).map_err(|error| fail("body", &error))
-    }
-}
-
-impl Default for HttpJwks {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

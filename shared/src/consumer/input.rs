@@ -45,16 +45,34 @@ pub struct Settings {
     pub overrides: Option<Value>,
 }
 
+impl Settings {
+    /// As a body of the API says it.
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({
+            "name": self.name,
+            "plan": self.plan,
+            "roles": self.roles,
+            "claims": self.claims,
+            "disabled": self.disabled,
+            "notify": self.notify,
+            "overrides": self.overrides,
+        })
+    }
+}
+
 /// Members that the API shows and does not take, unless they equal what is there.
 const READ_ONLY: [&str; 2] = ["created_at", "updated_at"];
 /// Members that a body may have.
-const MEMBERS: [&str; 7] = ["name", "plan", "roles", "claims", "disabled", "notify", "overrides"];
+pub(super) const MEMBERS: [&str; 7] = ["name", "plan", "roles", "claims", "disabled", "notify", "overrides"];
 
 /// Whether a text may be a consumer's id.
 pub fn is_consumer_id(id: &str) -> bool {
     // `anonymous` is the name under which callers without credentials are counted.
     crate::id::is_id_part(id) && id != crate::auth::ANONYMOUS
 }
+
+/// What an id looks like.
+pub(super) const ID_RULE: &str = "it must match [A-Za-z0-9][A-Za-z0-9._:@-]{0,127} and not be `anonymous`";
 
 /// Collects violations while a body is read.
 struct Reader<'a> {
@@ -151,7 +169,7 @@ pub fn chosen_id(body: &Value) -> Result<Option<String>, Vec<Violation>> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(id)) if is_consumer_id(id) => Ok(Some(id.clone())),
         Some(_) => {
-            let message = "must match [A-Za-z0-9][A-Za-z0-9._:@-]{0,127} and not be `anonymous`".to_owned();
+            let message = ID_RULE.to_owned();
             Err(vec![Violation { pointer: "/id".to_owned(), code: "format", message }])
         }
     }

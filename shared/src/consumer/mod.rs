@@ -6,6 +6,7 @@
 //!
 //! The row of a deleted consumer stays, empty, so that its epoch never starts again.
 
+pub mod apply;
 mod commit;
 mod directory;
 pub mod input;

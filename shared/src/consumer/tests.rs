@@ -438,3 +438,23 @@ async fn a_lost_answer_does_not_change_a_consumer_twice() {
     let key = consumers.create_key("a", "live", &Value::Null).await.unwrap();
     assert_eq!(world.consumers().keys("a").await.unwrap(), [key.view]);
 }
+
+#[tokio::test]
+async fn a_file_becomes_what_is_there() {
+    let world = World::new().await;
+    let consumers = world.consumers();
+    consumers.create(&json!({ "id": "old" })).await.unwrap();
+    consumers.create(&json!({ "id": "acme", "plan": "free" })).await.unwrap();
+    let text = "prune: true\nconsumers: {acme: {plan: gold, roles: [reader]}, idp:u1: {claims: {tenant: 7, region: [a, b]}}}";
+    let desired = apply::read(&world.model, "c.yaml", text).unwrap();
+    let steps = apply::diff(&desired, &consumers.all().await.unwrap());
+    assert_eq!(steps.iter().map(apply::Step::id).collect::<Vec<_>>(), ["acme", "idp:u1", "old"]);
+    // Somebody changes one of them between the plan and its execution.
+    consumers.patch("acme", &json!({ "disabled": true }), None).await.unwrap();
+    assert_eq!(consumers.take(&steps[0]).await, Err(ConsumerError::Precondition));
+    for step in apply::diff(&desired, &consumers.all().await.unwrap()) {
+        consumers.take(&step).await.unwrap();
+    }
+    assert_eq!(apply::diff(&desired, &consumers.all().await.unwrap()), []);
+    assert_eq!(consumers.get("acme").await.unwrap().roles, Some(vec!["reader".to_owned()]));
+}

@@ -14,6 +14,7 @@ mod diff;
 mod diff_fields;
 #[cfg(test)]
 mod diff_tests;
+mod document;
 mod indexes;
 mod json;
 mod messages;
@@ -43,6 +44,7 @@ use std::collections::{BTreeSet, HashMap};
 
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
 pub use diff::{Change, Class, diff};
+pub use document::Document;
 pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;
 pub use scalar::{Fault, id as normalise_id, limits, normalise};

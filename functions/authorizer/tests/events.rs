@@ -1,0 +1,160 @@
+//! Events as API Gateway sends them (`tests/events/authorizer-*.json`), and what the authorizer answers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use holdfast::auth::local::{self, LocalIssuer, TokenRequest};
+use holdfast::auth::{Authenticator, api_key};
+use holdfast::clock::{Clock, Env, Micros};
+use holdfast::consumer::record::Row;
+use holdfast::consumer::{ApiKey, Consumer};
+use holdfast::model;
+use holdfast::store::keys as place;
+use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Transaction, Write};
+use holdfast_authorizer::{AuthorizerEvent, handle};
+use serde_json::{Value, json};
+
+struct Midnight;
+
+impl Clock for Midnight {
+    fn now(&self) -> Micros {
+        Micros(1_795_219_200_000_000)
+    }
+}
+
+/// Two items that can be read, or nothing at all.
+struct Items(Option<Vec<Item>>);
+
+fn only_reads<T>() -> BoxFuture<'static, Result<T, TableError>>
+where
+    T: Send + 'static,
+{
+    Box::pin(std::future::ready(Err(TableError::Broken("an authorizer only gets items".into()))))
+}
+
+impl Table for Items {
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        Box::pin(async move {
+            let items = self.0.as_ref().ok_or_else(|| TableError::Busy("throttled".into()))?;
+            Ok(keys.iter().map(|(_, key)| items.iter().find(|item| item.key == *key).cloned()).collect())
+        })
+    }
+
+    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        only_reads()
+    }
+
+    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        only_reads()
+    }
+
+    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        only_reads()
+    }
+
+    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        only_reads()
+    }
+
+    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        only_reads()
+    }
+
+    fn scan<'a>(
+        &'a self,
+        _: TableName,
+        _: Option<Key>,
+        _: (u32, u32),
+    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
+        only_reads()
+    }
+}
+
+const MODEL: &str = "
+name: Books
+version: '1'
+entities: {book: {plural: books, fields: {title: string}}}
+roles: {reader: {all: true}}
+plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
+";
+
+/// What the authorizer answers to an event of this name.
+async fn answer(name: &str, table_works: bool) -> Value {
+    let env = Env { clock: Arc::new(Midnight), ..Env::system() };
+    let issuer = LocalIssuer::in_memory(&env).unwrap();
+    let request = TokenRequest {
+        subject: "u1".into(),
+        roles: vec!["reader".into()],
+        claims: Default::default(),
+        plan: None,
+        expires_in: Duration::from_secs(60),
+    };
+    let token = issuer.token(&request, env.now()).unwrap();
+    let key = api_key::generate(&*env.random, "live").unwrap();
+    let stored = ApiKey {
+        id: key.id.clone(),
+        consumer: "acme".into(),
+        hash: key.hash.to_vec(),
+        created: 0,
+        expires: None,
+        revoked: None,
+        publishable: false,
+    };
+    let row = Row { epoch: 4, keys: 1, consumer: Some(acme()) };
+    let items = vec![stored.to_item(place::api_key(&key.id)), row.to_item(place::consumer("acme")).unwrap()];
+    let table = Arc::new(Items(table_works.then_some(items)));
+    let model = Arc::new(model::parse("model.yaml", MODEL).unwrap());
+    let authenticator = Authenticator::new(model, table, issuer.jwks(None), env).with_issuer(local::issuer());
+
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/events").join(format!("authorizer-{name}.json"));
+    let event = std::fs::read_to_string(path).unwrap().replace("API_KEY", &key.key).replace("TOKEN", &token);
+    let event: AuthorizerEvent = serde_json::from_str(&event).unwrap();
+    let answer = serde_json::to_value(handle(&authenticator, event).await).unwrap();
+    let secret = answer.to_string();
+    assert!(!secret.contains(&token) && !secret.contains(&key.key), "no credential in the context");
+    answer
+}
+
+fn acme() -> Consumer {
+    serde_json::from_value(json!({
+        "id": "acme", "name": null, "plan": "free", "roles": ["reader"], "claims": {}, "disabled": false, "notify": [],
+        "overrides": null, "created_at": "2026-01-01T00:00:00.000Z", "updated_at": "2026-01-01T00:00:00.000Z", "version": "v",
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_token_is_told() {
+    let context = json!({
+        "outcome": "ok", "consumer": "local:u1", "subject": "u1", "roles": "[\"reader\"]", "exp": "1795219260",
+    });
+    assert_eq!(answer("token", true).await, json!({ "isAuthorized": true, "context": context }));
+}
+
+#[tokio::test]
+async fn an_api_key_is_told() {
+    let mut got = answer("api-key", true).await;
+    assert!(got["context"]["key_id"].as_str().is_some_and(|id| id.len() == 12));
+    got["context"].as_object_mut().unwrap().remove("key_id");
+    let context = json!({
+        "outcome": "ok", "consumer": "acme", "subject": "acme", "roles": "[\"reader\"]", "plan": "free", "epoch": "4",
+    });
+    assert_eq!(got, json!({ "isAuthorized": true, "context": context }));
+}
+
+#[tokio::test]
+async fn every_call_is_let_through_with_the_truth() {
+    for (name, reason) in [("unsigned", "algorithm"), ("two-credentials", "scheme"), ("no-credentials", "missing")] {
+        let context = json!({ "outcome": "invalid", "reason": reason });
+        assert_eq!(answer(name, true).await, json!({ "isAuthorized": true, "context": context }), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_fails_is_no_verdict() {
+    for name in ["token", "api-key"] {
+        assert_eq!(answer(name, false).await, json!({ "isAuthorized": true, "context": { "outcome": "unavailable" } }));
+    }
+}
