@@ -4,6 +4,7 @@
 
 pub mod cli;
 mod compose;
+pub mod demo;
 pub mod embedded;
 pub mod functions;
 pub mod gateway;

@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::template::{EMBEDDED, Template, TemplateError};
 
 /// File of the embedded DynamoDB in the data directory.
-const DATABASE: &str = "dynamodb.sqlite";
+pub const DATABASE: &str = "dynamodb.sqlite";
 /// Directory of the embedded S3 in the data directory.
 const OBJECTS: &str = "s3";
 /// Held by the process that serves a data directory.

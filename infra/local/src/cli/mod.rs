@@ -1,11 +1,14 @@
 //! The command line, as `contract.md` "Running it on one machine" has it.
 
+mod apply;
 mod import;
 mod model;
 mod parse;
 mod serve;
+mod target;
 mod terminal;
 mod token;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +43,10 @@ enum Command {
     Model(model::ModelCommand),
     /// Load records from NDJSON files through the API: in parallel, resumable, with a report of every refused line.
     Import(import::ImportArgs),
+    /// Compare all that the data table holds, and repair what does not agree.
+    Verify(verify::VerifyArgs),
+    /// Make the consumers what a file says, showing each difference.
+    Apply(apply::ApplyArgs),
 }
 
 /// Where a local server keeps its state.
@@ -69,6 +76,8 @@ pub fn main() -> ExitCode {
         Some(Command::Token(args)) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Model(command)) => model::run(&command),
         Some(Command::Import(args)) => run(import::run(args)),
+        Some(Command::Verify(args)) => run(verify::run(args)),
+        Some(Command::Apply(args)) => run(apply::run(args)),
     };
     outcome.unwrap_or_else(|Failure(why)| {
         terminal::error(&why);

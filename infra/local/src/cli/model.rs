@@ -4,18 +4,25 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use holdfast::model::{self, Model};
+use holdfast::model::{self, Class, Model};
 
 use super::{Failure, terminal};
 
 /// What to do with models.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
-    /// Say whether a model is right; every mistake with its place.
+    /// Say whether a model is right, every mistake with its place; then what writes cost and how many a second it takes.
     Check {
         /// The model.
         #[arg(default_value = "model.yaml")]
         model: PathBuf,
+    },
+    /// Say what changes from one model to another: what breaks clients, what needs a backfill. Fails where something breaks.
+    Diff {
+        /// The model that is served.
+        old: PathBuf,
+        /// The model that shall be.
+        new: PathBuf,
     },
 }
 
@@ -25,18 +32,36 @@ pub enum ModelCommand {
 /// When a file cannot be read.
 pub fn run(command: &ModelCommand) -> Result<ExitCode, Failure> {
     match command {
-        ModelCommand::Check { model } => Ok(match read(model)? {
-            Some(model) => {
-                anstream::println!("{} {}: {} entities, no mistakes", model.name, model.version, model.entities.len());
-                ExitCode::SUCCESS
-            }
-            None => ExitCode::FAILURE,
-        }),
+        ModelCommand::Check { model } => check(model),
+        ModelCommand::Diff { old, new } => diff(old, new),
     }
 }
 
+fn check(path: &Path) -> Result<ExitCode, Failure> {
+    let Some(model) = read(path)? else { return Ok(ExitCode::FAILURE) };
+    anstream::println!("{} {}: {} entities, no mistakes\n", model.name, model.version, model.entities.len());
+    anstream::println!("{}", model::check(&model));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn diff(old: &Path, new: &Path) -> Result<ExitCode, Failure> {
+    let (Some(old), Some(new)) = (read(old)?, read(new)?) else { return Ok(ExitCode::FAILURE) };
+    let changes = model::diff(&old, &new);
+    for change in &changes {
+        anstream::println!("{change}");
+    }
+    if changes.is_empty() {
+        anstream::println!("no difference");
+    }
+    let breaks = changes.iter().any(|change| change.class == Class::Breaking);
+    Ok(if breaks { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
 /// Reads a model; `None` after its mistakes have been shown.
-fn read(path: &Path) -> Result<Option<Model>, Failure> {
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read(path: &Path) -> Result<Option<Model>, Failure> {
     match model::parse(&path.display().to_string(), &source(path)?) {
         Ok(model) => Ok(Some(model)),
         Err(mistakes) => {

@@ -11,15 +11,21 @@ use holdfast::model::Model;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::terminal::{DIM, HEADING};
+use super::terminal::{self, DIM, HEADING};
 use super::{DEFAULT_PORT, Failure, model};
+use crate::demo;
 use crate::embedded::{BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
+use crate::system::DATABASE;
 use crate::{Local, Options};
 
 /// How long the tokens live that a start prints.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Where `cargo lambda watch --env-file` finds the stores, in the data directory.
 const ENV_FILE: &str = "functions.env";
+/// Stands in the data directory while the demo is being loaded.
+const DEMO_MARK: &str = "demo-unfinished";
+/// The role of the demo that may do everything.
+const ADMIN: &str = "admin";
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
@@ -76,11 +82,15 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let options = args.options()?;
+    let fresh = options.data.as_ref().is_none_or(|directory| !directory.join(DATABASE).exists());
     let local = Local::start(options.clone()).await?;
     if let Some(directory) = options.data.as_ref().or(options.keys.as_ref()) {
         let path = directory.join(ENV_FILE);
         std::fs::write(&path, functions_env(&local, &options))
             .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+    }
+    if demo_is_due(&args, &options, fresh) && demo::fits(&local.model) {
+        load_demo(&local, &options).await?;
     }
     greet(&local, &options, &args)?;
     anstream::eprintln!("listening on {}", local.url());
@@ -91,6 +101,29 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     anstream::eprintln!("{DIM}stopping: requests under way may end{DIM:#}");
     local.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The demo is loaded at the first start of a data directory, and again where that was cut short.
+fn demo_is_due(args: &ServeArgs, options: &Options, fresh: bool) -> bool {
+    let begun = options.data.as_ref().is_some_and(|directory| directory.join(DEMO_MARK).exists());
+    !args.no_demo && (fresh || begun)
+}
+
+/// Loads the demo; a mark in the data directory stands until it is complete.
+async fn load_demo(local: &Local, options: &Options) -> Result<(), Failure> {
+    let mark = options.data.as_ref().map(|directory| directory.join(DEMO_MARK));
+    if let Some(mark) = &mark {
+        std::fs::write(mark, "")?;
+    }
+    let report = demo::load(&local.url(), &token(local, options, ADMIN)?).await?;
+    for refused in &report.refused {
+        terminal::warning(&refused.to_string());
+    }
+    if let Some(mark) = &mark {
+        std::fs::remove_file(mark)?;
+    }
+    anstream::eprintln!("{DIM}demo data: {} records{DIM:#}", report.created + report.existing);
+    Ok(())
 }
 
 /// What a function needs to know to work on the embedded stores, for `cargo lambda watch --env-file` and `invoke`.
@@ -132,7 +165,7 @@ fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failu
     for role in &model.roles {
         let token = token(local, options, &role.name)?;
         anstream::eprintln!("  {:width$}  {token}", role.name);
-        if role.name == "admin" || first.is_none() {
+        if role.name == ADMIN || first.is_none() {
             first = Some(token);
         }
     }
@@ -146,10 +179,11 @@ fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failu
 }
 
 fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure> {
+    let (subject, claims) = demo::identity(&local.model, role);
     let request = TokenRequest {
-        subject: role.to_owned(),
+        subject,
         roles: vec![role.to_owned()],
-        claims: std::collections::BTreeMap::new(),
+        claims: claims.into_iter().collect(),
         plan: None,
         expires_in: TOKEN_LIFE,
     };

@@ -9,3 +9,6 @@ mod row;
 
 pub use loader::{LoadError, Loader, Refused, Report};
 pub use row::{Reshape, Row, rows};
+
+#[cfg(test)]
+mod tests;

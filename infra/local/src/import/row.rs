@@ -45,12 +45,12 @@ impl Reshape {
 }
 
 /// The rows of an NDJSON file, read as they are asked for; blank lines are skipped.
-pub fn rows<'a>(
+pub fn rows<'a, R: BufRead + 'a>(
     plural: &str,
     file: &str,
-    reader: impl BufRead + 'a,
+    reader: R,
     reshape: &'a Reshape,
-) -> impl Iterator<Item = Result<Row, Refused>> + 'a {
+) -> impl Iterator<Item = Result<Row, Refused>> + use<'a, R> {
     let (plural, file): (Arc<str>, Arc<str>) = (plural.into(), file.into());
     reader.split(b'\n').enumerate().filter_map(move |(at, text)| {
         let line = at + 1;
