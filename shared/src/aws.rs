@@ -23,6 +23,11 @@ pub fn http_client(roots: Option<&[u8]>) -> Result<SharedHttpClient, HttpClientE
     Ok(builder.build_https())
 }
 
+/// An HTTP client without TLS, for emulations on this machine: no certificates are loaded.
+pub fn plain_http_client() -> SharedHttpClient {
+    Builder::new().build_http()
+}
+
 /// Region, credentials and endpoint from the usual variables and files of AWS, over `http`.
 pub async fn config(http: SharedHttpClient) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await

@@ -1,1 +1,3 @@
-fn main() {}
+//! The whole system, tested from outside and at its seams.
+
+mod store;

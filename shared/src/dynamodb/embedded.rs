@@ -28,7 +28,7 @@ impl Embedded {
         tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, async {
             let _ = stopped.await;
         }));
-        let config = aws::local_config(&endpoint, aws::http_client(None).unwrap());
+        let config = aws::local_config(&endpoint, aws::plain_http_client());
         let mut options = Options::new("holdfast-data", "holdfast-volatile");
         options.attempt_timeout = Duration::from_secs(20);
         let table = DynamoTable::new(&config, options, Env::system());

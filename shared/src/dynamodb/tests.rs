@@ -179,7 +179,7 @@ async fn nobody_there_leaves_the_outcome_of_a_write_unknown() {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let config = crate::aws::local_config(&endpoint, crate::aws::http_client(None).unwrap());
+    let config = crate::aws::local_config(&endpoint, crate::aws::plain_http_client());
     let mut options = super::Options::new("holdfast-data", "holdfast-volatile");
     options.patience = std::time::Duration::from_millis(30);
     let table = super::DynamoTable::new(&config, options, crate::clock::Env::system());

@@ -274,6 +274,9 @@ pub struct RangePage {
     pub next: Option<Vec<u8>>,
 }
 
+/// Items of a scan, and the key behind which it goes on if there may be more.
+pub type ScanPage = (Vec<Item>, Option<Key>);
+
 /// What `update` gives back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Returning {
@@ -317,7 +320,7 @@ pub trait Table: Send + Sync {
         table: TableName,
         after: Option<Key>,
         segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>>;
+    ) -> BoxFuture<'a, Result<ScanPage, TableError>>;
 }
 
 /// A table shared by many.

@@ -1,0 +1,164 @@
+//! A handler as short as it can be: what a request with an `Idempotency-Key` does, and mechanisms broken on purpose.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use holdfast::clock::Env;
+use holdfast::idempotency::{self, Answer, Keys, Match};
+use holdfast::store::table::{
+    Attr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
+};
+use holdfast::store::write::{Batch, Mutation, Riders, WriteError};
+use holdfast::store::{items, keys};
+use serde_json::{Value, json};
+
+use super::Store;
+
+/// A request of a client.
+#[derive(Debug, Clone)]
+pub enum Request {
+    /// A new author, with an id that the server makes.
+    Create,
+    /// Another address for the author `ann`, and one more in its count.
+    Update,
+    /// The book `b0` gets another author.
+    Move,
+    /// The author `old`, to whom nobody refers.
+    Delete,
+    /// A series with its books, whose notes stay.
+    Cascade(&'static str),
+    /// A new author with a book, at once.
+    Bulk,
+}
+
+/// Does a request as the pipeline does: the key's row first, then the write with its answer, then the tags.
+pub async fn handle(store: &Store, table: &SharedTable, request: &Request, env: &Env) -> Result<Answer, WriteError> {
+    let secret = Keys::new(*b"a secret of this deployment");
+    let scope = secret.scope("consumer", "subject", "key");
+    let print = secret.fingerprint("POST", &format!("{request:?}"), None);
+    if let Some(stored) = idempotency::load(table.as_ref(), &scope).await?
+        && let Match::Replay(answer) = stored.compare(&print, env.now())
+    {
+        return Ok(answer);
+    }
+    let (mutations, body) = effect(store, table, request, env).await?;
+    let answer = Answer { status: 200, headers: [].into(), body: body.to_string().into_bytes() };
+    let rows = idempotency::items(&scope, &print, &answer, env.now()).map_err(|error| TableError::Broken(error.to_string()))?;
+    let audit = Item::new(Key::new("a#2026-11-21#0", env.bytes::<16>())).with("w", Attr::S(format!("{request:?}")));
+    let batch = Batch { mutations, riders: Riders { idempotency: rows, audit: vec![audit], outbox: vec![] }, ..Batch::default() };
+    let writer = store.writer(table);
+    match writer.write(&batch, store.deadline()).await {
+        Ok(written) => {
+            writer.clear(written.unsettled).await;
+            Ok(answer)
+        }
+        Err(WriteError::IdempotencyRow(Some(row))) => {
+            match idempotency::complete(table.as_ref(), &scope, &row).await?.compare(&print, env.now()) {
+                Match::Replay(answer) => Ok(answer),
+                other => panic!("{other:?}"),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn effect(store: &Store, table: &SharedTable, request: &Request, env: &Env) -> Result<(Vec<Mutation>, Value), WriteError> {
+    let (author, book, series) = (store.entity("author"), store.entity("book"), store.entity("series"));
+    let read = async |entity: &holdfast::model::Entity, id: &str| {
+        let found = table.get(&[(TableName::Data, keys::record(entity, id))], true).await?.remove(0);
+        found.as_ref().and_then(items::decode).ok_or(WriteError::Changed { mutation: 0, current: None })
+    };
+    let id = env.uuid_v7().to_string();
+    Ok(match request {
+        Request::Create => {
+            let record = store.record(&id, json!({"email": "new@example.org", "tally": 0}));
+            (vec![Mutation::create(author, record)], json!({"id": id}))
+        }
+        Request::Update => {
+            let before = read(author, "ann").await?;
+            let count = before.fields["tally"].as_i64().unwrap_or(0) + 1;
+            let after = store.record("ann", json!({"email": "other@example.org", "tally": count}));
+            (vec![Mutation::update(author, before, after)], json!({"tally": count}))
+        }
+        Request::Move => {
+            let before = read(book, "b0").await?;
+            let mut after = before.clone();
+            after.version = holdfast::value::new_version(env);
+            after.fields.insert("author_id".to_owned(), json!("bob"));
+            (vec![Mutation::update(book, before, after)], json!({"moved": true}))
+        }
+        Request::Delete => (vec![Mutation::delete(author, read(author, "old").await?)], Value::Null),
+        Request::Cascade(id) => (vec![Mutation::delete(series, read(series, id).await?)], Value::Null),
+        Request::Bulk => {
+            let child = store.record(&format!("{id}-1"), json!({"title": "t", "author_id": id}));
+            let parent = store.record(&id, json!({"email": "new@example.org", "tally": 0}));
+            (vec![Mutation::create(book, child), Mutation::create(author, parent)], json!({"id": id}))
+        }
+    })
+}
+
+/// A table on which one kind of item is written after its transaction instead of within it: a mechanism broken on purpose.
+pub struct Detached {
+    /// Where the others go.
+    pub table: SharedTable,
+    /// Beginning of the partition keys of that kind.
+    pub prefix: &'static str,
+}
+
+impl Table for Detached {
+    fn transact<'a>(&'a self, mut transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Box::pin(async move {
+            let outside = transaction.writes.extract_if(.., |(_, write)| write.key().pk.starts_with(self.prefix));
+            let outside: Vec<_> = outside.collect();
+            if !transaction.writes.is_empty() {
+                self.table.transact(transaction).await?;
+            }
+            for (table, write) in outside {
+                self.table.write(table, write, Returning::Nothing).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.table.get(keys, consistent)
+    }
+
+    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.table.get_transaction(keys)
+    }
+
+    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        self.table.query(query)
+    }
+
+    fn write<'a>(
+        &'a self,
+        table: TableName,
+        write: Write,
+        returning: Returning,
+    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        self.table.write(table, write, returning)
+    }
+
+    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        self.table.write_batch(writes)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
+        self.table.scan(table, after, segment)
+    }
+}
+
+/// The table as it is, or with one mechanism broken.
+pub fn perhaps_detached(table: SharedTable, prefix: Option<&'static str>) -> SharedTable {
+    match prefix {
+        Some(prefix) => Arc::new(Detached { table, prefix }),
+        None => table,
+    }
+}
