@@ -163,7 +163,7 @@ impl Reader<'_> {
     }
 }
 
-const AUTH: [&str; 5] = ["issuers", "claims", "anonymous_role", "default_plan", "max_key_age"];
+pub(super) const AUTH: [&str; 5] = ["issuers", "claims", "anonymous_role", "default_plan", "max_key_age"];
 
 fn is_trustworthy(uri: &str) -> bool {
     uri.parse::<http::Uri>().is_ok_and(|uri| match uri.scheme_str() {

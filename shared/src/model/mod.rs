@@ -14,6 +14,8 @@ mod diff;
 mod diff_fields;
 #[cfg(test)]
 mod diff_tests;
+#[cfg(test)]
+mod docs_tests;
 mod document;
 mod indexes;
 mod json;

@@ -44,7 +44,7 @@ pub(super) const RESERVED_PLURALS: [&str; 3] = ["docs", "openapi.json", "openapi
 /// Parameters of a list: a field of that name could not be filtered by.
 pub(super) const RESERVED_FIELDS: [&str; 7] = ["id", "limit", "cursor", "sort", "fields", "include", "count"];
 
-const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 11] = [
     "plural",
     "description",
     "id",

@@ -36,7 +36,7 @@ pub(super) enum RawKind {
 }
 
 /// Keys of every field.
-const COMMON: [&str; 11] = [
+pub(super) const COMMON: [&str; 11] = [
     "required",
     "nullable",
     "default",
@@ -51,7 +51,7 @@ const COMMON: [&str; 11] = [
 ];
 
 /// Types by name and the keys that each takes beyond the common ones.
-const TYPES: [(&str, &[&str]); 16] = [
+pub(super) const TYPES: [(&str, &[&str]); 16] = [
     ("string", &["min", "max", "pattern"]),
     ("text", &["min", "max", "pattern"]),
     ("integer", &["min", "max"]),

@@ -62,3 +62,94 @@ fn the_demo_data_fits_the_demo() {
     }
     assert_eq!(ids.len(), model.entities.len(), "every entity has demo data");
 }
+
+#[test]
+fn indexes_that_relations_and_unique_fields_need_are_implied() {
+    let model = model(NORTHWIND);
+    let names = |entity: &str| -> Vec<String> {
+        let entity = model.by_name(entity).unwrap();
+        entity.indexes.iter().filter(|index| !index.declared).map(|index| index.name.clone()).collect()
+    };
+    assert_eq!(names("category"), ["id", "by_category_name"], "a unique field");
+    assert_eq!(names("employee"), ["id", "by_reports_to"], "an inverse");
+    assert_eq!(names("order"), ["id", "by_shipper"], "by_customer and by_employee are declared");
+    let line = model.by_name("order_line").unwrap();
+    assert_eq!(by_ref(line, line.by_field("order_id").unwrap().ix).unwrap().name, "by_order");
+    assert!(!line.by_index("by_order_customer").unwrap().is_stored(), "a join");
+}
+
+#[test]
+fn inherited_roles_are_alternatives_and_what_is_named_replaces_what_is_general() {
+    let model = model(
+        "name: T
+entities: {a: {fields: {x: {type: string, filter: scan}, y: string}}, b: {fields: {x: string}}}
+roles:
+  top: {inherits: middle, entities: {a: {read: {rows: {x: top}}}}}
+  middle: {inherits: base, system: usage}
+  base: {entities: {\"*\": {view: true, write: true, delete: false}, a: {all: {fields: {except: y}}, update: false, read: {rows: {x: base}}}}}
+  every: {all: true, entities: {b: {read: true}}}
+",
+    );
+    let (a, b) = (model.by_name("a").unwrap().ix, model.by_name("b").unwrap().ix);
+    let grants = |role: &str, entity: EntityIx, action: Action| {
+        model.role(role).unwrap().grants.get(&(entity, action)).cloned().unwrap_or_default()
+    };
+    assert_eq!(grants("top", a, Action::Read).len(), 2, "its own and the inherited one");
+    assert_eq!(model.role("top").unwrap().system, [SystemPermission::Usage]);
+    assert!(grants("base", b, Action::Delete).is_empty() && !grants("base", b, Action::Create).is_empty());
+    assert!(grants("base", a, Action::Update).is_empty(), "an action's own key goes before the group");
+    assert_eq!(grants("base", a, Action::Read)[0].fields, FieldMask::all(4), "the group's fields do not reach it");
+    let list = &grants("base", a, Action::List)[0];
+    assert!(list.fields.contains(FieldIx(0)) && !list.fields.contains(FieldIx(1)));
+    assert!(grants("every", b, Action::List).is_empty(), "what is said of b replaces `all`");
+    assert_eq!(Action::ALL.iter().filter(|action| !grants("every", a, **action).is_empty()).count(), 7);
+}
+
+#[test]
+fn the_hash_changes_with_what_is_said_and_with_nothing_else() {
+    let hash = |source: &str| model(source).hash;
+    let plain = hash("name: T\nentities: {a: {fields: {t: string, u: text}}}\n");
+    assert_eq!(plain.len(), 16);
+    assert_eq!(plain, hash("# a comment\nname: T\nentities:\n  a:\n    fields: {t: string,\n      u: text}\n"));
+    for other in [
+        "name: U\nentities: {a: {fields: {t: string, u: text}}}\n",
+        "name: T\nentities: {a: {fields: {u: text, t: string}}}\n",
+        "name: T\nentities: {a: {fields: {t: string, u: {type: text, default: '1'}}}}\n",
+    ] {
+        assert_ne!(plain, hash(other), "{other}");
+    }
+}
+
+/// What the documents publish compiles, for every purpose and for masks with holes, and is itself valid JSON Schema.
+#[test]
+fn every_schema_is_a_json_schema() {
+    for model in [model(NORTHWIND), model(include_str!("../../../model.yaml"))] {
+        for entity in &model.entities {
+            let odd: FieldMask = entity.fields.iter().map(|field| field.ix).filter(|ix| ix.0 % 2 == 1).collect();
+            for masks in [Masks::all(entity), Masks { readable: odd.clone(), writable: FieldMask::none() }] {
+                for purpose in [Purpose::Read, Purpose::Create, Purpose::Replace, Purpose::Patch] {
+                    let schema = json_schema(&model, entity, purpose, &masks);
+                    assert_eq!(schema["additionalProperties"], false);
+                    jsonschema::meta::validate(&schema).unwrap_or_else(|error| panic!("{}: {error}\n{schema:#}", entity.name));
+                    compiled::compile(&schema).unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn read_schemas_show_what_the_mask_allows() {
+    let model = model(include_str!("../../../model.yaml"));
+    let customer = model.by_name("customer").unwrap();
+    let schema = json_schema(&model, customer, Purpose::Read, &Masks::all(customer));
+    assert!(schema["properties"]["phone_pin"].is_null(), "write_only");
+    assert_eq!(schema["properties"]["created_at"]["readOnly"], true);
+    let schema = json_schema(&model, customer, Purpose::Create, &Masks::all(customer));
+    assert_eq!(schema["required"], serde_json::json!(["id", "name", "email", "country"]));
+    assert_eq!(schema["properties"]["phone_pin"]["writeOnly"], true);
+    assert_eq!(schema["properties"]["birthday"]["type"], serde_json::json!(["string", "null"]));
+    let none = Masks { readable: FieldMask::none(), writable: FieldMask::none() };
+    let schema = json_schema(&model, customer, Purpose::Read, &none);
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["id"]);
+}
