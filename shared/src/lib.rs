@@ -1,5 +1,6 @@
 //! Holdfast: what the handlers have in common.
 
+pub mod audit;
 pub mod auth;
 pub mod aws;
 pub mod clock;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::ConsumerError;
 use super::record::{DOCUMENT, EPOCH, KEYS, Row};
+use crate::audit;
 use crate::clock::Env;
 use crate::store::keys as place;
 use crate::store::table::{Attr, Expr, Reason, Table, TableError, TableName, Transaction, Write};
@@ -52,6 +53,33 @@ pub struct Change {
     pub before: Option<Value>,
     /// The consumer after.
     pub after: Option<Value>,
+}
+
+impl Change {
+    /// The entry of the audit trail: which members changed and how, for there is no secret among them.
+    pub fn entry(&self, consumer: &str, subject: &str, key_id: Option<&str>, correlation_id: Option<&str>) -> audit::Entry {
+        let member = |state: &Option<Value>, name: &str| state.as_ref().map_or(Value::Null, |state| state[name].clone());
+        let changed = super::input::MEMBERS.into_iter().filter_map(|name| {
+            let (before, after) = (member(&self.before, name), member(&self.after, name));
+            (before != after).then(|| (name.to_owned(), serde_json::json!({ "before": before, "after": after })))
+        });
+        let changed: serde_json::Map<String, Value> = changed.collect();
+        let detail = match &self.key_id {
+            Some(key) => Some(serde_json::json!({ "key_id": key })),
+            None => (!changed.is_empty()).then_some(Value::Object(changed)),
+        };
+        audit::Entry {
+            at: String::new(),
+            action: self.kind.name().to_owned(),
+            resource: "consumer".to_owned(),
+            id: Some(self.consumer.clone()),
+            consumer: consumer.to_owned(),
+            subject: subject.to_owned(),
+            key_id: key_id.map(str::to_owned),
+            correlation_id: correlation_id.map(str::to_owned),
+            detail,
+        }
+    }
 }
 
 /// What else commits with a change: the audit trail's row. It is asked again for each attempt.

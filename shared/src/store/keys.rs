@@ -118,6 +118,11 @@ pub fn idempotency(hash: &str, part: u16) -> Key {
     Key::new(format!("k#{hash}"), part.to_be_bytes())
 }
 
+/// An audit entry of a day (`2026-11-21`); the sort key is its moment and random bits.
+pub fn audit(day: &str, shard: u16, sk: [u8; 16]) -> Key {
+    Key::new(format!("a#{day}#{shard}"), sk)
+}
+
 /// A consumer.
 pub fn consumer(id: &str) -> Key {
     Key::new(format!("c#{id}"), ONLY)

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use holdfast::consumer::{Consumers, apply};
+use holdfast::audit;
+use holdfast::consumer::{Change, Consumers, apply};
+use holdfast::store::table::{TableName, Write};
 
 use super::target::{Target, TargetArgs};
 use super::{Failure, terminal};
@@ -14,12 +16,15 @@ use super::{Failure, terminal};
 pub struct ApplyArgs {
     /// What consumers there shall be.
     file: PathBuf,
-    /// Only show what would change.
+    /// Only show what would change; exits with 2 where something would.
     #[arg(long)]
-    dry_run: bool,
+    plan: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
+
+/// Exit code of `--plan` where something would change.
+const DIFFERENT: u8 = 2;
 
 /// Shows the difference and makes it so.
 ///
@@ -29,12 +34,12 @@ pub async fn run(args: ApplyArgs) -> Result<ExitCode, Failure> {
     let name = args.file.display().to_string();
     let source = std::fs::read_to_string(&args.file).map_err(|error| Failure(format!("{name}: {error}")))?;
     let target = Target::open(&args.target).await?;
-    let outcome = steps(&target, &name, &source, args.dry_run).await;
+    let outcome = steps(&target, &name, &source, args.plan).await;
     target.close().await;
     outcome
 }
 
-async fn steps(target: &Target, name: &str, source: &str, dry_run: bool) -> Result<ExitCode, Failure> {
+async fn steps(target: &Target, name: &str, source: &str, plan: bool) -> Result<ExitCode, Failure> {
     let desired = match apply::read(&target.model, name, source) {
         Ok(desired) => desired,
         Err(mistakes) => {
@@ -42,16 +47,20 @@ async fn steps(target: &Target, name: &str, source: &str, dry_run: bool) -> Resu
             return Ok(ExitCode::FAILURE);
         }
     };
-    let none = |_: &holdfast::consumer::Change| Vec::new();
-    let consumers = Consumers { table: &target.table, model: &target.model, env: &target.env, riders: &none };
+    let riders = |change: &Change| {
+        let entry = change.entry("operator", "holdfast apply", None, None);
+        vec![(TableName::Data, Write::Put { item: audit::item(entry, &target.env), condition: None })]
+    };
+    let consumers = Consumers { table: &target.table, model: &target.model, env: &target.env, riders: &riders };
     let steps = apply::diff(&desired, &consumers.all().await?);
-    for step in &steps {
+    for (taken, step) in steps.iter().enumerate() {
         anstream::println!("{step}");
-        if !dry_run {
-            consumers.take(step).await.map_err(|error| Failure(format!("{}: {error}", step.id())))?;
+        if !plan {
+            let left = |error| Failure(format!("{}: {error}; {taken} of {} are done: apply again", step.id(), steps.len()));
+            consumers.take(step).await.map_err(left)?;
         }
     }
-    let done = if dry_run { "would change" } else { "changed" };
+    let done = if plan { "would change" } else { "changed" };
     anstream::println!("{} {done}", if steps.is_empty() { "nothing".to_owned() } else { steps.len().to_string() });
-    Ok(ExitCode::SUCCESS)
+    Ok(if plan && !steps.is_empty() { ExitCode::from(DIFFERENT) } else { ExitCode::SUCCESS })
 }
