@@ -153,3 +153,21 @@ fn read_schemas_show_what_the_mask_allows() {
     let schema = json_schema(&model, customer, Purpose::Read, &none);
     assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["id"]);
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+    /// Whatever a hand slips to: a model or mistakes with places in the file, never a panic.
+    #[test]
+    fn a_damaged_file_gives_mistakes_with_places(at in 0usize..10_000, cut in 1usize..40, put in "[a-z:{}\\[\\],\\-\" \n&*$#0-9]{0,6}") {
+        let source: Vec<char> = include_str!("../../../model.yaml").chars().collect();
+        let at = at % source.len();
+        let rest = (at + cut).min(source.len());
+        let damaged: String = source[..at].iter().copied().chain(put.chars()).chain(source[rest..].iter().copied()).collect();
+        if let Err(mistakes) = parse("m", &damaged) {
+            proptest::prop_assert!(!mistakes.is_empty());
+            let lines = damaged.lines().count() + 1;
+            proptest::prop_assert!(mistakes.iter().all(|mistake| (1..=lines).contains(&mistake.line) && mistake.column > 0));
+        }
+    }
+}
