@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod jwks_http;
 pub mod limit;
 pub mod model;
+pub mod notify;
 pub mod principal;
 pub mod startup;
 pub mod store;

@@ -9,6 +9,7 @@ use super::item::{State, change_of_overgrown};
 use super::lease::{self, Lease, Order, Scope};
 use super::memory::{Memory, Notes, Remembered};
 use super::plan::{Call, Charge, ResolvedPlan};
+use super::predict::{self, Forecast};
 use super::threshold::{self, Crossing};
 use super::verdict::{self, Excess, Violation, WindowState};
 use crate::clock::{Env, Micros};
@@ -118,6 +119,17 @@ impl Default for Settings {
     }
 }
 
+/// How a consumer stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// All rates (those of single operations too) and quotas.
+    pub windows: Vec<WindowState>,
+    /// Every quota's development.
+    pub forecasts: Vec<Forecast>,
+    /// Thresholds that are crossed and were never told: the reporter passes them to [`Limiter::tell`].
+    pub due: Vec<Crossing>,
+}
+
 /// How often the store failed the limiter, for metrics and readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Health {
@@ -171,6 +183,21 @@ impl Limiter {
             return answer;
         }
         self.singly(&known, subject, &charge, now, calls).await
+    }
+
+    /// How a consumer stands, read and not charged: its windows, and when a quota runs out.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn standing(&self, subject: &LimitSubject, now: Micros) -> Result<Standing, TableError> {
+        let keys = [(TableName::Data, keys::limiter(&subject.consumer))];
+        let item = self.table.get(&keys, true).await?.pop().flatten();
+        let state = State::read(item.as_ref());
+        let charge = Charge { rates: vec![1; subject.plan.rates.len()], total: 1 };
+        let windows = verdict::windows(&subject.plan, &state, &charge, now);
+        let forecasts = predict::forecasts(&subject.plan, &state, now);
+        let due = threshold::due(&subject.plan, &state, now);
+        Ok(Standing { windows, forecasts, due })
     }
 
     /// How the store has answered.
@@ -363,7 +390,7 @@ impl Limiter {
     ) -> Admission {
         let mut windows = verdict::windows(&subject.plan, state, charge, now);
         windows.iter_mut().for_each(|window| window.remaining = window.remaining.saturating_add(left));
-        let due = notes.to_tell(threshold::due(&subject.plan, state, now), debited, met, now);
+        let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), debited, met, now);
         Admission { windows, cost: charge.total, calls, source: Source::Store, due }
     }
 }
@@ -400,7 +427,7 @@ fn deny(
     now: Micros,
 ) -> Refusal {
     let windows = verdict::windows(&subject.plan, state, charge, now);
-    let due = notes.to_tell(threshold::due(&subject.plan, state, now), 0, true, now);
+    let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), 0, true, now);
     Refusal::Denied(Denial { violated, windows, cost: charge.total, calls, due })
 }
 

@@ -103,7 +103,7 @@ impl Notes {
 
     /// Those crossings that this instance should tell now. Who crosses tells at once, and so does an instance that has only just
     /// met the consumer (`known` is false); one that merely sees a crossing leaves the other a second.
-    pub fn to_tell(&mut self, crossings: Vec<Crossing>, cost: u64, known: bool, now: Micros) -> Vec<Crossing> {
+    pub fn choose_to_tell(&mut self, crossings: Vec<Crossing>, cost: u64, known: bool, now: Micros) -> Vec<Crossing> {
         let keep: Vec<Crossing> = crossings.into_iter().filter(|crossing| self.tells(crossing, cost, known, now)).collect();
         if self.told.len() > 64 {
             self.told.retain(|_, (_, at)| now.0.saturating_sub(at.0) < 60_000_000);

@@ -9,14 +9,17 @@
 //! address                                            before anybody is known
 //! ```
 
+pub mod address;
 pub mod expression;
 pub mod fallback;
 pub mod gcra;
+pub mod headers;
 pub mod item;
 pub mod lease;
 mod limiter;
 mod memory;
 pub mod plan;
+pub mod predict;
 pub mod threshold;
 pub mod verdict;
 pub mod window;
@@ -24,7 +27,8 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
-pub use limiter::{Admission, Denial, Health, LimitSubject, Limiter, Refusal, Settings, Source};
+pub use limiter::{Admission, Denial, Health, LimitSubject, Limiter, Refusal, Settings, Source, Standing};
 pub use plan::{BadLimit, Call, Charge, Override, Overrides, ResolvedPlan};
+pub use predict::Forecast;
 pub use threshold::Crossing;
 pub use verdict::{Excess, Violation, WindowState};

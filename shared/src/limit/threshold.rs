@@ -5,6 +5,7 @@
 
 use super::item::State;
 use super::plan::{LimitQuota, ResolvedPlan};
+use super::predict;
 use super::window::Span;
 use crate::clock::Micros;
 use crate::model::Window;
@@ -24,6 +25,8 @@ pub struct Crossing {
     pub count: u64,
     /// What was told before, per cent; 0: nothing.
     pub told: i64,
+    /// When nothing will be left at the present pace, if that is before the window ends.
+    pub runs_out: Option<Micros>,
     /// The thresholds to tell, ascending, never empty.
     pub percents: Vec<u8>,
 }
@@ -39,7 +42,15 @@ impl Crossing {
 /// 100 % is told even where weights never hit the limit exactly.
 pub fn due(plan: &ResolvedPlan, state: &State, now: Micros) -> Vec<Crossing> {
     let least = plan.least_cost();
-    plan.quotas.iter().filter_map(|quota| crossing(quota, &plan.thresholds, least, state, now)).collect()
+    let due = plan.quotas.iter().filter_map(|quota| crossing(quota, &plan.thresholds, least, state, now));
+    let mut due: Vec<Crossing> = due.collect();
+    if !due.is_empty() {
+        let forecasts = predict::forecasts(plan, state, now);
+        for crossing in &mut due {
+            crossing.runs_out = forecasts.iter().find(|one| one.name == crossing.quota).and_then(|one| one.runs_out);
+        }
+    }
+    due
 }
 
 fn crossing(quota: &LimitQuota, thresholds: &[u8], least: u64, state: &State, now: Micros) -> Option<Crossing> {
@@ -59,6 +70,7 @@ fn crossing(quota: &LimitQuota, thresholds: &[u8], least: u64, state: &State, no
         limit: quota.limit,
         count,
         told,
+        runs_out: None,
         percents,
     })
 }

@@ -14,6 +14,7 @@
 //! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
 //! | audit entry | `a#<day>#<shard>` | moment, random |
 //! | outbox entry | `o#<shard>` | moment, random |
+//! | listed notice (volatile) | `n#<consumer>` and `n*` | moment, random |
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
 //! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
 //! | limiter | `l#<consumer>` | `0x00` |
@@ -146,6 +147,16 @@ pub fn api_key_listed(consumer: &str, key_id: &str) -> Key {
 /// A consumer's limits.
 pub fn limiter(consumer: &str) -> Key {
     Key::new(format!("l#{consumer}"), ONLY)
+}
+
+/// A row of the outbox; `sk` is the moment, then random bytes.
+pub fn outbox(shard: u16, sk: &[u8]) -> Key {
+    Key::new(format!("o#{shard}"), sk)
+}
+
+/// A notice in the list of its consumer, or of all (`None`), in the volatile table; `sk` as in the outbox.
+pub fn notice(consumer: Option<&str>, sk: &[u8]) -> Key {
+    Key::new(consumer.map_or_else(|| "n*".to_owned(), |consumer| format!("n#{consumer}")), sk)
 }
 
 /// Which of `shards` shards an id belongs to.

@@ -1,0 +1,219 @@
+//! The coarse limit per client address, before anybody is known: open routes, invalid credentials, publishable keys.
+//!
+//! It lives in the memory of each instance and costs no I/O: a limit that cost a write per anonymous request would itself be what
+//! a flood feeds on. What it bounds is therefore per instance; the number of instances is bounded by reserved concurrency and
+//! the stage's throttle. Addresses come from API Gateway, never from a header that a client can set. An IPv6 client owns a /64 at
+//! least, so that is one address here.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::gcra::Gcra;
+use super::verdict::WindowState;
+use crate::clock::Micros;
+
+/// Most addresses that an instance tells apart; beyond it newcomers share one bucket.
+const MOST: usize = 50_000;
+/// Invalid credentials within a minute, from one address or on one key, of which the operator is told.
+const SUSPICIOUS: u32 = 20;
+/// How long the operator is not told of the same address or key again.
+const QUIET: i64 = 3_600_000_000;
+
+/// A client's address as far as it identifies the client: IPv4 whole, IPv6 by /64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Block(u64, bool);
+
+impl Block {
+    /// The block of an address; an IPv4 address in IPv6 clothes is the IPv4 address.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u64::from(v4.to_bits()), false),
+            IpAddr::V6(v6) => Self(u64::try_from(v6.to_bits() >> 64).unwrap_or(0), true),
+        }
+    }
+}
+
+impl std::fmt::Display for Block {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.1 {
+            write!(f, "{}/64", std::net::Ipv6Addr::from_bits(u128::from(self.0) << 64))
+        } else {
+            write!(f, "{}", std::net::Ipv4Addr::from_bits(u32::try_from(self.0).unwrap_or(0)))
+        }
+    }
+}
+
+/// What an address is limited for; each has its own bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// A route without an authorizer.
+    Open,
+    /// Credentials that were not accepted.
+    Invalid,
+    /// A publishable key, by its id: limited per key and address.
+    Publishable(String),
+}
+
+/// An address has come too often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooOften {
+    /// When the next request is admitted; exact.
+    pub wait: Duration,
+    /// How its bucket stands.
+    pub window: WindowState,
+}
+
+/// Limits addresses.
+pub struct AddressGuard {
+    gcra: Option<Gcra>,
+    tats: Mutex<HashMap<(Block, Door), i64>>,
+    suspects: Mutex<HashMap<Suspect, Suspicion>>,
+}
+
+/// Who offered invalid credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Suspect {
+    /// An address.
+    Address(Block),
+    /// A key, by its public id, from wherever.
+    Key(String),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Suspicion {
+    minute: i64,
+    count: u32,
+    quiet_until: i64,
+}
+
+impl AddressGuard {
+    /// Admits `per_minute` requests a minute per address and door (`Limits::per_address`); 0: no limit.
+    pub fn new(per_minute: u64) -> Self {
+        let gcra = Gcra::new(per_minute, Duration::from_secs(60), per_minute).ok();
+        Self { gcra, tats: Mutex::default(), suspects: Mutex::default() }
+    }
+
+    /// Charges one request: how the bucket stands then (nothing where there is no limit).
+    ///
+    /// # Errors
+    /// The address has come too often.
+    pub fn admit(&self, address: IpAddr, door: Door, now: Micros) -> Result<Option<WindowState>, TooOften> {
+        let Some(gcra) = self.gcra else { return Ok(None) };
+        let mut tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut key = (Block::of(address), door);
+        if tats.len() >= MOST && !tats.contains_key(&key) {
+            tats.retain(|_, tat| *tat > gcra.at(now));
+            if tats.len() >= MOST {
+                key = (Block(0, false), Door::Open);
+            }
+        }
+        let tat = tats.get(&key).copied().unwrap_or(0);
+        let wait = gcra.wait(tat, now, 1);
+        if !wait.is_zero() {
+            return Err(TooOften { wait, window: window(&gcra, tat, now) });
+        }
+        let tat = tat.max(gcra.at(now)).saturating_add(gcra.cost(1));
+        tats.insert(key, tat);
+        Ok(Some(window(&gcra, tat, now)))
+    }
+
+    /// Counts invalid credentials; names those of whom the operator should hear now, each once an hour and instance.
+    pub fn suspect(&self, address: IpAddr, key_id: Option<&str>, now: Micros) -> Vec<(Suspect, u32)> {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.len() >= MOST {
+            suspects.retain(|_, one| one.quiet_until > now.0 || one.minute == now.seconds() / 60);
+            if suspects.len() >= MOST {
+                suspects.clear();
+            }
+        }
+        let who = [Some(Suspect::Address(Block::of(address))), key_id.map(|id| Suspect::Key(id.to_owned()))];
+        who.into_iter()
+            .flatten()
+            .filter_map(|who| {
+                let one = suspects.entry(who.clone()).or_default();
+                let minute = now.seconds() / 60;
+                one.count = if one.minute == minute { one.count.saturating_add(1) } else { 1 };
+                one.minute = minute;
+                let tell = one.count >= SUSPICIOUS && one.quiet_until <= now.0;
+                if tell {
+                    one.quiet_until = now.0.saturating_add(QUIET);
+                }
+                tell.then_some((who, one.count))
+            })
+            .collect()
+    }
+}
+
+fn window(gcra: &Gcra, tat: i64, now: Micros) -> WindowState {
+    WindowState {
+        name: "address".to_owned(),
+        quota: false,
+        limit: gcra.burst(),
+        remaining: gcra.remaining(tat, now),
+        window: gcra.refill(),
+        reset: gcra.full_after(tat, now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = Micros(1_800_000_000_000_000);
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_address_is_limited_by_itself_and_an_ipv6_client_by_its_network() {
+        let guard = AddressGuard::new(2);
+        let admitted = |text, door| guard.admit(ip(text), door, NOW).is_ok();
+        assert!(admitted("203.0.113.7", Door::Invalid));
+        assert!(admitted("::ffff:203.0.113.7", Door::Invalid));
+        assert!(!admitted("203.0.113.7", Door::Invalid));
+        assert!(admitted("203.0.113.8", Door::Invalid));
+        assert!(admitted("203.0.113.7", Door::Open));
+        assert!(admitted("203.0.113.7", Door::Publishable("a".into())));
+        assert!(admitted("2001:db8:0:1::1", Door::Open));
+        assert!(admitted("2001:db8:0:1:ffff::2", Door::Open));
+        assert!(!admitted("2001:db8:0:1:1::3", Door::Open));
+        assert!(admitted("2001:db8:0:2::1", Door::Open));
+        let denied = guard.admit(ip("203.0.113.7"), Door::Invalid, NOW).unwrap_err();
+        assert_eq!(denied.wait, Duration::from_secs(30));
+        assert!(guard.admit(ip("203.0.113.7"), Door::Invalid, NOW.plus(denied.wait)).is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_addresses_takes_bounded_memory_and_stays_limited() {
+        let guard = AddressGuard::new(1);
+        let flood = u32::try_from(MOST).unwrap() + 1_000;
+        let admitted = (0..flood)
+            .filter(|one| guard.admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(one + 9)), Door::Open, NOW).is_ok())
+            .count();
+        assert_eq!(admitted, MOST + 1, "newcomers share one bucket");
+        assert!(guard.tats.lock().unwrap().len() <= MOST + 1);
+        assert!(guard.admit(ip("198.51.100.1"), Door::Open, NOW.plus(Duration::from_secs(61))).is_ok());
+    }
+
+    #[test]
+    fn the_operator_hears_once_of_guessing_from_one_address_and_on_one_key() {
+        let guard = AddressGuard::new(100);
+        let mut told = Vec::new();
+        for attempt in 0..60u64 {
+            told.extend(guard.suspect(ip("203.0.113.7"), Some("k1"), NOW.plus(Duration::from_millis(attempt * 100))));
+        }
+        assert_eq!(told.len(), 2, "{told:?}");
+        let block = Block::of(ip("203.0.113.7"));
+        assert_eq!(told[0], (Suspect::Address(block), SUSPICIOUS));
+        assert_eq!(told[1].0, Suspect::Key("k1".into()));
+        // Many addresses on one key are seen by the key.
+        let mut told = Vec::new();
+        for attempt in 0..30u32 {
+            told.extend(guard.suspect(IpAddr::V4(std::net::Ipv4Addr::from_bits(attempt)), Some("k2"), NOW));
+        }
+        assert_eq!(told, [(Suspect::Key("k2".into()), SUSPICIOUS)]);
+    }
+}

@@ -1,0 +1,96 @@
+//! What is told.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::clock::{Env, Micros};
+
+/// One thing told to a consumer, the operator, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Its id, UUIDv7: `webhook-id`, the same in every repetition.
+    pub id: String,
+    /// When it was found, RFC 3339.
+    pub at: String,
+    /// Whom it concerns; `None`: the operator alone.
+    pub consumer: Option<String>,
+    /// What.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// Kinds of notices; timestamps are RFC 3339.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Kind {
+    /// A threshold of a quota is reached.
+    #[serde(rename = "quota.threshold")]
+    Threshold {
+        /// The quota's name.
+        quota: String,
+        /// `hour`, `day` or `month`.
+        window: String,
+        /// The threshold, per cent.
+        percent: u8,
+        /// Units used when it was found.
+        used: u64,
+        /// Units per window.
+        limit: u64,
+        /// When the window began.
+        window_start: String,
+        /// When it ends.
+        resets_at: String,
+        /// When nothing will be left at the present pace, if that is before the window ends.
+        runs_out_at: Option<String>,
+    },
+    /// Requests were denied in many of the last minutes.
+    #[serde(rename = "requests.throttled")]
+    Throttled {
+        /// Minutes in which some were denied.
+        minutes: u32,
+        /// Minutes looked at.
+        of: u32,
+    },
+    /// Many invalid credentials from one address or on one key.
+    #[serde(rename = "credentials.suspicious")]
+    Suspicious {
+        /// The address (a /64 for IPv6).
+        address: Option<String>,
+        /// The public id of the key.
+        key_id: Option<String>,
+        /// How many within a minute.
+        count: u32,
+    },
+}
+
+impl Notice {
+    /// A notice of now.
+    pub fn new(env: &Env, consumer: Option<&str>, kind: Kind, now: Micros) -> Self {
+        Self { id: env.uuid_v7().to_string(), at: now.rfc3339(), consumer: consumer.map(str::to_owned), kind }
+    }
+
+    /// The body of a webhook, in the form that Standard Webhooks recommends: `type`, `timestamp`, `data`.
+    pub fn payload(&self) -> Value {
+        let mut payload = serde_json::to_value(&self.kind).unwrap_or_default();
+        payload["timestamp"] = json!(self.at);
+        if let Some(consumer) = &self.consumer {
+            payload["data"]["consumer"] = json!(consumer);
+        }
+        payload
+    }
+
+    /// One line for people.
+    pub fn subject(&self) -> String {
+        let who = self.consumer.as_deref().unwrap_or("the API");
+        match &self.kind {
+            Kind::Threshold { quota, percent, used, limit, .. } => {
+                format!("{who}: {percent} % of quota {quota} used ({used} of {limit})")
+            }
+            Kind::Throttled { minutes, of } => format!("{who}: requests denied in {minutes} of {of} minutes"),
+            Kind::Suspicious { address, key_id, count } => {
+                let from = address.as_deref().or(key_id.as_deref()).unwrap_or_default();
+                format!("{count} invalid credentials within a minute: {from}")
+            }
+        }
+    }
+}

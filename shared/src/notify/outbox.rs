@@ -1,0 +1,101 @@
+//! Rows of the outbox (until delivered) and of the list behind `/v1/_notifications` (90 days).
+
+use crate::clock::{Env, Micros};
+use crate::store::keys;
+use crate::store::table::{Attr, Item, Key, RangeQuery, Table, TableError, TableName, Write};
+
+use super::notice::Notice;
+
+/// Shards of the outbox.
+pub const SHARDS: u16 = 4;
+/// How long a notice is listed, seconds.
+const LISTED: i64 = 90 * 86_400;
+
+const DOCUMENT: &str = "d";
+const ATTEMPTS: &str = "n";
+const NEXT: &str = "x";
+const DONE: &str = "done";
+
+/// A row of the outbox.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Where it stands.
+    pub key: Key,
+    /// What is to be told.
+    pub notice: Notice,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Not to be touched before.
+    pub next: Micros,
+    /// Targets that have it.
+    pub done: Vec<String>,
+}
+
+/// The writes that tell a notice: its outbox row, and its rows in the list of its consumer and of all.
+pub fn rows(env: &Env, notice: &Notice, now: Micros) -> Vec<(TableName, Write)> {
+    let mut sk = now.0.to_be_bytes().to_vec();
+    sk.extend(env.bytes::<8>());
+    let document = Attr::S(serde_json::to_string(notice).unwrap_or_default());
+    let shard = keys::shard(notice.consumer.as_deref().unwrap_or_default(), SHARDS);
+    let waiting = Item::new(keys::outbox(shard, &sk)).with(DOCUMENT, document.clone()).with(NEXT, Attr::N(now.0));
+    let listed = [None].into_iter().chain(notice.consumer.as_deref().map(Some)).map(|of| {
+        let item = Item::new(keys::notice(of, &sk)).with(DOCUMENT, document.clone()).with("ttl", Attr::N(now.seconds() + LISTED));
+        (TableName::Volatile, Write::Put { item, condition: None })
+    });
+    [(TableName::Data, Write::Put { item: waiting, condition: None })].into_iter().chain(listed).collect()
+}
+
+impl Entry {
+    /// Reads a row; nothing for one that cannot be read.
+    pub fn read(item: &Item) -> Option<Self> {
+        Some(Self {
+            notice: serde_json::from_str(item.s(DOCUMENT)?).ok()?,
+            attempts: item.n(ATTEMPTS).and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(0),
+            next: Micros(item.n(NEXT)?),
+            done: item.attrs.get(DONE).and_then(Attr::as_ss).map(<[String]>::to_vec).unwrap_or_default(),
+            key: item.key.clone(),
+        })
+    }
+
+    /// The write that keeps the row for another attempt, if nobody changed it since it was read.
+    pub fn put_off(&self, attempts: u32, next: Micros, done: &[String]) -> Write {
+        let mut item = Item::new(self.key.clone())
+            .with(DOCUMENT, Attr::S(serde_json::to_string(&self.notice).unwrap_or_default()))
+            .with(NEXT, Attr::N(next.0))
+            .with(ATTEMPTS, Attr::N(i64::from(attempts)));
+        if !done.is_empty() {
+            item = item.with(DONE, Attr::Ss(done.to_vec()));
+        }
+        let condition = crate::store::table::Expr::new("#x = :x").name("#x", NEXT).value(":x", Attr::N(self.next.0));
+        Write::Put { item, condition: Some(condition) }
+    }
+}
+
+/// Notices of a consumer, or all (`None`), newest first, at most `limit`; `after`: the position behind which to go on.
+/// Gives the position of the next page too.
+///
+/// # Errors
+/// The store's.
+pub async fn list(
+    table: &dyn Table,
+    consumer: Option<&str>,
+    limit: usize,
+    after: Option<Vec<u8>>,
+    now: Micros,
+) -> Result<(Vec<Notice>, Option<Vec<u8>>), TableError> {
+    let query = RangeQuery {
+        table: TableName::Volatile,
+        pk: keys::notice(consumer, &[]).pk,
+        from: None,
+        to: None,
+        after,
+        descending: true,
+        limit: Some(limit),
+        consistent: true,
+        count_only: false,
+    };
+    let page = table.query(query).await?;
+    let live = page.items.iter().filter(|item| item.n("ttl").is_none_or(|end| end > now.seconds()));
+    let notices = live.filter_map(|item| serde_json::from_str(item.s(DOCUMENT)?).ok()).collect();
+    Ok((notices, page.next))
+}

@@ -1,0 +1,334 @@
+//! Each threshold is told once and reaches everybody, whatever dies in between.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::*;
+use crate::clock::{Env, Micros};
+use crate::dynamodb::embedded::Embedded;
+use crate::limit::{Admission, Call, LimitSubject, Limiter, Overrides, ResolvedPlan, Settings};
+use crate::model::{Operation, Plan, Quota, Window};
+use crate::store::table::*;
+
+const NOW: Micros = Micros(1_806_537_540_000_000);
+
+fn subject() -> LimitSubject {
+    let plan = Plan {
+        name: "p".into(),
+        description: None,
+        rates: vec![],
+        quotas: vec![Quota { name: "day".into(), limit: 20, window: Window::Day }],
+        costs: vec![],
+        thresholds: vec![80, 95, 100],
+        fail_open: false,
+    };
+    let plan = Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap());
+    LimitSubject { consumer: "c".into(), plan, key_id: None, epoch: 0 }
+}
+
+fn limiter(table: &SharedTable) -> Limiter {
+    Limiter::new(Arc::clone(table), Env::system(), Settings { hot: None })
+}
+
+async fn admit(limiter: &Limiter, count: u64, now: Micros) -> Admission {
+    limiter.admit(&subject(), &[Call { entity: None, operation: Operation::Read, count }], now).await.unwrap()
+}
+
+async fn percents(table: &SharedTable, consumer: Option<&str>) -> Vec<u8> {
+    let (notices, _) = list(table.as_ref(), consumer, 100, None, NOW).await.unwrap();
+    let mut percents: Vec<u8> = notices
+        .iter()
+        .map(|notice| match &notice.kind {
+            Kind::Threshold { percent, .. } => *percent,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    percents.sort_unstable();
+    percents
+}
+
+/// A store that fails the first transactions, before or after they commit.
+struct Faulty {
+    inner: SharedTable,
+    faults: AtomicU32,
+    commits: bool,
+}
+
+impl Table for Faulty {
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.inner.get(keys, consistent)
+    }
+    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.inner.get_transaction(keys)
+    }
+    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        self.inner.query(query)
+    }
+    fn write<'a>(
+        &'a self,
+        table: TableName,
+        write: Write,
+        returning: Returning,
+    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        self.inner.write(table, write, returning)
+    }
+    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        self.inner.write_batch(writes)
+    }
+    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Box::pin(async move {
+            if self.faults.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
+                return self.inner.transact(transaction).await;
+            }
+            if self.commits {
+                self.inner.transact(transaction).await?;
+            }
+            Err(TableError::Unknown("reset by peer".into()))
+        })
+    }
+    fn scan<'a>(
+        &'a self,
+        table: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
+        self.inner.scan(table, after, segment)
+    }
+}
+
+/// Everything that notices are sent to, with what arrived.
+#[derive(Default)]
+struct World {
+    addresses: Mutex<Vec<String>>,
+    /// Statuses that an address answers with, the last one for ever.
+    answers: Mutex<HashMap<String, Vec<u16>>>,
+    posted: Mutex<Vec<(String, HashMap<&'static str, String>, String)>>,
+    published: Mutex<Vec<(String, Option<String>)>>,
+}
+
+impl Topic for World {
+    fn publish<'a>(&'a self, subject: &'a str, _: &'a str, recipient: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
+        self.published.lock().unwrap().push((subject.to_owned(), recipient.map(str::to_owned)));
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Post for World {
+    fn post<'a>(
+        &'a self,
+        url: &'a str,
+        headers: &'a [(&'static str, String)],
+        body: &'a str,
+    ) -> BoxFuture<'a, Result<u16, String>> {
+        self.posted.lock().unwrap().push((url.to_owned(), headers.iter().cloned().collect(), body.to_owned()));
+        let mut answers = self.answers.lock().unwrap();
+        let status = answers.get_mut(url).map_or(204, |one| if one.len() > 1 { one.remove(0) } else { one[0] });
+        Box::pin(async move { Ok(status) })
+    }
+}
+
+impl Addresses for World {
+    fn of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, TableError>> {
+        Box::pin(async { Ok(self.addresses.lock().unwrap().clone()) })
+    }
+    fn gone<'a>(&'a self, _: &'a str, address: &'a str) -> BoxFuture<'a, Result<(), TableError>> {
+        self.addresses.lock().unwrap().retain(|one| one != address);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+fn channels(world: &Arc<World>, dead: &Arc<World>) -> Channels {
+    Channels {
+        topic: world.clone(),
+        dead: dead.clone(),
+        post: world.clone(),
+        addresses: world.clone(),
+        secret: Arc::from(&b"a deployment's secret"[..]),
+    }
+}
+
+async fn store() -> (Embedded, SharedTable) {
+    let embedded = Embedded::start().await;
+    let table: SharedTable = Arc::new(embedded.table.clone());
+    (embedded, table)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_threshold_is_told_once_under_concurrency() {
+    let (_embedded, table) = store().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let table = Arc::clone(&table);
+        // Every request on an instance of its own: the worst case.
+        tasks.spawn(async move {
+            let due = match limiter(&table)
+                .admit(&subject(), &[Call { entity: None, operation: Operation::Read, count: 1 }], NOW)
+                .await
+            {
+                Ok(admission) => admission.due,
+                Err(crate::limit::Refusal::Denied(denial)) => denial.due,
+                Err(other) => panic!("{other:?}"),
+            };
+            // Whoever loses leaves it to the others.
+            let _told = tell(table.as_ref(), &Env::system(), "c", &due, NOW).await;
+        });
+    }
+    tasks.join_all().await;
+    assert_eq!(percents(&table, Some("c")).await, [80, 95, 100]);
+    assert_eq!(percents(&table, None).await, [80, 95, 100]);
+    // A new window is told anew.
+    let tomorrow = NOW.plus(Duration::from_secs(86_400));
+    let due = admit(&limiter(&table), 16, tomorrow).await.due;
+    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &due, tomorrow).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_crossing_whose_teller_died_is_found_by_another_instance_and_by_the_reporter() {
+    let (_embedded, table) = store().await;
+    assert_eq!(admit(&limiter(&table), 16, NOW).await.due.len(), 1);
+    // Died here: nothing told. The reporter sees it without charging ...
+    let standing = limiter(&table).standing(&subject(), NOW).await.unwrap();
+    assert_eq!(standing.due[0].percents, [80]);
+    // ... and so does the next request anywhere.
+    let due = admit(&limiter(&table), 1, NOW).await.due;
+    assert_eq!(due[0].percents, [80]);
+    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 1);
+    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &standing.due, NOW).await.unwrap(), [], "told already");
+    assert!(admit(&limiter(&table), 1, NOW).await.due.is_empty());
+    assert_eq!(percents(&table, None).await, [80]);
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_of_telling_is_settled_once_either_way() {
+    for commits in [false, true] {
+        let (_embedded, table) = store().await;
+        let faulty: SharedTable = Arc::new(Faulty { inner: Arc::clone(&table), faults: AtomicU32::new(1), commits });
+        let due = admit(&limiter(&table), 20, NOW).await.due;
+        assert_eq!(tell(faulty.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 3);
+        assert_eq!(percents(&table, None).await, [80, 95, 100], "commits: {commits}");
+    }
+}
+
+#[tokio::test]
+async fn a_notice_reaches_topic_mail_and_webhook_with_a_signature_that_verifies() {
+    let (_embedded, table) = store().await;
+    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
+    let hook = "https://hooks.example.com/limits";
+    *world.addresses.lock().unwrap() = vec!["mailto:a@example.com".into(), hook.into(), "https://169.254.169.254/".into()];
+    let due = admit(&limiter(&table), 16, NOW).await.due;
+    let told = tell(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap();
+    let channels = channels(&world, &dead);
+    let drained = drain(table.as_ref(), &Env::system(), &channels, 10, NOW).await.unwrap();
+    assert_eq!(drained, Drained { delivered: 1, ..Drained::default() });
+    let recipients: Vec<_> = world.published.lock().unwrap().iter().map(|(_, recipient)| recipient.clone()).collect();
+    assert_eq!(recipients, [None, Some("a@example.com".to_owned())]);
+    let posted = world.posted.lock().unwrap().clone();
+    assert_eq!(posted.len(), 1, "an inner address is never called");
+    let (url, headers, body) = &posted[0];
+    assert_eq!((url.as_str(), &headers["webhook-id"]), (hook, &told[0].id));
+    let secret = webhook::Secret::of(b"a deployment's secret", "c");
+    let stamp = headers["webhook-timestamp"].parse().unwrap();
+    assert!(secret.verifies(&headers["webhook-id"], stamp, &headers["webhook-signature"], body, NOW.seconds()));
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["type"], "quota.threshold");
+    assert_eq!(body["data"]["used"], 16);
+    assert_eq!(body["data"]["resets_at"], "2027-04-01T00:00:00.000Z");
+    assert_eq!(body["data"]["consumer"], "c");
+    assert_eq!(drain(table.as_ref(), &Env::system(), &channels, 10, NOW).await.unwrap(), Drained::default(), "nothing is left");
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_later_for_those_only_who_lack_it_and_ends_as_a_dead_letter() {
+    let (_embedded, table) = store().await;
+    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
+    let (down, gone) = ("https://down.example.com/", "https://gone.example.com/");
+    *world.addresses.lock().unwrap() = vec![down.into(), gone.into()];
+    *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![500]), (gone.to_owned(), vec![410])]);
+    let env = Env::system();
+    let due = admit(&limiter(&table), 16, NOW).await.due;
+    tell(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
+    let channels = channels(&world, &dead);
+    let (mut now, mut drained) = (NOW, Vec::new());
+    for _ in 0..super::drain::MOST_ATTEMPTS {
+        drained.push(drain(table.as_ref(), &env, &channels, 10, now).await.unwrap());
+        // Not yet due again.
+        assert_eq!(drain(table.as_ref(), &env, &channels, 10, now).await.unwrap(), Drained::default());
+        now = now.plus(Duration::from_secs(6 * 3_600));
+    }
+    assert_eq!(drained.iter().map(|one| one.put_off).sum::<u32>(), super::drain::MOST_ATTEMPTS - 1);
+    assert_eq!(drained.last().unwrap().dead, 1);
+    assert_eq!(dead.published.lock().unwrap().len(), 1);
+    assert_eq!(world.published.lock().unwrap().len(), 1, "the topic heard it once");
+    let posted = world.posted.lock().unwrap().clone();
+    assert_eq!(posted.iter().filter(|(url, ..)| url == gone).count(), 1, "410 ends an address");
+    let ids: std::collections::BTreeSet<_> = posted.iter().map(|(_, headers, _)| headers["webhook-id"].clone()).collect();
+    assert_eq!(ids.len(), 1, "every repetition has the same id");
+}
+
+/// A reporter that died after sending and before noting it sends again, with the same id, once its claim has ended.
+#[tokio::test]
+async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
+    let (_embedded, table) = store().await;
+    let env = Env::system();
+    let due = admit(&limiter(&table), 16, NOW).await.due;
+    tell(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
+    let row = async |now: Micros| {
+        let shard = crate::store::keys::shard("c", outbox::SHARDS);
+        let pk = crate::store::keys::outbox(shard, &[]).pk;
+        let query = RangeQuery {
+            table: TableName::Data,
+            pk,
+            from: None,
+            to: None,
+            after: None,
+            descending: false,
+            limit: None,
+            consistent: true,
+            count_only: false,
+        };
+        let page = table.query(query).await.unwrap();
+        page.items.iter().filter_map(outbox::Entry::read).find(|entry| entry.next <= now)
+    };
+    // The claim of the one that died.
+    let entry = row(NOW).await.unwrap();
+    let claim = entry.put_off(1, NOW.plus(Duration::from_secs(120)), &[]);
+    table.write(TableName::Data, claim, Returning::Nothing).await.unwrap();
+    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
+    let channels = channels(&world, &dead);
+    *world.addresses.lock().unwrap() = vec!["https://hooks.example.com/".into()];
+    assert_eq!(drain(table.as_ref(), &env, &channels, 10, NOW).await.unwrap(), Drained::default());
+    let later = NOW.plus(Duration::from_secs(121));
+    assert_eq!(drain(table.as_ref(), &env, &channels, 10, later).await.unwrap().delivered, 1);
+    assert_eq!(world.posted.lock().unwrap()[0].1["webhook-id"], entry.notice.id);
+    assert!(row(later).await.is_none());
+}
+
+#[tokio::test]
+async fn sustained_throttling_is_told_once_an_hour() {
+    let (_embedded, table) = store().await;
+    let env = Env::system();
+    let minute = NOW.seconds() / 60;
+    assert_eq!(throttled(&[minute, minute - 1, minute - 1, minute - 3, minute - 16], 2, 15, NOW), Some(2));
+    assert_eq!(throttled(&[minute, minute - 1, minute - 16], 2, 15, NOW), None);
+    assert!(tell_throttled(table.as_ref(), &env, "c", (5, 15), NOW).await.unwrap().is_some());
+    assert!(tell_throttled(table.as_ref(), &env, "c", (6, 15), NOW).await.unwrap().is_none());
+    let next = NOW.plus(Duration::from_secs(3_600));
+    assert!(tell_throttled(table.as_ref(), &env, "c", (5, 15), next).await.unwrap().is_some());
+}
+
+#[test]
+fn pauses_grow_to_six_hours_and_are_never_the_same_for_all() {
+    let env = Env::system();
+    let mut before = Duration::ZERO;
+    for attempts in 1..40 {
+        let pause = super::drain::backoff(attempts, &env);
+        let whole = Duration::from_secs((10u64 << (attempts - 1).min(20)).min(21_600));
+        assert!(pause >= whole / 2 && pause <= whole, "{attempts}: {pause:?}");
+        assert!(pause * 2 >= before);
+        before = pause;
+    }
+}
