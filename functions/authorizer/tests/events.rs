@@ -1,4 +1,5 @@
 //! Events as API Gateway sends them (`tests/events/authorizer-*.json`), and what the authorizer answers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::path::Path;
 use std::sync::Arc;

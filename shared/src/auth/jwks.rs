@@ -114,7 +114,7 @@ fn rsa(n: &str, e: &str) -> Option<DecodingKey> {
 /// CVE-2017-15361: primes of the flawed generator are powers of 65537 modulo small primes, so their product is too; a sound
 /// modulus meets that for all 38 primes with a probability of about 2^-28.
 fn has_roca_fingerprint(modulus: &[u8]) -> bool {
-    let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0);
+    let is_prime = |n: &u32| (2..*n).take_while(|d| d * d <= *n).all(|d| !n.is_multiple_of(d));
     (3..=167u32).filter(is_prime).all(|prime| {
         let residue = modulus.iter().fold(0u32, |sum, byte| (sum * 256 + u32::from(*byte)) % prime);
         let mut power = 1;

@@ -21,7 +21,7 @@ use crate::{Local, Options};
 /// How long the tokens live that a start prints.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 /// Where `cargo lambda watch --env-file` finds the stores, in the data directory.
-const ENV_FILE: &str = "functions.env";
+pub(super) const ENV_FILE: &str = "functions.env";
 /// Stands in the data directory while the demo is being loaded.
 const DEMO_MARK: &str = "demo-unfinished";
 /// The role of the demo that may do everything.

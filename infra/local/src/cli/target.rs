@@ -1,6 +1,6 @@
 //! The tables that a maintenance command works on: those of a data directory, or real ones by the usual AWS environment.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,24 +9,26 @@ use holdfast::clock::Env;
 use holdfast::dynamodb::{DynamoTable, Options};
 use holdfast::model::Model;
 
+use super::serve::ENV_FILE;
 use super::{DataArgs, Failure, model};
 use crate::Stores;
 use crate::embedded::{DATA_TABLE, VOLATILE_TABLE};
+use crate::system::StartError;
 
 /// Which tables.
 #[derive(Debug, Args)]
 pub struct TargetArgs {
     /// The model of the records.
     #[arg(long, value_name = "FILE", default_value = "model.yaml")]
-    model: PathBuf,
+    pub(super) model: PathBuf,
     /// Work on this table of AWS (region and credentials by the usual environment) in place of the local data.
     #[arg(long, value_name = "NAME", env = "HOLDFAST_DATA_TABLE", requires = "volatile_table")]
-    data_table: Option<String>,
+    pub(super) data_table: Option<String>,
     /// The volatile table that belongs to it.
     #[arg(long, value_name = "NAME", env = "HOLDFAST_VOLATILE_TABLE")]
-    volatile_table: Option<String>,
+    pub(super) volatile_table: Option<String>,
     #[command(flatten)]
-    data: DataArgs,
+    pub(super) data: DataArgs,
 }
 
 /// Open tables.
@@ -41,11 +43,23 @@ pub struct Target {
 }
 
 impl Target {
-    /// Opens them; local ones must not be served at the same time.
+    /// Opens them for a command that wants them for itself: local ones must not be served at the same time.
     ///
     /// # Errors
     /// When the model has mistakes or the tables cannot be opened.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
+        Self::open_or(args, |directory| Err(StartError::InUse(directory.to_owned()).into())).await
+    }
+
+    /// Opens them, also beside a server that has the local data open.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_beside(args: &TargetArgs) -> Result<Self, Failure> {
+        Self::open_or(args, served).await
+    }
+
+    async fn open_or(args: &TargetArgs, in_use: fn(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
         let model = model::read(&args.model)?.ok_or_else(|| Failure("nothing was done".into()))?;
         let (model, env, http) = (Arc::new(model), Env::system(), aws::http_client(None)?);
         let (config, names, stores) = match (&args.data_table, &args.volatile_table) {
@@ -55,8 +69,12 @@ impl Target {
                 if !directory.exists() {
                     return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
                 }
-                let stores = Stores::start(Some(directory), 0, 0).await?;
-                (aws::local_config(&stores.dynamodb, http), (DATA_TABLE, VOLATILE_TABLE), Some(stores))
+                let (endpoint, stores) = match Stores::start(Some(directory), 0, 0).await {
+                    Ok(stores) => (stores.dynamodb.clone(), Some(stores)),
+                    Err(StartError::InUse(_)) => (in_use(directory)?, None),
+                    Err(error) => return Err(error.into()),
+                };
+                (aws::local_config(&endpoint, http), (DATA_TABLE, VOLATILE_TABLE), stores)
             }
         };
         let table = DynamoTable::new(&config, Options::new(names.0, names.1), env.clone());
@@ -72,4 +90,12 @@ impl Target {
             stores.stop().await;
         }
     }
+}
+
+/// The DynamoDB of the server that has the directory open: it left its address there.
+fn served(directory: &Path) -> Result<String, Failure> {
+    let path = directory.join(ENV_FILE);
+    let text = std::fs::read_to_string(&path).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("AWS_ENDPOINT_URL_DYNAMODB="));
+    line.map(str::to_owned).ok_or_else(|| Failure(format!("{} names no AWS_ENDPOINT_URL_DYNAMODB", path.display())))
 }
