@@ -1,3 +1,4 @@
 //! The whole system, tested from outside and at its seams.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by it")]
 
 mod store;

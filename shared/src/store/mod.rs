@@ -1,5 +1,6 @@
 //! Records, index rows, guards, tags and constraints in DynamoDB items, and the transactions that change them.
 
+pub mod indexes;
 pub mod items;
 pub mod keys;
 pub mod table;

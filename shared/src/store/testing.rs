@@ -14,7 +14,7 @@ use crate::dynamodb::embedded::Embedded;
 use crate::model::{Entity, Model, parse};
 use crate::value::{Record, new_version};
 
-const MODEL: &str = "
+pub(crate) const MODEL: &str = "
 name: Test
 version: 1.0.0
 entities:

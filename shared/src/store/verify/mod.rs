@@ -163,6 +163,13 @@ impl Verifier {
         }
     }
 
+    /// Removes those of these index rows that no record puts there; how many. For `reindex`.
+    pub(crate) async fn remove_orphans(&self, rows: Vec<Item>) -> Result<u64, TableError> {
+        let mut report = Report::default();
+        self.rows(rows, &mut report).await?;
+        Ok(report.repaired)
+    }
+
     async fn sweep(&self, deadline: Micros) -> Result<(), TableError> {
         let writer = Writer::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone());
         match writer.sweep(deadline).await {

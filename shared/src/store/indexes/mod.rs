@@ -1,0 +1,319 @@
+//! The states of indexes, so that only what is complete is read, also while two versions of the model are at work.
+//!
+//! ```text
+//! (absent) -> writing -> backfilling -> ready      by `reindex`
+//!             any of these -> stale                by an instance whose model does not keep the index
+//! ```
+//! Every instance writes all indexes of its own model in the transactions of its writes, whatever their state. What it does not
+//! know it cannot keep, so it marks that stale before it writes for the first time, and whenever it meets it again. States are
+//! remembered for [`REFRESH`] at most, by readers as by writers; an instance that has marked something waits that long before
+//! it writes, so that nobody still reads there. `reindex` waits until every writer has seen that it began.
+//!
+//! The first writer of an entity finds no states: there are no records either, so all indexes are ready.
+
+mod backfill;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::keys;
+use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
+use crate::clock::{Env, Micros};
+use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
+
+pub use backfill::{Progress, ReindexError, SETTLE};
+
+/// How long states are remembered.
+pub const REFRESH: Duration = Duration::from_secs(5);
+
+const FINGERPRINT: &str = "f";
+const STATE: &str = "s";
+const RUN: &str = "r";
+
+/// State of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Writers keep it; older records are not in it.
+    Writing,
+    /// Older records are being added.
+    Backfilling,
+    /// Complete: it may be read.
+    Ready,
+    /// A version of the model that does not keep it has written.
+    Stale,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Writing => "writing",
+            Self::Backfilling => "backfilling",
+            Self::Ready => "ready",
+            Self::Stale => "stale",
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        [Self::Writing, Self::Backfilling, Self::Ready, Self::Stale].into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// The states of all indexes of a model at some moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct States {
+    not_ready: Vec<(EntityIx, IndexIx)>,
+}
+
+impl States {
+    /// Whether an index may be read. One that stores no rows always may.
+    pub fn is_ready(&self, entity: EntityIx, index: IndexIx) -> bool {
+        !self.not_ready.contains(&(entity, index))
+    }
+
+    /// Indexes that need `reindex` before they can be read.
+    pub fn not_ready(&self) -> &[(EntityIx, IndexIx)] {
+        &self.not_ready
+    }
+}
+
+/// What an instance remembers.
+#[derive(Default)]
+struct Memory {
+    read: Option<(Micros, Arc<States>)>,
+    /// No write before this moment.
+    hold: Option<Micros>,
+}
+
+/// Knows, for one instance, which indexes may be read.
+pub struct Indexes {
+    table: SharedTable,
+    model: Arc<Model>,
+    env: Env,
+    memory: Mutex<Memory>,
+}
+
+impl Indexes {
+    /// Once per process.
+    pub fn new(table: SharedTable, model: Arc<Model>, env: Env) -> Self {
+        Self { table, model, env, memory: Mutex::default() }
+    }
+
+    /// The states, at most [`REFRESH`] old: a call once in that time.
+    ///
+    /// # Errors
+    /// What the table says.
+    pub async fn states(&self) -> Result<Arc<States>, TableError> {
+        let now = self.env.now();
+        let known = self.memory().read.clone();
+        match known {
+            Some((read, states)) if now >= read && now < read.plus(REFRESH) => Ok(states),
+            _ => {
+                let states = Arc::new(self.known(&self.load().await?));
+                self.memory().read = Some((now, Arc::clone(&states)));
+                Ok(states)
+            }
+        }
+    }
+
+    /// To be called before every write: a call of its own once in [`REFRESH`]. Marks stale what this model does not keep, and
+    /// then lets writes wait until no reader remembers it as ready.
+    ///
+    /// # Errors
+    /// [`TableError::Busy`] where the waiting would pass `deadline`; what the table says.
+    pub async fn before_write(&self, deadline: Micros) -> Result<(), TableError> {
+        let now = self.env.now();
+        let is_fresh = self.memory().read.as_ref().is_some_and(|(read, _)| now >= *read && now < read.plus(REFRESH));
+        let enrolled = self.memory().hold.is_some();
+        if !is_fresh || !enrolled {
+            self.enroll().await?;
+        }
+        let hold = self.memory().hold.unwrap_or(now);
+        if hold <= now {
+            return Ok(());
+        }
+        if hold >= deadline {
+            return Err(TableError::Busy("an index is being taken out of use".to_owned()));
+        }
+        tokio::time::sleep(Duration::from_micros(u64::try_from(hold.0 - now.0).unwrap_or(0))).await;
+        Ok(())
+    }
+
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn load(&self) -> Result<Vec<Option<Item>>, TableError> {
+        let keys: Vec<_> = self.model.entities.iter().map(|entity| (TableName::Data, keys::index_states(entity))).collect();
+        self.table.get(&keys, true).await
+    }
+
+    fn known(&self, items: &[Option<Item>]) -> States {
+        let mut not_ready = Vec::new();
+        for (entity, item) in self.model.entities.iter().zip(items) {
+            let Some(item) = item else { continue };
+            for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+                let entry = Entry::of(item, &index.name);
+                let own = fingerprint(&self.model, entity, index);
+                if !entry.is_some_and(|entry| entry.state == State::Ready && entry.fingerprint == own) {
+                    not_ready.push((entity.ix, index.ix));
+                }
+            }
+        }
+        States { not_ready }
+    }
+
+    async fn enroll(&self) -> Result<(), TableError> {
+        let mut items = self.load().await?;
+        let (mut marked, mut created) = (false, false);
+        for (entity, item) in self.model.entities.iter().zip(&items) {
+            match item {
+                None => created |= self.found(entity).await?,
+                Some(item) => marked |= self.mark(entity, item).await?,
+            }
+        }
+        if marked || created {
+            items = self.load().await?;
+        }
+        let now = self.env.now();
+        let states = Arc::new(self.known(&items));
+        let mut memory = self.memory();
+        memory.read = Some((now, states));
+        memory.hold = Some(if marked { now.plus(REFRESH) } else { memory.hold.unwrap_or(now) });
+        Ok(())
+    }
+
+    /// The first writer of an entity: nothing is stored, so everything is complete.
+    async fn found(&self, entity: &Entity) -> Result<bool, TableError> {
+        let mut item = Item::new(keys::index_states(entity));
+        for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+            let entry = Entry { fingerprint: fingerprint(&self.model, entity, index), state: State::Ready, run: String::new() };
+            item = item.with(attribute(&index.name), entry.attr());
+        }
+        let write = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
+        match self.table.write(TableName::Data, write, Returning::Nothing).await {
+            Ok(_) | Err(TableError::ConditionFailed(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Marks what this model does not keep. Whether there was something.
+    async fn mark(&self, entity: &Entity, item: &Item) -> Result<bool, TableError> {
+        let mut marked = false;
+        for (name, entry) in Entry::all(item) {
+            let own = entity.by_index(&name).filter(|index| index.is_stored());
+            let keeps = own.is_some_and(|index| fingerprint(&self.model, entity, index) == entry.fingerprint);
+            if keeps || entry.state == State::Stale {
+                continue;
+            }
+            let stale = Entry { state: State::Stale, run: String::new(), ..entry.clone() };
+            marked = true;
+            // Where another has changed the entry meanwhile, the next look decides.
+            self.replace(entity, &name, Some(&entry), stale.attr()).await?;
+            tracing::warn!(entity = entity.name, index = name, "an index of another version of the model is stale from now on");
+        }
+        Ok(marked)
+    }
+
+    /// Replaces an entry if it still is what it was. Whether it was.
+    async fn replace(&self, entity: &Entity, name: &str, before: Option<&Entry>, after: Attr) -> Result<bool, TableError> {
+        let mut update = Expr::new("SET #i = :after").name("#i", attribute(name)).value(":after", after);
+        let condition = match before {
+            None => Expr::new("attribute_not_exists(#i)"),
+            Some(before) => {
+                for (placeholder, part) in [("#f", FINGERPRINT), ("#s", STATE), ("#r", RUN)] {
+                    update = update.name(placeholder, part);
+                }
+                Expr::new("#i.#f = :f AND #i.#s = :s AND #i.#r = :r")
+                    .value(":f", Attr::S(before.fingerprint.clone()))
+                    .value(":s", Attr::S(before.state.name().to_owned()))
+                    .value(":r", Attr::S(before.run.clone()))
+            }
+        };
+        let write = Write::Update { key: keys::index_states(entity), update, condition: Some(condition) };
+        match self.table.write(TableName::Data, write, Returning::Nothing).await {
+            Ok(_) => Ok(true),
+            Err(TableError::ConditionFailed(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// What is stored of one index.
+#[derive(Debug, Clone, PartialEq)]
+struct Entry {
+    fingerprint: String,
+    state: State,
+    /// Which run of `reindex` is at work.
+    run: String,
+}
+
+fn attribute(index: &str) -> String {
+    format!("i_{index}")
+}
+
+impl Entry {
+    fn of(item: &Item, index: &str) -> Option<Self> {
+        let Attr::M(map) = item.attrs.get(&attribute(index))? else { return None };
+        Self::parse(map)
+    }
+
+    fn parse(map: &BTreeMap<String, Attr>) -> Option<Self> {
+        let text = |name: &str| map.get(name).and_then(Attr::as_s);
+        Some(Self { fingerprint: text(FINGERPRINT)?.to_owned(), state: State::parse(text(STATE)?)?, run: text(RUN)?.to_owned() })
+    }
+
+    fn all(item: &Item) -> Vec<(String, Self)> {
+        let entries = item.attrs.iter().filter_map(|(name, value)| {
+            let Attr::M(map) = value else { return None };
+            Some((name.strip_prefix("i_")?.to_owned(), Self::parse(map)?))
+        });
+        entries.collect()
+    }
+
+    fn attr(&self) -> Attr {
+        let text = |text: &str| Attr::S(text.to_owned());
+        Attr::M(BTreeMap::from([
+            (FINGERPRINT.to_owned(), text(&self.fingerprint)),
+            (STATE.to_owned(), text(self.state.name())),
+            (RUN.to_owned(), text(&self.run)),
+        ]))
+    }
+}
+
+/// Whether two definitions put the same bytes at the same places: 16 hex digits over all that decides that.
+pub fn fingerprint(model: &Model, entity: &Entity, index: &Index) -> String {
+    let kind = |path: &Path| match path {
+        Path::Id => format!("id {:?}", std::mem::discriminant(&entity.id)),
+        Path::Own(field) | Path::Via(field, _) => {
+            let field = entity.field(*field);
+            match &field.kind {
+                // The order of the words is the order of the rows.
+                FieldType::Enum(words) => format!("{} {words:?}", field.name),
+                FieldType::Ref { target, .. } => format!("{} {}", field.name, model.entity(*target).name),
+                other => format!("{} {:?}", field.name, std::mem::discriminant(other)),
+            }
+        }
+    };
+    let mut text = index.name.clone();
+    for path in &index.equality {
+        let _infallible = write!(text, "\n= {}", kind(path));
+    }
+    for part in &index.sort {
+        let _infallible = write!(text, "\n{} {}", if part.descending { "-" } else { "+" }, kind(&part.by));
+    }
+    if let Some(fields) = &index.projection {
+        for field in fields {
+            let _infallible = write!(text, "\n> {}", entity.field(*field).name);
+        }
+    }
+    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
+}
