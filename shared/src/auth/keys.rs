@@ -140,7 +140,9 @@ impl KeyStore {
     pub(crate) async fn find(&self, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
         let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.to_owned()).or_default());
         let mut known = slot.state();
-        if !known.younger_than(REFRESH, self.env.now()) {
+        // Whoever comes while another one refreshes goes on with the keys that are still good enough.
+        let busy = known.younger_than(KEEP, self.env.now()) && slot.fetching.try_lock().is_err();
+        if !known.younger_than(REFRESH, self.env.now()) && !busy {
             known = self.refresh(&slot, uri, |state, now| !state.younger_than(REFRESH, now)).await;
         }
         let keys = usable(&known, self.env.now())?;

@@ -135,3 +135,19 @@ async fn rubbish_for_a_document_is_a_failure_that_replaces_nothing() {
         world.accepted(&token).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_that_hangs_holds_up_one_caller_only() {
+    let signer = Signer::ed("ed", 1);
+    let world = World::new(&[&signer]);
+    let token = signer.token(&claims_with("exp", serde_json::json!(NOW + 3000)));
+    world.accepted(&token).await;
+    world.clock.advance(600);
+    world.idp.hangs.store(true, Ordering::SeqCst);
+    let started = tokio::time::Instant::now();
+    let timed = || async {
+        world.accepted(&token).await;
+        started.elapsed().as_secs()
+    };
+    assert_eq!(futures::join!(timed(), timed(), timed()), (3, 0, 0));
+}

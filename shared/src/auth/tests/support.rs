@@ -63,7 +63,7 @@ impl Clock for Set {
     }
 }
 
-/// One signing key of the issuer.
+/// One signing key of the issuer. The two RSA keys beside this file were made for these tests and guard nothing.
 pub(crate) struct Signer {
     pub(crate) kid: String,
     pub(crate) algorithm: Algorithm,
