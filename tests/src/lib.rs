@@ -1,4 +1,14 @@
-//! What the tests of the whole system stand on.
+//! The harness of whole-system tests: a system on port 0 in memory, and actors who speak HTTP to it.
+//!
+//! ```text
+//! let system = System::start(model).await;
+//! let created = system.admin().post("/v1/customers", json!({"id": "a", "name": "A"})).await.expect(201);
+//! ```
 
+mod actor;
 pub mod crash;
 pub mod proxy;
+mod system;
+
+pub use actor::{Actor, Call, Reply};
+pub use system::{System, northwind_data, northwind_model, root};

@@ -1,4 +1,6 @@
-//! The whole system, tested from outside and at its seams.
+//! The whole system, tested from outside and at its seams; filed by behaviour.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by it")]
 
+mod agreement;
+mod gateway;
 mod store;

@@ -199,9 +199,11 @@ async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
     }
 }
 
+/// A path as an HTTP API hands it over: every escape decoded, but `%25`, so that a decoded path is not decoded again.
 fn decoded(path: &str) -> Result<String, Refusal> {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| Refusal::BadRequest)?;
-    Ok(decoded.into_owned())
+    let kept: Result<Vec<_>, _> =
+        path.split("%25").map(|part| percent_encoding::percent_decode_str(part).decode_utf8()).collect();
+    Ok(kept.map_err(|_| Refusal::BadRequest)?.join("%25"))
 }
 
 #[cfg(test)]

@@ -81,6 +81,8 @@ async fn routes_to_functions_with_what_the_authorizer_said() {
     assert_eq!(body["event"]["pathParameters"]["id"], "a b");
     assert_eq!(body["event"]["requestContext"]["authorizer"]["lambda"], json!({"outcome": "ok", "who": "me", "type": "REQUEST"}));
     assert_eq!(body["event"]["requestContext"]["http"]["sourceIp"], "127.0.0.1");
+    let (_, body) = get(format!("{base}/v1/orders/%2541%2Fb"), Some("me")).await;
+    assert_eq!(body["event"]["rawPath"], "/v1/orders/%2541/b");
     let (_, body) = get(format!("{base}/v1/orders/1/photo/download"), Some("me")).await;
     assert_eq!(body["function"], "download");
     assert_eq!(asked.load(Ordering::SeqCst), 1, "the answer is remembered for all routes");

@@ -1,0 +1,171 @@
+//! The binary as a user runs it: starts, says where it listens, drains at a signal, keeps its state through `kill -9`.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use holdfast_local::{Local, Options};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+const MODEL: &str = "
+name: Notes
+version: 1.0.0
+entities:
+  note:
+    id: string
+    fields:
+      text: {type: string, max: 100, required: true}
+      parent: {ref: note, on_delete: restrict, inverse: children}
+roles:
+  admin: {all: true, system: all}
+";
+
+/// A directory with a model in it, where commands run.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("model.yaml"), MODEL).unwrap();
+        Self(directory)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command.args(arguments).current_dir(self.0.path()).kill_on_drop(true);
+        command
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().await.unwrap()
+    }
+
+    /// A server; everything that it said until it listened, and where it listens.
+    async fn serve(&self, arguments: &[&str]) -> (Child, String, String) {
+        let mut command = self.command(&[&["--port", "0"], arguments].concat());
+        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some(url) = line.strip_prefix("listening on ") {
+                let url = url.to_owned();
+                // The pipe must stay open, or the process would fail when it says that it stops.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return (child, url, said);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        panic!("it ended before it listened: {said}");
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_signal_drains_and_ends_well() {
+    let place = Place::new();
+    for name in ["-TERM", "-INT"] {
+        let (mut child, url, _) = place.serve(&["--memory"]).await;
+        assert_eq!(reqwest::get(format!("{url}/v1/_health")).await.unwrap().status(), 200);
+        signal(&child, name);
+        let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.unwrap().unwrap();
+        assert_eq!(status.code(), Some(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_start_says_where_and_gives_tokens_and_lines_that_work() {
+    let place = Place::new();
+    let (_child, url, said) = place.serve(&["--memory"]).await;
+    assert!(said.contains(&format!("{url}/v1/docs")), "{said}");
+    assert!(!said.contains('\u{1b}'), "no colours where there is no terminal: {said:?}");
+    let lines: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("curl ")).collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    for line in lines {
+        let output = Command::new("sh").args(["-c", &format!("{line} -s -o /dev/null -w '%{{http_code}}'")]).output().await;
+        assert_eq!(text(&output.unwrap().stdout), "200", "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_is_served_once() {
+    let place = Place::new();
+    let (_child, ..) = place.serve(&[]).await;
+    let mut options = Options::in_memory(MODEL);
+    options.data = Some(place.path(".holdfast"));
+    let refused = Local::start(options).await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(refused.contains("served by another process"), "{refused}");
+    let verify = place.run(&["verify"]).await;
+    assert!(!verify.status.success() && text(&verify.stderr).contains("served by another process"));
+}
+
+#[tokio::test]
+async fn records_survive_a_kill_and_an_import_is_repeatable() {
+    let place = Place::new();
+    let lines = "{\"key\":\"b\",\"text\":\"two\",\"parent_id\":\"a\",\"x\":1}\n{\"key\":\"a\",\"text\":\"one\",\"x\":2}\n{\"key\":\"c\"}\n";
+    std::fs::write(place.path("notes.ndjson"), lines).unwrap();
+    let (mut child, url, _) = place.serve(&[]).await;
+    let import = ["import", "note", "notes.ndjson", "--url", &url, "--rename", "key=id", "--drop", "x"];
+    let output = place.run(&import).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "notes: 2 created, 0 already there, 1 refused\n", "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("refused notes.ndjson:3: 422 "), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("/text"), "{}", text(&output.stderr));
+    signal(&child, "-KILL");
+    child.wait().await.unwrap();
+
+    let (mut child, url, _) = place.serve(&[]).await;
+    let token = place.run(&["token", "--sub", "me", "--role", "admin"]).await;
+    let read = reqwest::Client::new().get(format!("{url}/v1/notes/b")).bearer_auth(text(&token.stdout).trim());
+    let record: serde_json::Value = serde_json::from_slice(&read.send().await.unwrap().bytes().await.unwrap()).unwrap();
+    assert_eq!((&record["text"], &record["parent_id"]), (&"two".into(), &"a".into()));
+    let again = ["import", "notes", "notes.ndjson", "--url", &url, "--rename", "key=id", "--drop", "x"];
+    assert_eq!(text(&place.run(&again).await.stdout), "notes: 0 created, 2 already there, 1 refused\n");
+    signal(&child, "-TERM");
+    child.wait().await.unwrap();
+
+    let verify = place.run(&["verify"]).await;
+    assert!(verify.status.success(), "{}{}", text(&verify.stdout), text(&verify.stderr));
+    assert!(text(&verify.stdout).contains(" 0 problems"), "{}", text(&verify.stdout));
+}
+
+#[tokio::test]
+async fn mistakes_are_told_with_their_place() {
+    let place = Place::new();
+    std::fs::write(place.path("wrong.yaml"), MODEL.replace("max: 100", "maximum: 100")).unwrap();
+    for arguments in [&["model", "check", "wrong.yaml"][..], &["--memory", "--model", "wrong.yaml"]] {
+        let output = place.run(arguments).await;
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains("wrong.yaml:8:"), "{}", text(&output.stderr));
+    }
+    let missing = place.run(&["--memory", "--model", "nowhere.yaml"]).await;
+    assert!(text(&missing.stderr).contains("nowhere.yaml"), "{}", text(&missing.stderr));
+    let diff = place.run(&["model", "diff", "model.yaml", "model.yaml"]).await;
+    assert_eq!((diff.status.code(), text(&diff.stdout)), (Some(0), "no difference\n".to_owned()));
+}
+
+#[tokio::test]
+async fn the_key_is_private_and_a_token_is_all_that_is_printed() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let output = place.run(&["token", "--sub", "u", "--role", "admin", "--claim", "level=3", "--expires", "2h"]).await;
+    let token = text(&output.stdout);
+    assert_eq!(token.trim_end().matches('.').count(), 2);
+    assert_eq!(token.lines().count(), 1);
+    let key = Path::new(&place.path(".holdfast")).join("signing-key");
+    assert_eq!(std::fs::metadata(key).unwrap().permissions().mode() & 0o777, 0o600);
+}

@@ -1,0 +1,37 @@
+# Habits of this project; `just` lists them.
+
+_default:
+    @just --list
+
+# what CI demands before anything else: format, lints
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# all tests on the embedded stores
+test *ARGS:
+    cargo test --workspace {{ARGS}}
+
+# serve model.yaml with the demo data on http://127.0.0.1:3000
+dev *ARGS:
+    cargo run -- {{ARGS}}
+
+# serve with the functions under `cargo lambda watch`, rebuilt at every change (start `just watch` beside it)
+dev-lambda:
+    cargo run -- --functions-url http://127.0.0.1:9000
+
+# the functions for `just dev-lambda`, on its stores
+watch:
+    RUSTC=$(rustup which rustc) cargo lambda watch --invoke-address 127.0.0.1 --env-file .holdfast/functions.env
+
+# one function, once, on the stores of a running `just dev-lambda`: just invoke data-api list
+invoke FUNCTION EVENT:
+    cargo lambda invoke {{FUNCTION}} --data-file tests/events/{{FUNCTION}}-{{EVENT}}.json
+
+# build, deploy on an emulated AWS on loopback, test through its API Gateway
+deploy-local:
+    tests/deployed.sh
+
+# what CI runs
+ci:
+    .ci/run

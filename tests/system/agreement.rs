@@ -1,0 +1,80 @@
+//! The template, the gateway and the contract name the same routes.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use holdfast_local::template::{EMBEDDED, Template};
+use holdfast_tests::root;
+
+/// `contract.md`, as routes: method, path, function, whether the authorizer is asked first.
+const CONTRACT: &[(&str, &str, &str, bool)] = &[
+    ("GET", "/v1/{plural}", "data-api", true),
+    ("POST", "/v1/{plural}", "data-api", true),
+    ("GET", "/v1/{plural}/{id}", "data-api", true),
+    ("PUT", "/v1/{plural}/{id}", "data-api", true),
+    ("PATCH", "/v1/{plural}/{id}", "data-api", true),
+    ("DELETE", "/v1/{plural}/{id}", "data-api", true),
+    ("POST", "/v1/{plural}/_bulk", "data-api", true),
+    ("GET", "/v1/_consumers", "data-api", true),
+    ("POST", "/v1/_consumers", "data-api", true),
+    ("GET", "/v1/_consumers/{id}", "data-api", true),
+    ("PUT", "/v1/_consumers/{id}", "data-api", true),
+    ("PATCH", "/v1/_consumers/{id}", "data-api", true),
+    ("DELETE", "/v1/_consumers/{id}", "data-api", true),
+    ("POST", "/v1/_consumers/{id}/keys", "data-api", true),
+    ("DELETE", "/v1/_consumers/{id}/keys/{key_id}", "data-api", true),
+    ("GET", "/v1/_me", "data-api", true),
+    ("POST", "/v1/_cache/purge", "data-api", true),
+    ("GET", "/v1/_usage", "data-api", true),
+    ("GET", "/v1/_usage/dashboard", "data-api", true),
+    ("GET", "/v1/_usage/metrics", "data-api", true),
+    ("GET", "/v1/_notifications", "data-api", true),
+    ("GET", "/v1/_audit", "data-api", true),
+    ("GET", "/v1/_health", "data-api", false),
+    ("GET", "/v1/_health/ready", "data-api", false),
+    ("POST", "/v1/{plural}/{id}/{field}/upload", "download", true),
+    ("POST", "/v1/{plural}/{id}/{field}/complete", "download", true),
+    ("GET", "/v1/{plural}/{id}/{field}/download", "download", true),
+    ("POST", "/v1/{plural}/{id}/{field}/shares", "download", true),
+    ("GET", "/v1/{plural}/{id}/{field}/shares", "download", true),
+    ("DELETE", "/v1/{plural}/{id}/{field}/shares/{share_id}", "download", true),
+    ("GET", "/v1/_shares/{secret}", "download", false),
+    ("GET", "/v1/openapi.json", "docs", false),
+    ("GET", "/v1/openapi.yaml", "docs", false),
+    ("GET", "/v1/docs", "docs", false),
+    ("GET", "/v1/docs/{page}", "docs", false),
+];
+
+#[test]
+fn the_template_has_exactly_the_routes_of_the_contract() {
+    let template = Template::parse(EMBEDDED).unwrap();
+    let mut expected: BTreeSet<(String, String, bool)> = BTreeSet::from([("$default".to_owned(), "data-api".to_owned(), false)]);
+    for (method, path, function, authorized) in CONTRACT {
+        expected.insert((format!("{method} {path}"), (*function).to_owned(), *authorized));
+        if *method == "GET" {
+            expected.insert((format!("HEAD {path}"), (*function).to_owned(), *authorized));
+        }
+    }
+    let binary = |id: &str| template.function(id).unwrap().binary.clone();
+    let served: BTreeSet<_> =
+        template.routes.iter().map(|route| (route.key(), binary(&route.function), route.authorized)).collect();
+    // System resources that answer GET with a page of their own need no HEAD route: `/v1/{plural}` and `/v1/{plural}/{id}` take it.
+    let by_pattern = |key: &str| {
+        let segments = key.strip_prefix("HEAD /v1/").map(|rest| rest.split('/').count());
+        segments.is_some_and(|count| count <= 2) && key.contains("/_") && !key.contains("_health") && !key.contains("_shares")
+    };
+    let missing: Vec<_> = expected.difference(&served).filter(|(key, _, _)| !by_pattern(key)).collect();
+    let surplus: Vec<_> = served.difference(&expected).collect();
+    assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+}
+
+#[test]
+fn every_function_of_the_template_is_a_binary_of_the_workspace() {
+    let template = Template::parse(EMBEDDED).unwrap();
+    let built: BTreeSet<String> = std::fs::read_dir(root().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let named: BTreeSet<String> = template.functions.iter().map(|function| function.binary.clone()).collect();
+    assert_eq!(named, built);
+}
