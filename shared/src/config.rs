@@ -116,8 +116,8 @@ impl Reader<'_> {
     fn table(&mut self, variable: &'static str) -> String {
         let name = self.required(variable);
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        let arn = name.starts_with("arn:");
-        if !name.is_empty() && !arn && !((3..=255).contains(&name.len()) && name.bytes().all(allowed)) {
+        let right = name.starts_with("arn:") || (3..=255).contains(&name.len()) && name.bytes().all(allowed);
+        if !name.is_empty() && !right {
             self.refuse(variable, format!("`{name}` is no name of a table: 3 to 255 of a-z A-Z 0-9 _ - ."));
         }
         name

@@ -1,5 +1,5 @@
 //! The system under test: one of our own in this process, or a deployed one that the environment names.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

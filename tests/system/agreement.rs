@@ -1,5 +1,4 @@
 //! The template, the gateway and the contract name the same routes.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 

@@ -125,7 +125,6 @@ impl Function for Remote {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use serde_json::{Value, json};
 
     use super::*;

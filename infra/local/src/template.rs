@@ -220,7 +220,6 @@ fn authorizer(api: &YamlOwned) -> Result<Option<AuthorizerDef>, TemplateError> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

@@ -1,5 +1,5 @@
 //! The binary as a user runs it: starts, says where it listens, drains at a signal, keeps its state through `kill -9`.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

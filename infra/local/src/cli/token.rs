@@ -1,6 +1,6 @@
 //! `holdfast token`: a token signed with the key of a data directory.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -53,7 +53,7 @@ pub fn run(args: &TokenArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`run`].
-pub fn mint(directory: &PathBuf, request: &TokenRequest) -> Result<String, Failure> {
+pub fn mint(directory: &Path, request: &TokenRequest) -> Result<String, Failure> {
     let env = Env::system();
     let issuer = LocalIssuer::open(directory, &env)
         .map_err(|error| Failure(format!("the signing key in {}: {error}", directory.display())))?;

@@ -112,7 +112,6 @@ fn copy_headers(from: serde_json::Map<String, Value>, to: &mut HeaderMap) -> Opt
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use http_body_util::BodyExt;
 
     use super::*;

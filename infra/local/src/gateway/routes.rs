@@ -97,7 +97,6 @@ fn capture<'a>(pattern: &'a [Segment], given: &[&str]) -> Option<Vec<(&'a str, S
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     fn routes(keys: &[&str]) -> Routes {

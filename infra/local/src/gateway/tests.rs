@@ -1,5 +1,4 @@
 //! The gateway over real sockets, with functions that show what they were given.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

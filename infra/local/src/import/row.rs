@@ -84,7 +84,6 @@ fn key(plural: &str, line: usize, body: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]

@@ -1,5 +1,4 @@
 //! Loading into an API that keeps what it is given, over real sockets.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;
