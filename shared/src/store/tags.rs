@@ -17,6 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::future;
 
 use super::keys;
+use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Key, Returning, Table, TableError, TableName, Write};
 use crate::clock::{Env, Micros};
 use crate::model::{CacheMode, Entity, Model};
@@ -86,7 +87,8 @@ pub(super) fn element(token: &str, now: Micros, parts: &[String]) -> String {
 /// What the table says.
 pub async fn touch(table: &dyn Table, env: &Env, tag: Key) -> Result<(), TableError> {
     let update = Expr::new("SET #v = :v").name("#v", VERSION).value(":v", Attr::S(new_version(env)));
-    table.write(TableName::Data, Write::Update { key: tag, update, condition: None }, Returning::Nothing).await.map(drop)
+    let write = Write::Update { key: tag, update, condition: None };
+    repeated(env, || table.write(TableName::Data, write.clone(), Returning::Nothing)).await.map(drop)
 }
 
 /// Elements that an acknowledged write has still to remove.
@@ -153,7 +155,7 @@ pub async fn settle(table: &dyn Table, env: &Env, tag: &Item) -> Result<usize, T
     }
     let count = finished.len();
     if count > 0 {
-        remove(table, tag.key.clone(), finished).await?;
+        repeated(env, || remove(table, tag.key.clone(), finished.clone())).await?;
     }
     Ok(count)
 }

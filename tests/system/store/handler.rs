@@ -29,12 +29,27 @@ pub enum Request {
     Cascade(&'static str),
     /// A new author with a book, at once.
     Bulk,
+    /// One more in an author's count.
+    Increment(&'static str),
+    /// A book with this id in a series.
+    Book(String, &'static str),
 }
 
 /// Does a request as the pipeline does: the key's row first, then the write with its answer, then the tags.
 pub async fn handle(store: &Store, table: &SharedTable, request: &Request, env: &Env) -> Result<Answer, WriteError> {
+    handle_with(store, table, request, env, "key").await
+}
+
+/// As [`handle`], with an idempotency key.
+pub async fn handle_with(
+    store: &Store,
+    table: &SharedTable,
+    request: &Request,
+    env: &Env,
+    key: &str,
+) -> Result<Answer, WriteError> {
     let secret = Keys::new(*b"a secret of this deployment");
-    let scope = secret.scope("consumer", "subject", "key");
+    let scope = secret.scope("consumer", "subject", key);
     let print = secret.fingerprint("POST", &format!("{request:?}"), None);
     if let Some(stored) = idempotency::load(table.as_ref(), &scope).await?
         && let Match::Replay(answer) = stored.compare(&print, env.now())
@@ -89,6 +104,16 @@ async fn effect(store: &Store, table: &SharedTable, request: &Request, env: &Env
         }
         Request::Delete => (vec![Mutation::delete(author, read(author, "old").await?)], Value::Null),
         Request::Cascade(id) => (vec![Mutation::delete(series, read(series, id).await?)], Value::Null),
+        Request::Increment(id) => {
+            let before = read(author, id).await?;
+            let tally = before.fields["tally"].as_i64().unwrap_or(0) + 1;
+            let after = store.record(id, json!({"tally": tally}));
+            (vec![Mutation::update(author, before, after)], json!({"tally": tally}))
+        }
+        Request::Book(id, series) => {
+            let record = store.record(id, json!({"title": id, "series_id": series}));
+            (vec![Mutation::create(book, record)], json!({"id": id}))
+        }
         Request::Bulk => {
             let child = store.record(&format!("{id}-1"), json!({"title": "t", "author_id": id}));
             let parent = store.record(&id, json!({"email": "new@example.org", "tally": 0}));

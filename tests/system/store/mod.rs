@@ -3,6 +3,7 @@
 mod contend;
 mod crash;
 mod handler;
+mod interleave;
 
 use std::sync::Arc;
 use std::time::Duration;

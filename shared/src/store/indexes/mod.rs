@@ -23,6 +23,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::keys;
+use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
 use crate::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
@@ -196,7 +197,7 @@ impl Indexes {
             item = item.with(attribute(&index.name), entry.attr());
         }
         let write = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
-        match self.table.write(TableName::Data, write, Returning::Nothing).await {
+        match repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await {
             Ok(_) | Err(TableError::ConditionFailed(_)) => Ok(true),
             Err(error) => Err(error),
         }
@@ -222,7 +223,7 @@ impl Indexes {
 
     /// Replaces an entry if it still is what it was. Whether it was.
     async fn replace(&self, entity: &Entity, name: &str, before: Option<&Entry>, after: Attr) -> Result<bool, TableError> {
-        let mut update = Expr::new("SET #i = :after").name("#i", attribute(name)).value(":after", after);
+        let mut update = Expr::new("SET #i = :after").name("#i", attribute(name)).value(":after", after.clone());
         let condition = match before {
             None => Expr::new("attribute_not_exists(#i)"),
             Some(before) => {
@@ -236,9 +237,10 @@ impl Indexes {
             }
         };
         let write = Write::Update { key: keys::index_states(entity), update, condition: Some(condition) };
-        match self.table.write(TableName::Data, write, Returning::Nothing).await {
+        match repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await {
             Ok(_) => Ok(true),
-            Err(TableError::ConditionFailed(_)) => Ok(false),
+            // An earlier sending whose answer was lost may have done it.
+            Err(TableError::ConditionFailed(now)) => Ok(now.is_some_and(|now| now.attrs.get(&attribute(name)) == Some(&after))),
             Err(error) => Err(error),
         }
     }

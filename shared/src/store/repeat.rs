@@ -1,0 +1,30 @@
+//! Repeating what may be repeated: calls with the same effect however often they arrive.
+
+use std::time::Duration;
+
+use super::table::TableError;
+use crate::clock::Env;
+
+/// Attempts before giving up: the pauses add up to about three seconds.
+const ATTEMPTS: u32 = 12;
+const LONGEST: u32 = 500_000;
+
+/// Makes a call until DynamoDB is neither busy nor silent, with growing pauses drawn at random.
+///
+/// # Errors
+/// What the last attempt says; at once where repeating cannot help.
+pub(crate) async fn repeated<T, F>(env: &Env, mut call: impl FnMut() -> F) -> Result<T, TableError>
+where
+    F: Future<Output = Result<T, TableError>>,
+{
+    let mut longest = 8_000;
+    for _ in 1..ATTEMPTS {
+        match call().await {
+            Err(TableError::Busy(_) | TableError::Unknown(_)) => {}
+            other => return other,
+        }
+        tokio::time::sleep(Duration::from_micros(u64::from(1 + env.random.below(longest)))).await;
+        longest = (longest * 2).min(LONGEST);
+    }
+    call().await
+}
