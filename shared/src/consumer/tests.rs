@@ -458,3 +458,15 @@ async fn a_file_becomes_what_is_there() {
     assert_eq!(apply::diff(&desired, &consumers.all().await.unwrap()), []);
     assert_eq!(consumers.get("acme").await.unwrap().roles, Some(vec!["reader".to_owned()]));
 }
+
+#[tokio::test]
+async fn an_epoch_that_only_the_limiter_remembers_is_not_used_again() {
+    let world = World::new().await;
+    let item = Item::new(place::limiter("a")).with("epoch", Attr::N(9));
+    let write = Write::Put { item, condition: None };
+    world.db.table.write(TableName::Data, write, Returning::Nothing).await.unwrap();
+    world.consumers().create(&json!({ "id": "a" })).await.unwrap();
+    assert_eq!(world.limiter("a").await.n("epoch"), Some(10));
+    let row = record::Row::from_item(&world.item(place::consumer("a")).await.unwrap()).unwrap();
+    assert_eq!(row.epoch, 10, "or the authorizer would name one that the limiter refuses");
+}
