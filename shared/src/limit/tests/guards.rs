@@ -126,3 +126,49 @@ async fn without_the_store_a_plan_fails_as_it_says() {
     assert_eq!(limiter.health().failures, 101);
     assert_eq!(limiter.health().failing_since, Some(at(0)));
 }
+
+/// A store whose first writes meet a transaction that holds the item.
+struct Held(SharedTable, std::sync::atomic::AtomicU32);
+
+impl Table for Held {
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.0.get(keys, consistent)
+    }
+    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.0.get_transaction(keys)
+    }
+    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        self.0.query(query)
+    }
+    fn write<'a>(&'a self, table: TableName, write: Write, how: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        use std::sync::atomic::Ordering::Relaxed;
+        if self.1.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
+            return Box::pin(async { Err(TableError::Busy("TransactionConflict".into())) });
+        }
+        self.0.write(table, write, how)
+    }
+    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        self.0.write_batch(writes)
+    }
+    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        self.0.transact(transaction)
+    }
+    fn scan<'a>(
+        &'a self,
+        table: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
+        self.0.scan(table, after, segment)
+    }
+}
+
+#[tokio::test]
+async fn a_conflict_with_a_transaction_is_waited_out_and_charged_once() {
+    let (_embedded, table) = store().await;
+    let held: SharedTable = Arc::new(Held(Arc::clone(&table), 2.into()));
+    let subject = subject("c", &plan(vec![], vec![quota("day", 10, Window::Day)]));
+    let admission = limiter(&held, None).admit(&subject, &one(Operation::Read), at(0)).await.unwrap();
+    assert_eq!((admission.calls, admission.source), (3, Source::Store));
+    assert_eq!(admission.windows[0].remaining, 9);
+}
