@@ -49,8 +49,8 @@ pub fn check(address: &str) -> Result<http::Uri, Refused> {
     Ok(uri)
 }
 
-/// Whether an address is one that anybody on the Internet can have (IANA's special-purpose registries, July 2026 state of mind:
-/// everything with a special purpose is refused, embedded IPv4 is judged as IPv4).
+/// Whether an address is one that anybody on the Internet can have (IANA's special-purpose registries: everything
+/// with a special purpose is refused, embedded IPv4 is judged as IPv4).
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -60,16 +60,22 @@ pub fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
-    let special = match (a, b, c) {
-        (0 | 10 | 127 | 224.., ..) => true,
-        (100, 64..=127, _) => true,
-        (169, 254, _) => true,
-        (172, 16..=31, _) => true,
-        (192, 0, 0 | 2) | (192, 31, 196) | (192, 52, 193) | (192, 88, 99) | (192, 168, _) | (192, 175, 48) => true,
-        (198, 18..=19, _) | (198, 51, 100) => true,
-        (203, 0, 113) => true,
-        _ => false,
-    };
+    let special = matches!(
+        (a, b, c),
+        (0 | 10 | 127 | 224.., ..)
+            | (100, 64..=127, _)
+            | (169, 254, _)
+            | (172, 16..=31, _)
+            | (192, 0, 0 | 2)
+            | (192, 31, 196)
+            | (192, 52, 193)
+            | (192, 88, 99)
+            | (192, 168, _)
+            | (192, 175, 48)
+            | (198, 18..=19, _)
+            | (198, 51, 100)
+            | (203, 0, 113)
+    );
     !special
 }
 
