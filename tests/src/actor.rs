@@ -38,7 +38,7 @@ pub struct Reply {
 impl Actor {
     /// An actor for the API at `base`; `authorization` is the whole header.
     pub fn new(base: &str, authorization: Option<String>) -> Self {
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = holdfast_local::client::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { client, base: base.to_owned(), authorization }
     }
 

@@ -100,7 +100,7 @@ impl Remote {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: &str, name: &str) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).build()?;
+        let client = crate::client::http().connect_timeout(Duration::from_secs(2)).build()?;
         Ok(Self { client, url: format!("{}/2015-03-31/functions/{name}/invocations", base.trim_end_matches('/')) })
     }
 }

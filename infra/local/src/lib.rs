@@ -3,6 +3,7 @@
 //! `template` says what is deployed, `functions` are called by `gateway` exactly as Lambda calls them.
 
 pub mod cli;
+pub mod client;
 mod compose;
 pub mod demo;
 pub mod embedded;

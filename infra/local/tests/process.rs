@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use holdfast_local::{Local, Options};
+use holdfast_local::{Local, Options, client};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -80,7 +80,7 @@ async fn a_signal_drains_and_ends_well() {
     let place = Place::new();
     for name in ["-TERM", "-INT"] {
         let (mut child, url, _) = place.serve(&["--memory"]).await;
-        assert_eq!(reqwest::get(format!("{url}/v1/_health")).await.unwrap().status(), 200);
+        assert_eq!(client::http().build().unwrap().get(format!("{url}/v1/_health")).send().await.unwrap().status(), 200);
         signal(&child, name);
         let status = tokio::time::timeout(Duration::from_secs(60), child.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0), "{name}");
@@ -130,7 +130,7 @@ async fn records_survive_a_kill_and_an_import_is_repeatable() {
 
     let (mut child, url, _) = place.serve(&[]).await;
     let token = place.run(&["token", "--sub", "me", "--role", "admin"]).await;
-    let read = reqwest::Client::new().get(format!("{url}/v1/notes/b")).bearer_auth(text(&token.stdout).trim());
+    let read = client::http().build().unwrap().get(format!("{url}/v1/notes/b")).bearer_auth(text(&token.stdout).trim());
     let record: serde_json::Value = serde_json::from_slice(&read.send().await.unwrap().bytes().await.unwrap()).unwrap();
     assert_eq!((&record["text"], &record["parent_id"]), (&"two".into(), &"a".into()));
     let again = ["import", "notes", "notes.ndjson", "--url", &url, "--rename", "key=id", "--drop", "x"];

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::Gateway;
+use crate::client;
 use crate::functions::{Functions, in_process};
 use crate::server::Server;
 use crate::template::{EMBEDDED, Template};
@@ -61,7 +62,7 @@ fn authorize(event: &Value) -> Result<Value, String> {
 }
 
 async fn get(url: String, authorization: Option<&str>) -> (u16, Value) {
-    let mut request = reqwest::Client::new().get(url);
+    let mut request = client::http().build().unwrap().get(url);
     if let Some(value) = authorization {
         request = request.header("authorization", value);
     }
@@ -121,7 +122,7 @@ async fn refusals_are_those_of_api_gateway() {
         let answer = get(format!("{base}{path}"), Some(who)).await;
         assert_eq!(answer, (status, json!({ "message": message })), "{path}");
     }
-    let client = reqwest::Client::new();
+    let client = client::http().build().unwrap();
     let too_large = [vec![b'x'; 10 * 1024 * 1024 + 1], vec![b'x'; 6 * 1024 * 1024]];
     for body in too_large {
         let answer = client.post(format!("{base}/v1/orders")).header("authorization", "me").body(body).send().await.unwrap();
@@ -136,7 +137,7 @@ async fn bodies_travel_unchanged_and_every_answer_has_an_id() {
     use base64::Engine;
     let (server, base, _) = start().await;
     let sent: Vec<u8> = (0..=255).collect();
-    let response = reqwest::Client::new().post(format!("{base}/v1/orders")).body(sent.clone()).send().await.unwrap();
+    let response = client::http().build().unwrap().post(format!("{base}/v1/orders")).body(sent.clone()).send().await.unwrap();
     assert!(response.headers().contains_key("apigw-requestid"));
     let body: Value = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap();
     assert_eq!(body["event"]["isBase64Encoded"], true);
@@ -168,7 +169,8 @@ async fn stopping_waits_for_requests_under_way() {
     let request = tokio::spawn(get(url.clone(), None));
     entered.notified().await;
     let stopping = tokio::spawn(server.stop());
-    while reqwest::get(&url).await.is_ok() {
+    let client = client::http().build().unwrap();
+    while client.get(&url).send().await.is_ok() {
         tokio::task::yield_now().await;
     }
     assert!(!stopping.is_finished(), "a request is still under way");

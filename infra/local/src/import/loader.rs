@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use super::Row;
+use crate::client;
 
 /// Requests under way at once.
 const PARALLEL: usize = 16;
@@ -80,11 +81,7 @@ impl Loader {
     /// # Errors
     /// When no HTTP client can be made.
     pub fn new(base: &str, token: &str) -> Result<Self, LoadError> {
-        // An error means that a provider is installed already, which is as good.
-        if rustls::crypto::ring::default_provider().install_default().is_err() {
-            tracing::debug!("TLS was set up before");
-        }
-        let client = reqwest::Client::builder()
+        let client = client::http()
             .timeout(Duration::from_secs(40))
             .build()
             .map_err(|error| LoadError(format!("no HTTP client: {error}")))?;
