@@ -4,6 +4,7 @@ mod apply;
 mod import;
 mod model;
 mod parse;
+mod reindex;
 mod serve;
 mod target;
 mod terminal;
@@ -45,6 +46,8 @@ enum Command {
     Import(import::ImportArgs),
     /// Compare all that the data table holds, and repair what does not agree.
     Verify(verify::VerifyArgs),
+    /// Rebuild an index while the API serves: after a change of the model that `model diff` calls a backfill.
+    Reindex(reindex::ReindexArgs),
     /// Make the consumers what a file says, showing each difference.
     Apply(apply::ApplyArgs),
 }
@@ -77,6 +80,7 @@ pub fn main() -> ExitCode {
         Some(Command::Model(command)) => model::run(&command),
         Some(Command::Import(args)) => run(import::run(args)),
         Some(Command::Verify(args)) => run(verify::run(args)),
+        Some(Command::Reindex(args)) => run(reindex::run(args)),
         Some(Command::Apply(args)) => run(apply::run(args)),
     };
     outcome.unwrap_or_else(|Failure(why)| {

@@ -84,6 +84,11 @@ impl Target {
         Ok(Self { table, model, env, stores })
     }
 
+    /// Whether they are those of a data directory.
+    pub fn is_local(&self) -> bool {
+        self.stores.is_some()
+    }
+
     /// Lets go of them.
     pub async fn close(self) {
         if let Some(stores) = self.stores {
