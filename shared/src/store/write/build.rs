@@ -1,6 +1,6 @@
 //! From mutations to actions: one action per item, whatever number of mutations touches it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::guards::{Guard, referred};
 use super::unique::{self, Claim};
@@ -21,8 +21,8 @@ pub(super) enum Purpose {
     Check(usize),
     /// An index row, without a condition.
     Row,
-    /// A unique value of these mutations and fields.
-    Unique(Claim, Vec<(usize, FieldIx)>),
+    /// A unique value of these mutations and fields, the one that takes it first.
+    Unique(Vec<(usize, FieldIx)>),
     /// A guard.
     Guard(Guard),
     /// The tombstone of a cascade.
@@ -36,10 +36,37 @@ pub(super) enum Purpose {
 }
 
 /// All actions but those of the tags, which name the transaction's token.
+#[derive(Default)]
 pub(super) struct Plan {
-    actions: Vec<(Key, Purpose, Option<Write>)>,
-    places: HashMap<Key, usize>,
+    actions: Vec<(Purpose, Write)>,
+    /// Records that change.
+    records: HashSet<Key>,
+    claims: Merged<(Claim, Vec<(usize, FieldIx)>)>,
+    guards: Merged<Guard>,
     tags: Vec<(Key, Vec<String>)>,
+}
+
+/// What several mutations do to one item, in the order of the first.
+struct Merged<T> {
+    places: HashMap<Key, usize>,
+    items: Vec<(Key, T)>,
+}
+
+impl<T> Default for Merged<T> {
+    fn default() -> Self {
+        Self { places: HashMap::new(), items: Vec::new() }
+    }
+}
+
+impl<T> Merged<T> {
+    fn entry(&mut self, key: Key, new: impl FnOnce() -> T) -> &mut T {
+        let items = &mut self.items;
+        let place = *self.places.entry(key).or_insert_with_key(|key| {
+            items.push((key.clone(), new()));
+            items.len() - 1
+        });
+        &mut items[place].1
+    }
 }
 
 /// A delete whose children follow in later transactions.
@@ -67,7 +94,7 @@ impl Plan {
 
     /// As [`Plan::new`], but the delete that `closing` names leaves its guards, closed, and a tombstone.
     pub(super) fn closing(model: &Model, batch: &Batch, closing: Option<Closing>) -> Result<Self, WriteError> {
-        let mut plan = Self { actions: Vec::new(), places: HashMap::new(), tags: Vec::new() };
+        let mut plan = Self::default();
         let mut touches = Vec::new();
         for (at, mutation) in batch.mutations.iter().enumerate() {
             let entity = model.entity(mutation.entity);
@@ -82,13 +109,13 @@ impl Plan {
         for (at, check) in batch.checks.iter().enumerate() {
             let key = keys::record(model.entity(check.entity), &check.id);
             // A record that is changed as well is conditioned on a version already: it has to be the same.
-            if plan.places.contains_key(&key) {
+            if plan.records.contains(&key) {
                 if !batch.mutations.iter().any(|mutation| check.agrees_with(mutation)) {
                     return Err(WriteError::CheckFailed { check: at });
                 }
             } else {
                 let condition = of_version(&check.version);
-                plan.push(key.clone(), Purpose::Check(at), Some(Write::Check { key, condition }));
+                plan.actions.push((Purpose::Check(at), Write::Check { key, condition }));
             }
         }
         if let Some(Closing { tombstone, .. }) = closing {
@@ -99,31 +126,26 @@ impl Plan {
         Ok(plan)
     }
 
-    fn push(&mut self, key: Key, purpose: Purpose, write: Option<Write>) {
-        self.places.insert(key.clone(), self.actions.len());
-        self.actions.push((key, purpose, write));
-    }
-
     fn put(&mut self, purpose: Purpose, item: Item, condition: Option<Expr>) {
-        self.push(item.key.clone(), purpose, Some(Write::Put { item, condition }));
+        self.actions.push((purpose, Write::Put { item, condition }));
     }
 
     /// One further action, for a transaction that is no change of a record.
     pub(super) fn add(&mut self, write: Write) {
-        self.push(write.key().clone(), Purpose::Rider, Some(write));
+        self.actions.push((Purpose::Rider, write));
     }
 
     fn record(&mut self, entity: &Entity, at: usize, mutation: &Mutation) -> Result<(), WriteError> {
         let key = keys::record(entity, mutation.id());
-        if self.places.contains_key(&key) {
+        if !self.records.insert(key.clone()) {
             return Err(WriteError::Contradiction { mutation: at });
         }
         let condition = mutation.before.as_ref().map_or_else(absent, |before| of_version(&before.version));
         let write = match &mutation.after {
             Some(after) => Write::Put { item: items::record(entity, after), condition: Some(condition) },
-            None => Write::Delete { key: key.clone(), condition: Some(condition) },
+            None => Write::Delete { key, condition: Some(condition) },
         };
-        self.push(key, Purpose::Record(at), Some(write));
+        self.actions.push((Purpose::Record(at), write));
         Ok(())
     }
 
@@ -133,7 +155,7 @@ impl Plan {
             if let Some(before) = &mutation.before {
                 let key = keys::index_row(model, entity, index, before);
                 if after.as_ref().is_none_or(|after| after.key != key) {
-                    self.push(key.clone(), Purpose::Row, Some(Write::Delete { key, condition: None }));
+                    self.actions.push((Purpose::Row, Write::Delete { key, condition: None }));
                 }
             }
             if let Some(after) = after {
@@ -153,7 +175,7 @@ impl Plan {
             }
             for (key, takes) in [(before, false), (after, true)] {
                 let Some(key) = key else { continue };
-                let (claim, who) = self.claim(key);
+                let (claim, who) = self.claims.entry(key, Default::default);
                 let place = if takes { &mut claim.taken } else { &mut claim.released };
                 if place.is_some() {
                     return Err(WriteError::Unique { mutation: at, field: field.ix });
@@ -169,28 +191,8 @@ impl Plan {
         Ok(())
     }
 
-    fn claim(&mut self, key: Key) -> (&mut Claim, &mut Vec<(usize, FieldIx)>) {
-        let place = self.place(key, || Purpose::Unique(Claim::default(), Vec::new()));
-        match &mut self.actions[place].1 {
-            Purpose::Unique(claim, who) => (claim, who),
-            other => unreachable_purpose(other),
-        }
-    }
-
     fn guard(&mut self, entity: &Entity, id: &str, shard: u16) -> &mut Guard {
-        let place = self.place(keys::guard(entity, id, shard), || Purpose::Guard(Guard::new(entity.ix)));
-        match &mut self.actions[place].1 {
-            Purpose::Guard(guard) => guard,
-            other => unreachable_purpose(other),
-        }
-    }
-
-    fn place(&mut self, key: Key, purpose: impl FnOnce() -> Purpose) -> usize {
-        if let Some(place) = self.places.get(&key) {
-            return *place;
-        }
-        self.push(key, purpose(), None);
-        self.actions.len() - 1
+        self.guards.entry(keys::guard(entity, id, shard), || Guard::new(entity.ix))
     }
 
     fn references(&mut self, model: &Model, entity: &Entity, at: usize, mutation: &Mutation) {
@@ -238,9 +240,8 @@ impl Plan {
 
     /// Nothing may come to refer to what the same transaction deletes.
     fn no_dangling(&self) -> Result<(), WriteError> {
-        for (_, purpose, _) in &self.actions {
-            if let Purpose::Guard(guard) = purpose
-                && (guard.remove.is_some() || guard.close.is_some())
+        for (_, guard) in &self.guards.items {
+            if (guard.remove.is_some() || guard.close.is_some())
                 && let Some((mutation, field)) = guard.gains.first()
             {
                 return Err(WriteError::ReferenceMissing { mutation: *mutation, field: *field });
@@ -263,17 +264,11 @@ impl Plan {
 
     /// The transaction with this token. The same plan and token at another time are another body: keep what was sent.
     pub(super) fn transaction(&self, env: &Env, token: String) -> Built {
-        let (mut writes, mut purposes) = (Vec::new(), Vec::new());
-        for (key, purpose, write) in &self.actions {
-            let write = match (write, purpose) {
-                (Some(write), _) => write.clone(),
-                (None, Purpose::Unique(claim, _)) => claim.write(key),
-                (None, Purpose::Guard(guard)) => guard.write(key),
-                (None, _) => continue,
-            };
-            writes.push((TableName::Data, write));
-            purposes.push(purpose.clone());
-        }
+        let actions = self.actions.iter().cloned();
+        let claims = self.claims.items.iter().map(|(key, (claim, who))| (Purpose::Unique(who.clone()), claim.write(key)));
+        let guards = self.guards.items.iter().map(|(key, guard)| (Purpose::Guard(guard.clone()), guard.write(key)));
+        let (mut purposes, mut writes): (Vec<_>, Vec<_>) =
+            actions.chain(claims).chain(guards).map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
         let (version, now) = (new_version(env), env.now());
         let mut elements = Vec::new();
         for (tag, parts) in &self.tags {
@@ -286,12 +281,6 @@ impl Plan {
         let unsettled = Unsettled { elements };
         Built { transaction: Transaction { token, writes }, purposes, unsettled, bytes }
     }
-}
-
-/// A key is made for one purpose only, because every kind of item has its own prefix (`keys`).
-#[expect(clippy::panic, reason = "two kinds of item with one key would corrupt the table; nothing sensible can follow")]
-fn unreachable_purpose(other: &Purpose) -> ! {
-    panic!("one key for two kinds of items: {other:?}")
 }
 
 fn absent() -> Expr {

@@ -33,7 +33,7 @@ impl Writer {
             Purpose::Record(at) => (2, changed(batch, *at, old.as_ref())),
             Purpose::Check(check) => (3, WriteError::CheckFailed { check: *check }),
             Purpose::Guard(guard) => return self.guard_failed(guard, old.as_ref()),
-            Purpose::Unique(_, who) => match who.first() {
+            Purpose::Unique(who) => match who.first() {
                 Some((mutation, field)) => (6, WriteError::Unique { mutation: *mutation, field: *field }),
                 None => (6, damaged("a unique row belongs to nobody of this write")),
             },

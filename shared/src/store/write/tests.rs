@@ -249,3 +249,21 @@ async fn tags_change_with_every_write_and_stay_unsettled_until_cleared() {
     let tags = plan.purposes.iter().filter(|purpose| **purpose == build::Purpose::Tag).count();
     assert_eq!(tags, 1, "no list of an entity that is never cached needs a tag, but others may embed it");
 }
+
+#[tokio::test]
+async fn a_write_costs_what_the_arithmetic_says() {
+    use crate::dynamodb::{Kind, measured};
+    let fix = Fixture::new().await;
+    fix.create("author", "ann", json!({})).await;
+    let book = fix.record("b", json!({"title": "t", "author_id": "ann"}));
+    let batch = Batch { mutations: vec![Mutation::create(fix.entity("book"), book.clone())], ..Batch::default() };
+    let (written, usage) = measured(fix.writer.write(&batch, fix.deadline())).await;
+    let written = written.unwrap();
+    // The record, its rows (id, by_title, by author, series and prequel), its guard, the author's guard, six tags.
+    assert_eq!((usage.total_calls(), usage.of(Kind::TransactWrite), written.actions), (1, 1, 14));
+    assert_eq!(usage.write_units, 28.0, "two units for each started KB of each item");
+    let ((), usage) = measured(fix.writer.clear(written.unsettled)).await;
+    assert_eq!((usage.total_calls(), usage.of(Kind::Update), usage.write_units), (6, 6, 6.0));
+    let (deleted, usage) = measured(fix.delete("book", &book)).await;
+    assert_eq!((deleted.unwrap().actions, usage.of(Kind::TransactWrite), usage.of(Kind::Update)), (14, 1, 6));
+}
