@@ -130,10 +130,11 @@ fn ceilings(model: &Model, entity: &Entity) -> Vec<Ceiling> {
             None => "all writes".to_owned(),
             Some(fields) => format!("writes with the same {fields}"),
         };
-        let (writes, why) = if cached {
-            (PER_ITEM, "its partition has one tag, which takes one transaction at a time")
+        let shards = u32::from(entity.shards);
+        let (writes, why) = if cached && PER_ITEM * shards < PARTITION_UNITS / 2 {
+            (PER_ITEM * shards, format!("{shards} tag(s) of its partition, each of which takes one transaction at a time"))
         } else {
-            (PARTITION_UNITS / 2, "its partition takes 1000 units a second")
+            (PARTITION_UNITS / 2, "its partition takes 1000 units a second".to_owned())
         };
         ceilings.push(Ceiling { writes, why: format!("{of}: index `{}`: {why}", index.name) });
     }

@@ -8,7 +8,7 @@
 //! | states of an entity's indexes | `x#<entity>` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
-//! | tag of an index partition | `t#<the partition's pk>` | `0x00` |
+//! | tag of an index partition | `t#<the partition's pk>` | shard, two bytes |
 //! | tag of an entity | `t#e#<entity>` | shard, two bytes |
 //! | tag of everything | `t#*` | `0x00` |
 //! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
@@ -99,9 +99,10 @@ pub fn sort_key(model: &Model, entity: &Entity, index: &Index, record: &Record) 
     sk
 }
 
-/// The tag of an index partition.
-pub fn partition_tag(partition: &str) -> Key {
-    Key::new(format!("t#{partition}"), ONLY)
+/// One of the tags of an index partition: there are as many as of the entity, because an index without equality fields has a
+/// single partition that every write touches.
+pub fn partition_tag(partition: &str, shard: u16) -> Key {
+    Key::new(format!("t#{partition}"), shard.to_be_bytes())
 }
 
 /// One of the tags of an entity.

@@ -43,19 +43,29 @@ pub(super) struct Touch {
 pub(super) fn touched(model: &Model, entity: &Entity, before: Option<&Record>, after: Option<&Record>) -> Vec<Touch> {
     let mut touches = Vec::new();
     for record in [before, after].into_iter().flatten() {
+        let shard = keys::shard(&record.id, entity.shards);
         if entity.cache != CacheMode::Off {
             for index in entity.indexes.iter().filter(|index| index.is_stored()) {
                 let row = keys::index_row(model, entity, index, record);
-                touches.push(Touch { tag: keys::partition_tag(&row.pk), part: URL_SAFE_NO_PAD.encode(&row.sk) });
+                touches.push(Touch { tag: keys::partition_tag(&row.pk, shard), part: URL_SAFE_NO_PAD.encode(&row.sk) });
             }
         }
         // Answers about other entities may depend on this one (embedding, row conditions), whatever its own mode is.
         if model.entities.iter().any(|entity| entity.cache != CacheMode::Off) {
-            let tag = keys::entity_tag(entity, keys::shard(&record.id, entity.shards));
-            touches.push(Touch { tag, part: record.id.clone() });
+            touches.push(Touch { tag: keys::entity_tag(entity, shard), part: record.id.clone() });
         }
     }
     touches
+}
+
+/// All tags of a partition of an entity's index: what a list of that partition depends on.
+pub fn of_partition(entity: &Entity, partition: &str) -> Vec<Key> {
+    (0..entity.shards).map(|shard| keys::partition_tag(partition, shard)).collect()
+}
+
+/// All tags of an entity: what an answer that embeds or consults any of its records depends on.
+pub fn of_entity(entity: &Entity) -> Vec<Key> {
+    (0..entity.shards).map(|shard| keys::entity_tag(entity, shard)).collect()
 }
 
 /// The change of a tag within a transaction.

@@ -185,7 +185,7 @@ impl Indexes {
             let condition = Expr::new("#v = :v").name("#v", keys::VERSION).value(":v", Attr::S(record.version.clone()));
             writes.push(Write::Check { key: keys::record(entity, &record.id), condition });
             writes.push(Write::Put { item: (*row).clone(), condition: None });
-            let tag = keys::partition_tag(&row.key.pk);
+            let tag = keys::partition_tag(&row.key.pk, keys::shard(&record.id, entity.shards));
             if !announced.contains(&tag) {
                 announced.push(tag);
             }

@@ -88,10 +88,11 @@ impl Verifier {
     /// Lists that were cached before the repair showed the fault.
     async fn announce(&self, entity: &Entity, id: &str, key: &Key) -> Result<(), TableError> {
         let table = self.table.as_ref();
+        let shard = keys::shard(id, entity.shards);
         if key.pk.starts_with("i#") {
-            tags::touch(table, &self.env, keys::partition_tag(&key.pk)).await?;
+            tags::touch(table, &self.env, keys::partition_tag(&key.pk, shard)).await?;
         }
-        tags::touch(table, &self.env, keys::entity_tag(entity, keys::shard(id, entity.shards))).await
+        tags::touch(table, &self.env, keys::entity_tag(entity, shard)).await
     }
 }
 

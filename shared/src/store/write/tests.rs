@@ -220,7 +220,7 @@ async fn tags_change_with_every_write_and_stay_unsettled_until_cleared() {
         .indexes
         .iter()
         .filter(|index| index.is_stored())
-        .map(|index| keys::partition_tag(&keys::index_row(&fix.model, entity, index, &book).pk))
+        .map(|index| keys::partition_tag(&keys::index_row(&fix.model, entity, index, &book).pk, keys::shard("b", entity.shards)))
         .collect();
     tags.push(keys::entity_tag(entity, keys::shard("b", entity.shards)));
     let read = async || {
