@@ -1,5 +1,6 @@
 //! Holdfast: what the handlers have in common.
 
+pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod aws;
@@ -13,7 +14,9 @@ pub mod jwks_http;
 pub mod limit;
 pub mod model;
 pub mod notify;
+pub mod policy;
 pub mod principal;
+pub mod query;
 pub mod startup;
 pub mod store;
 pub mod value;

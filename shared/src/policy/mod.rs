@@ -1,0 +1,11 @@
+//! Who may do what: rules of roles become conditions with the caller's claims filled in, and a query becomes a
+//! [`Permitted`] one. Nothing else makes a `Permitted`, and plans are made from nothing else.
+//!
+//! The access of a caller to an entity by an action is a list of *alternatives* (rows, fields). A record is visible if one of
+//! them holds for it, and its mask is the union over those that hold, never all rows times all fields.
+
+mod access;
+mod permit;
+
+pub use access::{Access, Alternative};
+pub use permit::{Denied, Permitted, PermittedInclude, permit_get, permit_list};
