@@ -60,13 +60,7 @@ impl App {
     /// The application of a function on Lambda.
     pub fn of(startup: &Startup) -> Self {
         let table: SharedTable = Arc::new(startup.table.clone());
-        Self::new(
-            startup.model.clone(),
-            table,
-            startup.authenticator.clone(),
-            startup.env.clone(),
-            &startup.settings.environment,
-        )
+        Self::new(startup.model.clone(), table, startup.authenticator.clone(), startup.env.clone(), &startup.settings.environment)
     }
 
     /// The deployment's own secrets, read once per process.

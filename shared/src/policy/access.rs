@@ -134,14 +134,7 @@ fn fill(model: &Model, principal: &Principal, entity: &Entity, rule: &Rule) -> O
     })
 }
 
-fn claim(
-    model: &Model,
-    principal: &Principal,
-    entity: &Entity,
-    path: Path,
-    name: &str,
-    values: &mut Vec<Value>,
-) -> Option<()> {
+fn claim(model: &Model, principal: &Principal, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
     let value = match name {
         "subject" => Value::String(principal.subject.clone()),
         "consumer" => Value::String(principal.consumer.clone()),

@@ -98,7 +98,8 @@ fn permit(model: &Model, principal: &Principal, query: ListQuery, action: Action
         return Err(Denied::Action { entity: entity.ix, action });
     }
     let related = mentioned(model, principal, entity, &query, &access)?;
-    let includes = query.includes.iter().map(|include| permit_include(model, principal, entity, include)).collect::<Result<_, _>>()?;
+    let includes =
+        query.includes.iter().map(|include| permit_include(model, principal, entity, include)).collect::<Result<_, _>>()?;
     Ok(Permitted { query, access, related, includes })
 }
 

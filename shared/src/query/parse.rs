@@ -157,8 +157,12 @@ fn insert(model: &Model, entity: &Entity, includes: &mut Vec<Include>, names: &[
 }
 
 fn unknown_relation(entity: &Entity, name: &str) -> String {
-    let known: Vec<&str> =
-        entity.to_one.iter().map(|relation| relation.name.as_str()).chain(entity.to_many.iter().map(|r| r.name.as_str())).collect();
+    let known: Vec<&str> = entity
+        .to_one
+        .iter()
+        .map(|relation| relation.name.as_str())
+        .chain(entity.to_many.iter().map(|r| r.name.as_str()))
+        .collect();
     match known.is_empty() {
         true => format!("{} has no relation", entity.name),
         false => format!("{} has no relation \"{name}\"; it has {}", entity.name, known.join(", ")),
