@@ -4,6 +4,7 @@ mod contend;
 mod crash;
 mod handler;
 mod interleave;
+mod semantics;
 
 use std::sync::Arc;
 use std::time::Duration;
