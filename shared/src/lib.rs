@@ -14,6 +14,7 @@ pub mod jwks_http;
 pub mod limit;
 pub mod model;
 pub mod notify;
+pub mod pipeline;
 pub mod policy;
 pub mod principal;
 pub mod query;

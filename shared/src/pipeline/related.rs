@@ -1,0 +1,106 @@
+//! The records that references point to, where a condition reads through them (`customer.country = claim`).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::app::App;
+use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model, Path};
+use crate::query::condition::Values;
+use crate::store::table::{TableError, TableName};
+use crate::store::write::Check;
+use crate::store::{items, keys};
+use crate::value::Record;
+
+/// Records of one entity seen together with those that some of its refs point to.
+#[derive(Debug, Clone)]
+pub struct Related {
+    model: Arc<Model>,
+    entity: EntityIx,
+    targets: HashMap<(EntityIx, String), Record>,
+}
+
+impl Related {
+    /// Reads, strongly consistent and in one batch, what the [`Path::Via`] among `paths` reach from `records` of `entity`.
+    /// Nothing is read where there are none.
+    ///
+    /// # Errors
+    /// What the table says; [`TableError::Broken`] for a damaged record.
+    pub async fn load(app: &App, entity: &Entity, records: &[&Record], paths: &[Path]) -> Result<Self, TableError> {
+        let mut wanted = BTreeSet::new();
+        for path in paths {
+            let Path::Via(via, _) = path else { continue };
+            let Some(target) = target(entity, *via) else { continue };
+            wanted.extend(records.iter().filter_map(|record| Some((target, id_of(entity, record, *via)?))));
+        }
+        let wanted: Vec<(EntityIx, String)> = wanted.into_iter().collect();
+        let mut targets = HashMap::with_capacity(wanted.len());
+        if !wanted.is_empty() {
+            let place = |(target, id): &(EntityIx, String)| (TableName::Data, keys::record(app.model.entity(*target), id));
+            let keys: Vec<_> = wanted.iter().map(place).collect();
+            let found = app.table.get(&keys, true).await?;
+            for (key, item) in wanted.into_iter().zip(found) {
+                let Some(item) = item else { continue };
+                let record = items::decode(&item).ok_or_else(|| TableError::Broken("a record cannot be read".into()))?;
+                targets.insert(key, record);
+            }
+        }
+        Ok(Self { model: Arc::clone(&app.model), entity: entity.ix, targets })
+    }
+
+    /// A record of the entity, with what its refs reach.
+    pub fn values<'a>(&'a self, record: &'a Record) -> impl Values + 'a {
+        Seen { related: self, record }
+    }
+
+    /// The record that a ref of `record` points to, if it was loaded and exists.
+    pub fn target(&self, record: &Record, via: FieldIx) -> Option<&Record> {
+        let entity = self.model.entity(self.entity);
+        self.targets.get(&(target(entity, via)?, id_of(entity, record, via)?))
+    }
+
+    /// What must not have changed for a decision that was made by these records to stand.
+    pub fn checks(&self) -> Vec<Check> {
+        let check = |((entity, id), record): (&(EntityIx, String), &Record)| Check {
+            entity: *entity,
+            id: id.clone(),
+            version: record.version.clone(),
+        };
+        self.targets.iter().map(check).collect()
+    }
+}
+
+struct Seen<'a> {
+    related: &'a Related,
+    record: &'a Record,
+}
+
+impl Values for Seen<'_> {
+    fn value(&self, path: Path) -> Value {
+        let model = &self.related.model;
+        let entity = model.entity(self.related.entity);
+        let Path::Via(via, field) = path else { return self.record.get(entity, path).into_owned() };
+        let Some(target) = target(entity, via) else { return Value::Null };
+        match self.related.target(self.record, via) {
+            Some(found) => found.get(model.entity(target), Path::Own(field)).into_owned(),
+            None => Value::Null,
+        }
+    }
+}
+
+fn target(entity: &Entity, via: FieldIx) -> Option<EntityIx> {
+    match entity.field(via).kind {
+        FieldType::Ref { target, .. } => Some(target),
+        _ => None,
+    }
+}
+
+/// The id in a ref field, as it stands in keys.
+fn id_of(entity: &Entity, record: &Record, via: FieldIx) -> Option<String> {
+    match record.get(entity, Path::Own(via)).as_ref() {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
