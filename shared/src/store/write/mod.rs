@@ -12,6 +12,7 @@ mod cascade;
 mod commit;
 mod guards;
 mod judge;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod unique;
@@ -24,9 +25,9 @@ use crate::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldIx, Model};
 use crate::value::Record;
 
-pub use cascade::Swept;
 pub(crate) use guards::referred;
 pub use guards::{CLOSED, COUNT, RESTRICTING};
+pub use steps::Swept;
 pub use unique::{OWNER, unique_hash};
 
 /// Most actions of a transaction.
