@@ -1,0 +1,193 @@
+//! HTTP as the functions see it: a request from the gateway, an inner [`Reply`] or [`Problem`](crate::problem::Problem), and what
+//! [`respond`](respond::respond) makes of that.
+//!
+//! ```text
+//! ApiRequest -> route -> (pipeline) -> Result<Reply, Problem> -> respond -> ApiResponse
+//! ```
+
+pub mod compress;
+pub mod conditional;
+pub mod cors;
+pub mod negotiate;
+mod path_id;
+pub mod respond;
+pub mod route;
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::clock::{Env, Micros};
+
+/// An answer as it leaves the function.
+pub type ApiResponse = http::Response<Bytes>;
+
+/// Media type of records and lists.
+pub const JSON: &str = "application/json";
+/// Media type of errors (RFC 9457).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Carries a request's correlation id in both directions.
+pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+/// Internal: the version that a reply's `ETag` begins with. It never leaves the function.
+pub const VERSION: HeaderName = HeaderName::from_static("x-holdfast-version");
+
+/// A request as API Gateway hands it on.
+#[derive(Clone)]
+pub struct ApiRequest {
+    /// Its method.
+    pub method: Method,
+    /// Its path, percent-decoded by API Gateway.
+    pub path: String,
+    /// The query string as it was sent, without `?`.
+    pub query: String,
+    /// Its headers; repeated ones are joined by commas.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// The client's address as API Gateway saw it.
+    pub address: IpAddr,
+    /// The authorizer's context, on routes that have one.
+    pub context: Option<Map<String, Value>>,
+    /// When the function must have answered.
+    pub deadline: Micros,
+    /// The API's own address, `https://host`, without a slash at the end.
+    pub base_url: String,
+}
+
+impl std::fmt::Debug for ApiRequest {
+    /// Neither credentials nor content: what it prints may be logged.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiRequest").field("method", &self.method).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}
+
+impl ApiRequest {
+    /// A header as text; `None` where it is missing or not visible ASCII.
+    pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The correlation id: the client's where it is well-formed, else a new one.
+    pub fn correlation(&self, env: &Env) -> String {
+        match self.header(CORRELATION_ID) {
+            Some(given) if is_correlation_id(given) => given.to_owned(),
+            _ => env.uuid_v7().to_string(),
+        }
+    }
+}
+
+/// `[A-Za-z0-9._-]{1,128}`: nothing that could forge a line of a log.
+fn is_correlation_id(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}
+
+/// What the pipeline answers when nothing is wrong; [`respond`](respond::respond) adds what every answer has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// Status, below 400.
+    pub status: StatusCode,
+    /// Headers of this answer alone.
+    pub headers: HeaderMap,
+    /// Body, not coded.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// Without a body.
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// With a JSON body.
+    pub fn json(status: StatusCode, value: &Value) -> Self {
+        Self::of(status, HeaderValue::from_static(JSON), value.to_string())
+    }
+
+    /// With a body of this media type.
+    pub fn of(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        let mut reply = Self::empty(status);
+        reply.headers.insert(CONTENT_TYPE, content_type);
+        reply.body = body.into();
+        reply
+    }
+
+    /// With a header, in the place of one of this name.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// With a header beside those of this name.
+    #[must_use]
+    pub fn also(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.append(name, value);
+        self
+    }
+
+    /// With the version that the `ETag` begins with.
+    #[must_use]
+    pub fn version(self, version: &str) -> Self {
+        self.header(VERSION, header_value(version))
+    }
+}
+
+/// A text as a header's value. What a header cannot carry (control characters, anything beyond ASCII) becomes `?`, so that no
+/// text can end a header early.
+pub fn header_value(text: impl AsRef<str>) -> HeaderValue {
+    let visible = |symbol: char| if (' '..='~').contains(&symbol) { symbol } else { '?' };
+    let text: String = text.as_ref().chars().map(visible).collect();
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A request without body and context.
+    pub(crate) fn request(method: Method, path: &str, headers: &[(&'static str, &str)]) -> ApiRequest {
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), header_value(value))).collect();
+        ApiRequest {
+            method,
+            path: path.to_owned(),
+            query: String::new(),
+            headers,
+            body: Bytes::new(),
+            address: IpAddr::from([192, 0, 2, 1]),
+            context: None,
+            deadline: Micros(0),
+            base_url: "https://api.example".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_correlation_id_is_taken_only_if_it_is_well_formed() {
+        let env = Env::system();
+        let long = "a".repeat(129);
+        let cases =
+            [("req-1.a_B", true), ("", false), ("a b", false), ("a\nb", false), (long.as_str(), false), (&long[1..], true)];
+        for (given, taken) in cases {
+            let id = request(Method::GET, "/", &[("x-correlation-id", given)]).correlation(&env);
+            assert_eq!(id == given, taken, "{given:?}");
+            assert!(is_correlation_id(&id));
+        }
+        let without = request(Method::GET, "/", &[]);
+        assert_ne!(without.correlation(&env), without.correlation(&env));
+    }
+
+    #[test]
+    fn a_header_never_breaks_out_of_its_line() {
+        assert_eq!(header_value("a\r\nSet-Cookie: ü"), "a??Set-Cookie: ?");
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let mut request = request(Method::GET, "/v1/_shares/hush", &[("authorization", "Bearer hush")]);
+        request.body = Bytes::from_static(b"hush");
+        assert!(!format!("{request:?}").contains("hush"));
+    }
+}

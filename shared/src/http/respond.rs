@@ -1,0 +1,148 @@
+//! The last stage: an inner reply or a problem becomes the answer, with the headers that every answer of ours has.
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, ORIGIN, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::compress::{Coding, WORTH_PACKING};
+use super::conditional::{Condition, etag};
+use super::{ApiRequest, ApiResponse, CORRELATION_ID, JSON, PROBLEM_JSON, Reply, VERSION, cors, header_value, negotiate};
+use crate::model::Model;
+use crate::problem::{Code, Problem};
+
+/// Most bytes of a body as it is sent: Lambda takes 6 MB, a third of which base64 may need.
+pub const MAX_SENT: usize = 4 << 20;
+
+/// What may stand in a path as it is (RFC 3986, 3.3).
+const PATH: AsciiSet =
+    NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',').remove(b':').remove(b'@');
+
+/// Makes the answer. What a problem has for the log is not in it: whoever calls this logs it.
+///
+/// - `ETag`: from the header [`VERSION`] and the body; a matching `If-None-Match` turns `GET` and `HEAD` into 304.
+/// - 406 to `GET` and `HEAD` that do not admit JSON. Other methods have had their effect already, so they must have called
+///   [`negotiate::json`] before it.
+/// - 413 `response_too_large` where the coded body is over [`MAX_SENT`].
+pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: Result<Reply, Problem>) -> ApiResponse {
+    let result = result.and_then(|reply| finish(request, reply));
+    let reply = result.unwrap_or_else(|problem| refuse(request, correlation, &problem));
+    let mut headers = reply.headers;
+    headers.insert(CORRELATION_ID, header_value(correlation));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    vary(&mut headers, cors::varies(&model.cors).then_some(ORIGIN));
+    cors::admit(request, &model.cors, &mut headers);
+    let body = if request.method == Method::HEAD { Bytes::new() } else { reply.body };
+    let mut response = ApiResponse::new(body);
+    *response.status_mut() = reply.status;
+    *response.headers_mut() = headers;
+    response
+}
+
+/// Whether nothing has happened that a refusal would deny.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Negotiation, validator and coding of a reply.
+fn finish(request: &ApiRequest, mut reply: Reply) -> Result<Reply, Problem> {
+    let version = reply.headers.remove(VERSION);
+    if is_bodiless(reply.status) {
+        return Ok(bare(reply));
+    }
+    let media_type = reply.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if is_safe(&request.method) && reply.status.is_success() && media_type == JSON.as_bytes() {
+        negotiate::json(&request.headers)?;
+    }
+    let coding = coding_of(request, &reply);
+    if let Some(version) = version.as_ref().and_then(|version| version.to_str().ok()) {
+        reply.headers.insert(ETAG, etag(version, &reply.body, coding));
+    }
+    if is_fresh(request, &reply) {
+        reply.status = StatusCode::NOT_MODIFIED;
+        return Ok(bare(reply));
+    }
+    pack(reply, coding)
+}
+
+fn is_bodiless(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
+/// Without body and without what describes one (RFC 9110, 15.4.5). The validator stays.
+fn bare(mut reply: Reply) -> Reply {
+    reply.body = Bytes::new();
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LANGUAGE] {
+        reply.headers.remove(name);
+    }
+    reply
+}
+
+/// Whether the client has this very representation. A malformed condition counts as none: the answer is right without it.
+fn is_fresh(request: &ApiRequest, reply: &Reply) -> bool {
+    let reading = is_safe(&request.method) && reply.status == StatusCode::OK;
+    let condition = || Condition::if_none_match(&request.headers).ok().flatten();
+    match reply.headers.get(ETAG) {
+        Some(tag) if reading => condition().is_some_and(|condition| condition.matches_representation(tag)),
+        _ => false,
+    }
+}
+
+fn coding_of(request: &ApiRequest, reply: &Reply) -> Coding {
+    match reply.headers.contains_key(CONTENT_ENCODING) || reply.body.is_empty() {
+        true => Coding::Identity,
+        false => negotiate::coding(&request.headers, reply.body.len() > WORTH_PACKING),
+    }
+}
+
+fn pack(mut reply: Reply, coding: Coding) -> Result<Reply, Problem> {
+    reply.body = coding.encode(&reply.body).map_err(|error| Problem::internal(format!("{}: {error}", coding.name())))?;
+    if coding != Coding::Identity {
+        reply.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+    }
+    if reply.body.len() > MAX_SENT {
+        return Err(too_large(reply.body.len(), coding));
+    }
+    Ok(reply)
+}
+
+fn too_large(bytes: usize, coding: Coding) -> Problem {
+    let hint = match coding {
+        Coding::Identity => "ask for less with limit, fields or include, page on with cursor, or send Accept-Encoding: br, gzip",
+        _ => "ask for less with limit, fields or include, and page on with cursor",
+    };
+    Problem::new(Code::ResponseTooLarge, format!("The answer has {bytes} bytes, at most {MAX_SENT} can be sent: {hint}."))
+        .with_member("bytes", bytes)
+        .with_member("limit", MAX_SENT)
+}
+
+/// The answer of a problem. It is sent whatever `Accept` says: an error that cannot be read helps nobody.
+fn refuse(request: &ApiRequest, correlation: &str, problem: &Problem) -> Reply {
+    let instance = utf8_percent_encode(&request.path, &PATH).to_string();
+    let document = problem.document(&request.base_url, &instance, correlation).to_string();
+    let mut reply = Reply::of(problem.code.status(), HeaderValue::from_static(PROBLEM_JSON), document);
+    reply.headers.extend(problem.headers.iter().cloned());
+    let coding = coding_of(request, &reply);
+    match pack(reply.clone(), coding) {
+        Ok(packed) => packed,
+        // Only a validation of a huge body gets here: its errors are as many as fit.
+        Err(_) => reply,
+    }
+}
+
+/// Adds what every answer depends on to what the reply says.
+fn vary(headers: &mut HeaderMap, origin: Option<HeaderName>) {
+    let given: Vec<String> = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    let mut names: Vec<String> = ["Authorization", "Accept", "Accept-Encoding"].map(str::to_owned).to_vec();
+    names.extend(origin.map(|_| "Origin".to_owned()));
+    for name in given.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty()) {
+        if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            names.push(name.to_owned());
+        }
+    }
+    headers.insert(VARY, header_value(names.join(", ")));
+}
