@@ -117,8 +117,10 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_title_meaning_and_address() {
-        for texts in [|code: Code| code.title().to_owned(), |code| code.meaning().to_owned(), |code| code.address("https://a")] {
-            let all: HashSet<String> = Code::ALL.iter().map(|code| texts(*code)).collect();
+        let texts: [fn(Code) -> String; 3] =
+            [|code| code.title().to_owned(), |code| code.meaning().to_owned(), |code| code.address("https://a")];
+        for text in texts {
+            let all: HashSet<String> = Code::ALL.iter().map(|code| text(*code)).collect();
             assert_eq!(all.len(), Code::ALL.len());
         }
         assert_eq!(Code::Gone.address("https://api.example"), "https://api.example/v1/docs#gone");
