@@ -1,0 +1,150 @@
+//! Embedded relations. To-one: one batch for all records of a page. To-many: one query per parent, a bounded number at once.
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use serde_json::{Map, Value};
+
+use super::list::{self, Judge};
+use super::scan::{Row, ScanError};
+use crate::app::App;
+use crate::model::{Entity, FieldMask, Path};
+use crate::plan::{self, NoIndex, Plan};
+use crate::policy::{Permitted, PermittedInclude};
+use crate::query::{ListQuery, Relation};
+use crate::shape;
+use crate::store::indexes::States;
+use crate::store::table::TableName;
+use crate::store::{items, keys};
+use crate::value::Record;
+
+/// Queries under way at once for one relation of one page.
+const AT_ONCE: usize = 8;
+
+/// Why a list cannot be answered.
+#[derive(Debug)]
+pub enum ListError {
+    /// No index serves it.
+    NoIndex(NoIndex),
+    /// Its rows cannot be read.
+    Scan(ScanError),
+}
+
+impl<E: Into<ScanError>> From<E> for ListError {
+    fn from(error: E) -> Self {
+        Self::Scan(error.into())
+    }
+}
+
+/// Shows records with what is embedded in them.
+pub fn show<'a>(
+    app: &'a App,
+    states: &'a States,
+    permitted: &'a Permitted<ListQuery>,
+    rows: &'a [(Record, FieldMask)],
+) -> BoxFuture<'a, Result<Vec<Map<String, Value>>, ListError>> {
+    async move {
+        let query = permitted.query();
+        let entity = app.model.entity(query.entity);
+        let mut shown: Vec<Map<String, Value>> =
+            rows.iter().map(|(record, mask)| shape::record(entity, record, mask, query.fields.as_ref())).collect();
+        for include in permitted.includes() {
+            let name = include.relation.name(entity);
+            let values = match include.relation {
+                Relation::One(position) => to_one(app, states, entity, position, include, rows).await?,
+                Relation::Many(position) => to_many(app, states, entity, position, include, rows).await?,
+            };
+            for (record, value) in shown.iter_mut().zip(values) {
+                record.insert(name.to_owned(), value);
+            }
+        }
+        Ok(shown)
+    }
+    .boxed()
+}
+
+async fn to_one(
+    app: &App,
+    states: &States,
+    entity: &Entity,
+    position: u16,
+    include: &PermittedInclude,
+    rows: &[(Record, FieldMask)],
+) -> Result<Vec<Value>, ListError> {
+    let relation = &entity.to_one[usize::from(position)];
+    let target = app.model.entity(relation.target);
+    // Who may not read the reference does not learn where it leads.
+    let ids: Vec<Option<String>> = rows
+        .iter()
+        .map(|(record, mask)| mask.contains(relation.field).then(|| id_text(&record.get(entity, Path::Own(relation.field))))?)
+        .collect();
+    let mut wanted: Vec<&String> = ids.iter().flatten().collect();
+    wanted.sort();
+    wanted.dedup();
+    let places: Vec<_> = wanted.iter().map(|id| (TableName::Data, keys::record(target, id))).collect();
+    let found = if places.is_empty() { Vec::new() } else { app.table.get(&places, true).await? };
+    let records = found
+        .iter()
+        .filter_map(|item| items::decode(item.as_ref()?))
+        .map(|record| Row { position: Vec::new(), record })
+        .collect();
+    let visible: Vec<(Record, FieldMask)> = Judge::new(app, &include.target)
+        .visible(records)
+        .await?
+        .into_iter()
+        .filter_map(|(row, mask)| Some((row.record, mask?)))
+        .collect();
+    let shown = show(app, states, &include.target, &visible).await?;
+    let by_id: std::collections::HashMap<&str, &Map<String, Value>> =
+        visible.iter().map(|(record, _)| record.id.as_str()).zip(&shown).collect();
+    let value = |id: &String| by_id.get(id.as_str()).map(|record| Value::Object((*record).clone()));
+    Ok(ids.iter().map(|id| id.as_ref().and_then(value).unwrap_or(Value::Null)).collect())
+}
+
+async fn to_many(
+    app: &App,
+    states: &States,
+    entity: &Entity,
+    position: u16,
+    include: &PermittedInclude,
+    rows: &[(Record, FieldMask)],
+) -> Result<Vec<Value>, ListError> {
+    let field = entity.to_many[usize::from(position)].field;
+    let queries = rows.iter().map(|(record, _)| include.target.of_parent(&app.model, field, record.id_value(entity)));
+    let planned: Vec<(Permitted<ListQuery>, Plan)> = queries
+        .map(|query| plan::plan(&app.model, states, &query).map(|plan| (query, plan)))
+        .collect::<Result<_, _>>()
+        .map_err(ListError::NoIndex)?;
+    let pages: Vec<_> = stream::iter(planned.iter().map(|(query, plan)| list::page(app, query, plan, None)))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    // All children at once, so that what they embed costs one batch and not one per parent.
+    let children: Vec<(Record, FieldMask)> = pages.iter().flat_map(|page| page.rows.iter().cloned()).collect();
+    let mut shown = show(app, states, &include.target, &children).await?.into_iter();
+    Ok(pages.iter().map(|page| shown.by_ref().take(page.rows.len()).map(Value::Object).collect()).collect())
+}
+
+/// The id in a reference, as it stands in keys.
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether the relations of a list can be embedded at all: their indexes are looked for before anything is read.
+///
+/// # Errors
+/// [`NoIndex`].
+pub fn check(app: &App, states: &States, permitted: &Permitted<ListQuery>) -> Result<(), NoIndex> {
+    let entity = app.model.entity(permitted.query().entity);
+    for include in permitted.includes() {
+        if let Relation::Many(position) = include.relation {
+            let field = entity.to_many[usize::from(position)].field;
+            plan::plan(&app.model, states, &include.target.of_parent(&app.model, field, Value::Null))?;
+        }
+        check(app, states, &include.target)?;
+    }
+    Ok(())
+}
