@@ -4,7 +4,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
-use super::list::{self, Judge};
+use super::list::{self, Judge, Page};
 use super::scan::{Row, ScanError};
 use crate::app::App;
 use crate::model::{Entity, FieldMask, Path};
@@ -114,10 +114,10 @@ async fn to_many(
         .map(|query| plan::plan(&app.model, states, &query).map(|plan| (query, plan)))
         .collect::<Result<_, _>>()
         .map_err(ListError::NoIndex)?;
-    let pages: Vec<_> = stream::iter(planned.iter().map(|(query, plan)| list::page(app, query, plan, None)))
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
+    // Boxed one by one: the compiler cannot yet prove a stream of borrowing closures to be Send.
+    let reads: Vec<BoxFuture<'_, Result<Page, ScanError>>> =
+        planned.iter().map(|(query, plan)| list::page(app, query, plan, None).boxed()).collect();
+    let pages: Vec<Page> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     // All children at once, so that what they embed costs one batch and not one per parent.
     let children: Vec<(Record, FieldMask)> = pages.iter().flat_map(|page| page.rows.iter().cloned()).collect();
     let mut shown = show(app, states, &include.target, &children).await?.into_iter();
