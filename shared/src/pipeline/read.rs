@@ -35,9 +35,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
         None => None,
         Some(text) => Some(Cursor::open(text, &secret, query, &plan).map_err(|_| bad_cursor())?.position),
     };
-    let counted = async {
-        if query.count { list::count(app, &permitted, &plan).await.map(Some) } else { Ok(None) }
-    };
+    let counted = async { if query.count { list::count(app, &permitted, &plan).await.map(Some) } else { Ok(None) } };
     let (page, counted) = futures::try_join!(list::page(app, &permitted, &plan, after), counted).map_err(scan_failed)?;
     let shown = embed::show(app, &states, &permitted, &page.rows).await.map_err(list_failed)?;
     let mut body = Map::new();
@@ -164,8 +162,7 @@ fn deprecated(reply: Reply, deprecation: Option<&Deprecation>) -> Reply {
 
 /// A moment as an HTTP date (RFC 9110, 5.6.7).
 fn http_date(seconds: i64) -> Option<String> {
-    let format = time::macros::format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let format =
+        time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()
 }

@@ -66,10 +66,8 @@ impl<'a> Rows<'a> {
                 return Err(ScanError::TooManyParents);
             }
         }
-        let sources = scans
-            .into_iter()
-            .map(|scan| Source { scan, buffer: VecDeque::new(), after: after.clone(), done: false })
-            .collect();
+        let sources =
+            scans.into_iter().map(|scan| Source { scan, buffer: VecDeque::new(), after: after.clone(), done: false }).collect();
         Ok(Self { app, entity, reverse: plan.reverse, page, sources, last: None })
     }
 

@@ -104,11 +104,8 @@ fn candidate(
 ) -> Option<Candidate> {
     let order = full_order(index);
     let reverse = direction(entity, &order, query.sort.as_deref(), own)?;
-    let values = index
-        .equality
-        .iter()
-        .map(|path| fixed(constraints, *path).map(|values| (*path, values)))
-        .collect::<Option<Vec<_>>>()?;
+    let values =
+        index.equality.iter().map(|path| fixed(constraints, *path).map(|values| (*path, values))).collect::<Option<Vec<_>>>()?;
     let combinations = range::combinations(model, entity, &values)?;
     let (scans, used, join) = match index.equality[..] {
         [Path::Via(reference, field)] => {
@@ -202,12 +199,8 @@ fn no_index(model: &Model, entity: &Entity, query: &ListQuery) -> NoIndex {
     let all = || query.filters.iter().chain(&query.fixed);
     let equality: Vec<String> = all().filter(|filter| filter.fixed().is_some()).map(|filter| name(filter.path)).collect();
     let ranges = all().filter(|filter| filter.fixed().is_none()).map(|filter| name(filter.path));
-    let mut sort: Vec<String> = query
-        .sort
-        .iter()
-        .flatten()
-        .map(|part| format!("{}{}", if part.descending { "-" } else { "" }, name(part.by)))
-        .collect();
+    let mut sort: Vec<String> =
+        query.sort.iter().flatten().map(|part| format!("{}{}", if part.descending { "-" } else { "" }, name(part.by))).collect();
     for range in ranges {
         if !sort.iter().any(|part| part.trim_start_matches('-') == range) {
             sort.insert(0, range);

@@ -57,6 +57,7 @@ impl Cursor {
 
 /// What must be the same for a cursor to make sense: entity, filters and order. Limit, fields and includes may change.
 fn binding(query: &ListQuery, plan: &Plan) -> [u8; 32] {
-    let text = format!("{:?}|{:?}|{:?}|{:?}|{:?}|{}", query.entity, query.filters, query.fixed, query.sort, plan.order, plan.reverse);
+    let text =
+        format!("{:?}|{:?}|{:?}|{:?}|{:?}|{}", query.entity, query.filters, query.fixed, query.sort, plan.order, plan.reverse);
     Sha256::digest(text.as_bytes()).into()
 }

@@ -90,10 +90,7 @@ pub(super) fn scans(
         prefixes.dedup();
         used.push(part.by);
     }
-    let scans = partitions
-        .iter()
-        .flat_map(|pk| prefixes.iter().map(|prefix| scan(index, pk, prefix, bounds.as_ref())))
-        .collect();
+    let scans = partitions.iter().flat_map(|pk| prefixes.iter().map(|prefix| scan(index, pk, prefix, bounds.as_ref()))).collect();
     (scans, used)
 }
 
