@@ -9,7 +9,7 @@ pub mod compress;
 pub mod conditional;
 pub mod cors;
 pub mod negotiate;
-mod path_id;
+pub(crate) mod path_id;
 pub mod respond;
 pub mod route;
 

@@ -5,12 +5,14 @@
 //!                          (admit, then write)
 //! ```
 
+pub mod admit;
 mod context;
 mod embed;
 pub mod list;
 mod read;
 pub mod related;
 pub mod scan;
+pub mod system;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use condition::Comparison;
 
 pub use include::{Include, Relation};
 pub use parse::{BadParameter, parse_get, parse_list};
+pub(crate) use parse::{limit as page_limit, split as split_parameters};
 
 /// Records of a page where nothing is said.
 pub const DEFAULT_LIMIT: usize = 20;

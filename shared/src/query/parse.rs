@@ -53,7 +53,7 @@ fn parse(model: &Model, entity: &Entity, query: &str, list: bool) -> Result<List
     if wrong.is_empty() { Ok(parsed) } else { Err(wrong) }
 }
 
-fn split(query: &str) -> Result<Parameters, Vec<BadParameter>> {
+pub(crate) fn split(query: &str) -> Result<Parameters, Vec<BadParameter>> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut parameters = Vec::new();
     let mut wrong = Vec::new();
@@ -95,7 +95,7 @@ fn one(model: &Model, entity: &Entity, parsed: &mut ListQuery, name: &str, value
     Ok(())
 }
 
-fn limit(value: &str) -> Result<usize, String> {
+pub(crate) fn limit(value: &str) -> Result<usize, String> {
     value
         .parse()
         .ok()

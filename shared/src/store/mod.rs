@@ -3,7 +3,7 @@
 pub mod indexes;
 pub mod items;
 pub mod keys;
-mod repeat;
+pub(crate) mod repeat;
 pub mod table;
 pub mod tags;
 #[cfg(test)]

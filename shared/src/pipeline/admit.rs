@@ -1,0 +1,151 @@
+//! Admission: whether the caller's limits leave room for a request.
+//!
+//! ```text
+//! nobody identified   -> the bucket of the client's address, in memory
+//! publishable key     -> the bucket of key and address, then the consumer's plan
+//! anybody else        -> the consumer's plan
+//! ```
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use serde_json::json;
+
+use crate::app::App;
+use crate::auth::{AuthFailure, Refusal as Credential};
+use crate::clock::Micros;
+use crate::http::header_value;
+use crate::limit::address::{Door, TooOften};
+use crate::limit::{Call, Crossing, Denial, LimitSubject, Refusal, ResolvedPlan, headers};
+use crate::notify;
+use crate::principal::Principal;
+use crate::problem::{Code, Problem};
+
+/// Headers of an answer.
+pub type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// Why a request is not admitted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdmitError {
+    /// The consumer was changed after its credential was verified: verify again (without the authorizer's context) and ask again.
+    NewEpoch {
+        /// The consumer's epoch now.
+        current: i64,
+    },
+    /// The answer is this.
+    Refused(Box<Problem>),
+}
+
+impl From<Problem> for AdmitError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
+impl From<AdmitError> for Problem {
+    /// For whoever has verified again already: a consumer that changes faster than it can be read.
+    fn from(error: AdmitError) -> Self {
+        match error {
+            AdmitError::NewEpoch { current } => Self::unavailable(format!("the consumer changes all the time (epoch {current})")),
+            AdmitError::Refused(problem) => *problem,
+        }
+    }
+}
+
+/// Charges a request that makes these calls to its caller. The headers are for its answer, whatever that is.
+///
+/// # Errors
+/// 429 `rate_limited` or `quota_exceeded`, 422 `cost_exceeds_limit`, 401 for a consumer that is disabled or a key that is revoked
+/// by now, 503 where the store cannot be reached and the plan fails closed; or [`AdmitError::NewEpoch`].
+pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[Call]) -> Result<Headers, AdmitError> {
+    let now = app.env.now();
+    if principal.anonymous {
+        let door = principal.key_id.clone().map_or(Door::Open, Door::Publishable);
+        let window = app.addresses.admit(address, door, now).map_err(|denied| too_often(&denied))?;
+        if principal.key_id.is_none() {
+            return Ok(named(headers::rate_limit(window.as_slice())));
+        }
+    }
+    let Some(subject) = subject(app, principal)? else { return Ok(Headers::new()) };
+    match app.limiter.admit(&subject, calls, now).await {
+        Ok(admission) => {
+            tell_best_effort(app, &subject, &admission.due, now).await;
+            Ok(named(headers::rate_limit(&admission.windows)))
+        }
+        Err(Refusal::Denied(denial)) => {
+            tell_best_effort(app, &subject, &denial.due, now).await;
+            Err(denied(&denial).into())
+        }
+        Err(Refusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current }),
+        Err(Refusal::CostExceeds(excess)) => {
+            let detail = format!(
+                "The request costs {} units, and limit {} admits at most {} at once; ask for less in one request.",
+                excess.cost, excess.name, excess.limit
+            );
+            Err(Problem::new(Code::CostExceedsLimit, detail).with_member("violated-policies", json!([excess.name])).into())
+        }
+        Err(Refusal::Disabled) => Err(no_longer(Credential::Disabled).into()),
+        Err(Refusal::Revoked) => Err(no_longer(Credential::UnknownApiKey).into()),
+        Err(Refusal::Unavailable) => Err(Problem::unavailable("the limiter cannot reach its table").into()),
+    }
+}
+
+/// Whom a caller's requests are charged to; `None` where nothing limits it: no plan, or nobody whose plan it could be.
+///
+/// # Errors
+/// 500: the model's plan cannot be had, which loading the model would have found.
+pub fn subject(app: &App, principal: &Principal) -> Result<Option<LimitSubject>, Problem> {
+    if principal.anonymous && principal.key_id.is_none() {
+        return Ok(None);
+    }
+    let name = principal.plan.as_deref().or(app.model.auth.default_plan.as_deref());
+    let Some(plan) = name.and_then(|name| app.model.plan(name)) else { return Ok(None) };
+    let plan = ResolvedPlan::of(plan, principal.overrides.as_ref())
+        .map_err(|faults| Problem::internal(format!("plan {}: {faults:?}", plan.name)))?;
+    Ok(Some(LimitSubject {
+        consumer: principal.consumer.clone(),
+        plan: Arc::new(plan),
+        key_id: principal.key_id.clone(),
+        epoch: principal.epoch.unwrap_or(0),
+    }))
+}
+
+/// Best effort: a crossing that could not be told is found again by a later request or by the reporter.
+async fn tell_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing], now: Micros) {
+    if due.is_empty() {
+        return;
+    }
+    if let Err(error) = notify::tell(&*app.table, &app.env, &subject.consumer, due, now).await {
+        tracing::warn!(consumer = subject.consumer, %error, "a threshold could not be told yet");
+    }
+}
+
+/// 429 with everything that the caller needs to come back in time.
+fn denied(denial: &Denial) -> Problem {
+    let names = headers::violated_policies(denial);
+    let (code, what) = if denial.is_quota() { (Code::QuotaExceeded, "quota") } else { (Code::RateLimited, "rate") };
+    let mut problem = Problem::new(code, format!("The {what} is used up ({}); wait as Retry-After says.", names.join(", ")))
+        .with_member("violated-policies", json!(names));
+    problem.headers.extend(named(headers::denied(denial)));
+    problem
+}
+
+/// 429 for a client address; also for the coarse limit of credentials that are not accepted.
+pub fn too_often(denied: &TooOften) -> Problem {
+    let detail = "Too many requests from this address; wait as Retry-After says.";
+    let mut problem = Problem::new(Code::RateLimited, detail).with_member("violated-policies", json!([denied.window.name]));
+    problem.headers.extend(named(headers::rate_limit(std::slice::from_ref(&denied.window))));
+    problem.headers.extend(named(vec![headers::retry_after(denied.wait)]));
+    problem
+}
+
+/// The answer that verification gives from now on, given at once.
+fn no_longer(refusal: Credential) -> Problem {
+    let failure = AuthFailure::Invalid(refusal);
+    Problem::unauthenticated(header_value(failure.challenge().unwrap_or_default()), failure.message())
+}
+
+fn named(headers: Vec<headers::Header>) -> Headers {
+    headers.into_iter().map(|(name, value)| (HeaderName::from_static(name), header_value(value))).collect()
+}

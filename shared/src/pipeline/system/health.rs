@@ -1,0 +1,47 @@
+//! `GET /v1/_health` (the process answers) and `GET /v1/_health/ready` (so do the services that it needs).
+
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::http::Reply;
+use crate::problem::Problem;
+use crate::store::keys;
+use crate::store::table::TableName;
+
+/// The process answers.
+pub fn alive() -> Reply {
+    fresh(&json!({ "status": "ok" }))
+}
+
+/// The tables answer, and the limiter was answered when it last asked.
+///
+/// # Errors
+/// 503 `unavailable`, with the names of what does not answer as the member `dependencies`.
+pub async fn ready(app: &App) -> Result<Reply, Problem> {
+    let place = [(TableName::Data, keys::global_tag()), (TableName::Volatile, keys::global_tag())];
+    let (data, volatile) = futures::join!(app.table.get(&place[..1], true), app.table.get(&place[1..], true));
+    let mut failing = Vec::new();
+    let mut causes = Vec::new();
+    for (name, answer) in [("data_table", data), ("volatile_table", volatile)] {
+        if let Err(error) = answer {
+            failing.push(name);
+            causes.push(format!("{name}: {error}"));
+        }
+    }
+    if let Some(since) = app.limiter.health().failing_since {
+        failing.push("limiter");
+        causes.push(format!("limiter: failing since {}", since.rfc3339()));
+    }
+    if failing.is_empty() {
+        return Ok(fresh(&json!({ "status": "ready" })));
+    }
+    let mut problem = Problem::unavailable(causes.join("; ")).with_member("dependencies", json!(failing));
+    problem.detail = format!("Not ready: {} does not answer.", failing.join(", "));
+    Err(problem)
+}
+
+fn fresh(document: &Value) -> Reply {
+    Reply::json(StatusCode::OK, document).header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}

@@ -1,0 +1,72 @@
+//! Query parameters of the system resources, and their pages.
+
+use http::StatusCode;
+use http::header::LINK;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::http::{ApiRequest, Reply, header_value};
+use crate::problem::Problem;
+use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, page_limit, split_parameters};
+
+/// The parameters of a request, all of them known to its resource, none twice.
+#[derive(Debug)]
+pub(super) struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads them; `known` are those that the resource has.
+    ///
+    /// # Errors
+    /// 400 `invalid_parameter` that names the parameter and those that there are.
+    pub(super) fn read(request: &ApiRequest, known: &[&str]) -> Result<Self, Problem> {
+        let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
+            Some(first) => refuse(&first.name, &first.why),
+            None => Problem::malformed("The query string cannot be read."),
+        })?;
+        match parameters.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(Self(parameters)),
+            Some((name, _)) if known.is_empty() => Err(refuse(name, "is not known; this resource has no parameters")),
+            Some((name, _)) => Err(refuse(name, &format!("is not known here; known are: {}", known.join(", ")))),
+        }
+    }
+
+    /// The value of one.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// How many rows a page may have.
+    pub(super) fn limit(&self) -> Result<usize, Problem> {
+        self.get("limit").map_or(Ok(DEFAULT_LIMIT), |value| page_limit(value).map_err(|why| refuse("limit", &why)))
+    }
+
+    /// Where to go on.
+    pub(super) fn cursor(&self) -> Result<Option<&str>, Problem> {
+        match self.get("cursor") {
+            Some(cursor) if cursor.is_empty() || cursor.len() > MAX_CURSOR => Err(bad_cursor()),
+            cursor => Ok(cursor),
+        }
+    }
+
+    /// The answer with a page: the envelope of every list, and the link to the next one.
+    pub(super) fn page(&self, request: &ApiRequest, data: &[Value], next: Option<&str>) -> Reply {
+        let reply = Reply::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next }));
+        let Some(next) = next else { return reply };
+        let kept = self.0.iter().filter(|(name, _)| name != "cursor").map(|(name, value)| (name.as_str(), value.as_str()));
+        let query: Vec<String> = kept
+            .chain([("cursor", next)])
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+            .collect();
+        reply.header(LINK, header_value(format!("<{}{}?{}>; rel=\"next\"", request.base_url, request.path, query.join("&"))))
+    }
+}
+
+/// 400 for one parameter.
+pub(super) fn refuse(name: &str, why: &str) -> Problem {
+    Problem::invalid_parameter(name, format!("{name} {why}."))
+}
+
+/// 400 for a cursor that is none of ours.
+pub(super) fn bad_cursor() -> Problem {
+    refuse("cursor", "is not a cursor of this list")
+}

@@ -1,0 +1,156 @@
+//! `POST /v1/_cache/purge`: nothing that was cached before is served from then on.
+//!
+//! What is cached depends on tags, so a purge changes tags and costs the same for ten entries and ten million.
+
+use std::collections::BTreeSet;
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::parameters::Parameters;
+use super::{body, permit};
+use crate::audit;
+use crate::http::{JSON, Reply, path_id};
+use crate::model::{Entity, Model, SystemPermission};
+use crate::pipeline::Context;
+use crate::problem::{Code, FieldError, Problem};
+use crate::store::repeat::repeated;
+use crate::store::table::{Attr, Expr, Key, Reason, TableError, TableName, Transaction, Write};
+use crate::store::{items, keys, tags};
+use crate::value::new_version;
+
+/// Tags of one transaction, which has the audit trail's row too.
+const TAGS: usize = 99;
+const FORMS: &str = "must be {\"entity\": \"..\", \"id\": \"..\"}, {\"entity\": \"..\"} or {\"all\": true}";
+
+/// What to purge.
+enum Target<'m> {
+    All,
+    Entity(&'m Entity),
+    Record(&'m Entity, String),
+}
+
+/// Answers it, with the purge in the audit trail.
+pub(super) async fn purge(cx: &Context<'_>) -> Result<Reply, Problem> {
+    permit(cx, SystemPermission::Cache)?;
+    Parameters::read(cx.request, &[])?;
+    let body = body::json(cx.request, &[JSON])?;
+    let target = target(&cx.app.model, &body)?;
+    let touched: Vec<Key> = tags_of(cx, &target).await?.into_iter().collect();
+    let told = audit::item(entry(cx, &target), &cx.app.env);
+    let told = (TableName::Data, Write::Put { item: told, condition: None });
+    for chunk in touched.chunks(TAGS) {
+        let changes = chunk.iter().map(|tag| (TableName::Data, change(cx, tag)));
+        // The row stands in every transaction, and is one and the same row.
+        commit(cx, changes.chain([told.clone()]).collect()).await?;
+    }
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+fn target<'m>(model: &'m Model, body: &Value) -> Result<Target<'m>, Problem> {
+    let body = body.as_object().ok_or_else(|| invalid("", "type", FORMS))?;
+    if let Some(unknown) = body.keys().find(|name| !["entity", "id", "all"].contains(&name.as_str())) {
+        let pointer = format!("/{}", unknown.replace('~', "~0").replace('/', "~1"));
+        return Err(invalid(&pointer, "unknown", "is not known here; known are: entity, id, all"));
+    }
+    match (body.get("all"), body.get("entity")) {
+        (Some(Value::Bool(true)), None) if !body.contains_key("id") => Ok(Target::All),
+        (None, Some(entity)) => of_entity(model, body, entity),
+        _ => Err(invalid("", "one_of", FORMS)),
+    }
+}
+
+fn of_entity<'m>(model: &'m Model, body: &Map<String, Value>, entity: &Value) -> Result<Target<'m>, Problem> {
+    let Some(found) = entity.as_str().and_then(|name| model.by_name(name)) else {
+        let names: Vec<&str> = model.entities.iter().map(|entity| entity.name.as_str()).collect();
+        return Err(invalid("/entity", "enum", &format!("must be an entity: {}", names.join(", "))));
+    };
+    match body.get("id") {
+        None => Ok(Target::Entity(found)),
+        Some(Value::String(id)) => match path_id::check(model, found, id) {
+            Ok(id) => Ok(Target::Record(found, id)),
+            Err(problem) => Err(invalid("/id", "format", &problem.detail)),
+        },
+        Some(_) => Err(invalid("/id", "type", "must be a text: the id as it stands in the record's address")),
+    }
+}
+
+fn invalid(pointer: &str, code: &str, message: &str) -> Problem {
+    Problem::new(Code::ValidationFailed, "The body breaks a rule; `errors` says which.")
+        .with_errors(vec![FieldError::new(pointer, code, message)])
+}
+
+/// The tags that answers about the target depend on. Partitions of an index with equality fields cannot be named without reading
+/// all records, so a purge of an entity that has some takes everything: too much is slow for a moment, too little is wrong.
+async fn tags_of(cx: &Context<'_>, target: &Target<'_>) -> Result<BTreeSet<Key>, Problem> {
+    let model = &cx.app.model;
+    let mut touched = BTreeSet::new();
+    match target {
+        Target::All => {
+            touched.insert(keys::global_tag());
+        }
+        Target::Entity(entity) => {
+            touched.extend(tags::of_entity(entity));
+            for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+                match index.equality.is_empty() {
+                    true => touched.extend(tags::of_partition(entity, &keys::partition(entity, index, &[]))),
+                    false => touched.extend([keys::global_tag()]),
+                }
+            }
+        }
+        Target::Record(entity, id) => {
+            let shard = keys::shard(id, entity.shards);
+            touched.insert(keys::entity_tag(entity, shard));
+            let place = [(TableName::Data, keys::record(entity, id))];
+            let item = cx.app.table.get(&place, true).await?.pop().flatten();
+            if let Some(record) = item.as_ref().and_then(items::decode) {
+                let stored = entity.indexes.iter().filter(|index| index.is_stored());
+                let partitions = stored.map(|index| keys::index_row(model, entity, index, &record).pk);
+                touched.extend(partitions.map(|partition| keys::partition_tag(&partition, shard)));
+            }
+        }
+    }
+    Ok(touched)
+}
+
+/// A purge changes no data, so there is nothing that would have to settle: a new version is all.
+fn change(cx: &Context<'_>, tag: &Key) -> Write {
+    let update = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(&cx.app.env)));
+    Write::Update { key: tag.clone(), update, condition: None }
+}
+
+fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
+    let (id, detail) = match target {
+        Target::All => (None, json!({ "all": true })),
+        Target::Entity(entity) => (None, json!({ "entity": entity.name })),
+        Target::Record(entity, id) => (Some(id.clone()), json!({ "entity": entity.name })),
+    };
+    audit::Entry {
+        at: String::new(),
+        action: "cache.purge".to_owned(),
+        resource: "cache".to_owned(),
+        id,
+        consumer: cx.principal.consumer.clone(),
+        subject: cx.principal.subject.clone(),
+        key_id: cx.principal.key_id.clone(),
+        correlation_id: Some(cx.correlation.to_owned()),
+        detail: Some(detail),
+    }
+}
+
+/// Commits; again where records under the same tags are being written. To do it twice is to do it once.
+async fn commit(cx: &Context<'_>, writes: Vec<(TableName, Write)>) -> Result<(), Problem> {
+    let env = &cx.app.env;
+    let once = || async {
+        let transaction = Transaction { token: env.uuid_v7().to_string(), writes: writes.clone() };
+        cx.app.table.transact(transaction).await.map_err(|error| match error {
+            TableError::Cancelled(reasons) if reasons.iter().all(passes) => TableError::Busy("conflict".to_owned()),
+            error => error,
+        })
+    };
+    Ok(repeated(env, once).await?)
+}
+
+fn passes(reason: &Reason) -> bool {
+    matches!(reason, Reason::None | Reason::Conflict | Reason::Throttled)
+}
