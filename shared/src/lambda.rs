@@ -10,8 +10,10 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
+use crate::app::App;
 use crate::clock::Micros;
 use crate::http::{ApiRequest, ApiResponse};
+use crate::pipeline;
 
 /// Why an event is no request: a fault of the gateway or its configuration, never of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +71,15 @@ fn body(body: Option<String>, is_base64: bool) -> Result<Bytes, EventError> {
         Some(body) => Ok(body.into()),
         None => Ok(Bytes::new()),
     }
+}
+
+/// One invocation by API Gateway: what the functions data-api, download and docs do. `deadline` is Lambda's, in milliseconds.
+///
+/// # Errors
+/// [`EventError`].
+pub async fn handle(app: &App, event: ApiGatewayV2httpRequest, deadline: u64) -> Result<ApiGatewayV2httpResponse, EventError> {
+    let deadline = Micros(i64::try_from(deadline).unwrap_or(i64::MAX).saturating_mul(1_000));
+    Ok(response(pipeline::handle(app, request(event, deadline)?).await))
 }
 
 /// Writes an answer. Headers that are repeated are joined by commas: the payload format carries each name once.

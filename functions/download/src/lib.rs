@@ -1,16 +1,14 @@
-//! Answers of this function; the pipeline takes over as soon as it lands.
+//! The function download: signed links of files. All of it is the pipeline of `holdfast`; this crate is its place on Lambda.
 
-use lambda_http::Body;
+use holdfast::app::App;
+use holdfast::lambda::{self, EventError};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use lambda_http::http::HeaderValue;
-use lambda_http::http::header::CONTENT_TYPE;
+use lambda_runtime::LambdaEvent;
 
-/// Handles one request.
-pub async fn handle(request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-    let health = request.raw_path.as_deref() == Some("/v1/_health");
-    let mut response = ApiGatewayV2httpResponse::default();
-    response.status_code = if health { 200 } else { 404 };
-    response.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.body = Some(Body::Text(format!("{{\"status\":{}}}", response.status_code)));
-    response
+/// Handles one request of API Gateway (payload format 2.0).
+///
+/// # Errors
+/// [`EventError`] for an event that API Gateway does not send.
+pub async fn handle(app: &App, event: LambdaEvent<ApiGatewayV2httpRequest>) -> Result<ApiGatewayV2httpResponse, EventError> {
+    lambda::handle(app, event.payload, event.context.deadline).await
 }

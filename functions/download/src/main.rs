@@ -1,10 +1,17 @@
 //! The function download on Lambda.
 
+use holdfast::app::App;
+use holdfast::clock::Env;
+use holdfast::config::ProcessVariables;
+use holdfast::startup::Startup;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| Ok::<_, Error>(holdfast_download::handle(event.payload).await)))
-        .await
+    let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
+        holdfast_download::handle(&app, event).await.map_err(Error::from)
+    }))
+    .await
 }

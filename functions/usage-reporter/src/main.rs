@@ -1,13 +1,17 @@
 //! The usage reporter on Lambda.
 
+use holdfast::app::App;
+use holdfast::clock::Env;
+use holdfast::config::ProcessVariables;
+use holdfast::startup::Startup;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
+    let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        holdfast_usage_reporter::handle(event.payload).await;
-        Ok::<_, Error>(())
+        holdfast_usage_reporter::handle(&app, event).await.map_err(Error::from)
     }))
     .await
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use holdfast::app::App;
 use holdfast::auth::local::LocalIssuer;
 use holdfast::aws;
 use holdfast::clock::Env;
@@ -63,29 +64,38 @@ pub async fn in_process(
             async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload).await) }
         }),
     );
+    // Each function has its own application, as it has on Lambda: nothing is shared but the tables.
+    let app = || Arc::new(App::of(&startup));
+    let data_api = app();
     functions.insert(
         "data-api".into(),
-        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
-            Ok::<_, String>(holdfast_data_api::handle(event.payload).await)
+        function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            let app = data_api.clone();
+            async move { holdfast_data_api::handle(&app, event).await }
         }),
     );
+    let download = app();
     functions.insert(
         "download".into(),
-        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
-            Ok::<_, String>(holdfast_download::handle(event.payload).await)
+        function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            let app = download.clone();
+            async move { holdfast_download::handle(&app, event).await }
         }),
     );
+    let docs = app();
     functions.insert(
         "docs".into(),
-        function(|event: LambdaEvent<ApiGatewayV2httpRequest>| async {
-            Ok::<_, String>(holdfast_docs::handle(event.payload).await)
+        function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            let app = docs.clone();
+            async move { holdfast_docs::handle(&app, event).await }
         }),
     );
+    let reporter = app();
     functions.insert(
         "usage-reporter".into(),
-        function(|event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| async move {
-            holdfast_usage_reporter::handle(event.payload).await;
-            Ok::<_, String>(())
+        function(move |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| {
+            let app = reporter.clone();
+            async move { holdfast_usage_reporter::handle(&app, event).await }
         }),
     );
     Ok(functions)
