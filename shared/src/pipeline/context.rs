@@ -16,3 +16,10 @@ pub struct Context<'a> {
     /// The correlation id of the answer.
     pub correlation: &'a str,
 }
+
+impl<'a> Context<'a> {
+    /// The model.
+    pub fn model(&self) -> &'a crate::model::Model {
+        &self.app.model
+    }
+}

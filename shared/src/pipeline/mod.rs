@@ -13,6 +13,7 @@ mod read;
 pub mod related;
 pub mod scan;
 pub mod system;
+pub mod write;
 
 use std::time::Duration;
 

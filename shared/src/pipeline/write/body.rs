@@ -1,0 +1,89 @@
+//! The body of a write.
+
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::What;
+use crate::http::{ApiRequest, JSON};
+use crate::problem::{FieldError, Problem};
+
+/// Media type of a merge patch (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+/// Media type of a JSON Patch (RFC 6902).
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// A JSON body.
+///
+/// # Errors
+/// 415 for another content type, 400 for what is not JSON.
+pub(super) fn json(request: &ApiRequest) -> Result<Value, Problem> {
+    match media_type(request).as_deref() {
+        Some(JSON) => parse(&request.body),
+        _ => Err(Problem::unsupported_media_type(&[JSON])),
+    }
+}
+
+/// The body of a PATCH, as it came and as what it asks for.
+///
+/// # Errors
+/// As [`json`]; 422 for JSON that is not a JSON Patch.
+pub(super) fn patch(request: &ApiRequest) -> Result<(Value, What), Problem> {
+    match media_type(request).as_deref() {
+        Some(JSON | MERGE_PATCH) => {
+            let body = parse(&request.body)?;
+            Ok((body.clone(), What::Merge(body)))
+        }
+        Some(JSON_PATCH) => {
+            let body = parse(&request.body)?;
+            let patch = json_patch(&body)?;
+            Ok((body, What::JsonPatch(patch)))
+        }
+        _ => Err(Problem::unsupported_media_type(&[MERGE_PATCH, JSON_PATCH, JSON])),
+    }
+}
+
+/// Reads a JSON Patch. All operations that are none are named.
+fn json_patch(body: &Value) -> Result<json_patch::Patch, Problem> {
+    let Some(operations) = body.as_array() else {
+        return Err(invalid_patch(vec![FieldError::new("", "type", "must be a list of operations (RFC 6902)")]));
+    };
+    let (mut read, mut errors) = (Vec::with_capacity(operations.len()), Vec::new());
+    for (at, operation) in operations.iter().enumerate() {
+        match serde_json::from_value::<json_patch::PatchOperation>(operation.clone()) {
+            Ok(operation) => read.push(operation),
+            Err(error) => errors.push(FieldError::new(format!("/{at}"), "json_patch", error.to_string())),
+        }
+    }
+    if errors.is_empty() { Ok(json_patch::Patch(read)) } else { Err(invalid_patch(errors)) }
+}
+
+fn invalid_patch(errors: Vec<FieldError>) -> Problem {
+    Problem::new(crate::problem::Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.").with_errors(errors)
+}
+
+/// The media type in lower case without parameters; `None` where there is none, or it is in a coding other than UTF-8.
+fn media_type(request: &ApiRequest) -> Option<String> {
+    let mut parts = request.header(CONTENT_TYPE)?.split(';');
+    let essence = parts.next()?.trim().to_ascii_lowercase();
+    for parameter in parts {
+        if let Some((name, value)) = parameter.split_once('=')
+            && name.trim().eq_ignore_ascii_case("charset")
+            && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        {
+            return None;
+        }
+    }
+    Some(essence)
+}
+
+/// The text of a body as JSON.
+pub(super) fn parse(body: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let what = match error.classify() {
+            serde_json::error::Category::Eof if body.is_empty() => "is empty".to_owned(),
+            serde_json::error::Category::Eof => format!("ends too early, at line {} column {}", error.line(), error.column()),
+            _ => format!("is not JSON: {error}"),
+        };
+        Problem::malformed(format!("The body {what}."))
+    })
+}

@@ -1,0 +1,274 @@
+//! `POST /v1/{plural}/_bulk`: up to 100 operations on records of one entity, each on its own or all at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use futures::{StreamExt as _, stream};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Map, Value, json};
+
+use super::commit::{Outcome, run};
+use super::idempotent::{Claim, reply_of};
+use super::prepare::Prepared;
+use super::{Change, What, body, one_answer};
+use crate::http::{ApiRequest, Reply, header_value, path_id};
+use crate::idempotency::{Answer, row_key};
+use crate::model::{Entity, EntityIx, Operation};
+use crate::pipeline::Context;
+use crate::problem::{Code, FieldError, Problem};
+
+/// Most operations of a call.
+const MOST: usize = 100;
+/// Operations of a call that is not atomic which are under way at once.
+const AT_ONCE: usize = 8;
+
+/// Does the operations of the body.
+///
+/// # Errors
+/// The [`Problem`] for the client. Operations that fail on their own are no error of the call.
+pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
+    let body = body::json(cx.request)?;
+    let entity = cx.model().entity(entity);
+    let (changes, atomic) = read(cx, entity, &body)?;
+    if !atomic {
+        return each(cx, entity, &body, &changes).await;
+    }
+    if changes.is_empty() {
+        return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
+    }
+    let claim = Claim::of(cx, Some(&body)).await?;
+    match run(cx, &changes, claim.as_ref(), true, all_answers).await? {
+        Outcome::Done(answer) => reply_of(answer, false),
+        Outcome::Replayed(answer) => reply_of(answer, true),
+    }
+}
+
+/// What the operations of a request are, for its cost. What cannot be read costs as one update, and is refused later.
+pub fn bulk_cost(request: &ApiRequest) -> Vec<(Operation, u64)> {
+    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else { return vec![(Operation::Update, 1)] };
+    let mut counts: BTreeMap<Operation, u64> = BTreeMap::new();
+    for operation in body.get("operations").and_then(Value::as_array).into_iter().flatten().take(MOST) {
+        let kind = match operation.get("op").and_then(Value::as_str) {
+            Some("create") => Operation::Create,
+            Some("delete") => Operation::Delete,
+            _ => Operation::Update,
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    if counts.is_empty() { vec![(Operation::Update, 1)] } else { counts.into_iter().collect() }
+}
+
+/// Each operation in a transaction of its own. Where records of the entity may refer to each other, one after another, so that
+/// a record may refer to an earlier one.
+async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
+    let claims = Claim::of_operations(cx, body, changes.len()).await?;
+    not_reused(cx, &claims).await?;
+    let to_itself = entity.to_one.iter().any(|relation| relation.target == entity.ix);
+    let jobs = changes.iter().enumerate().map(|(at, change)| {
+        let claim = claims.get(at);
+        async move { run(cx, std::slice::from_ref(change), claim, false, one_answer).await }
+    });
+    let jobs: Vec<_> = jobs.collect();
+    let outcomes: Vec<_> = stream::iter(jobs).buffered(if to_itself { 1 } else { AT_ONCE }).collect().await;
+    let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
+    for outcome in outcomes {
+        results.push(match outcome {
+            Ok(Outcome::Done(answer)) => {
+                done += 1;
+                result(answer.status, &answer.body)
+            }
+            Ok(Outcome::Replayed(answer)) => {
+                replayed += 1;
+                result(answer.status, &answer.body)
+            }
+            Err(problem) => failed(cx, &problem),
+        });
+    }
+    let answer = Answer { status: 200, headers: BTreeMap::new(), body: json!({ "results": results }).to_string().into_bytes() };
+    reply_of(answer, replayed > 0 && done == 0)
+}
+
+/// Refuses the call where an operation of another one has used its key.
+async fn not_reused(cx: &Context<'_>, claims: &[Claim]) -> Result<(), Problem> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<_> = claims.iter().map(|claim| row_key(&claim.scope)).collect();
+    let rows = cx.app.table.get(&places, true).await?;
+    for (claim, row) in claims.iter().zip(rows) {
+        claim.kept(cx, row.as_ref()).await?;
+    }
+    Ok(())
+}
+
+fn all_answers(prepared: &[Prepared]) -> Answer {
+    let results = prepared.iter().map(|one| {
+        one.shown
+            .as_ref()
+            .map_or_else(|| json!({"status": one.status.as_u16()}), |shown| json!({"status": one.status.as_u16(), "data": shown}))
+    });
+    let body = json!({ "results": results.collect::<Vec<Value>>() }).to_string().into_bytes();
+    Answer { status: 200, headers: BTreeMap::new(), body }
+}
+
+fn result(status: u16, body: &[u8]) -> Value {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(data) => json!({"status": status, "data": data}),
+        Err(_) => json!({"status": status}),
+    }
+}
+
+fn failed(cx: &Context<'_>, problem: &Problem) -> Value {
+    if problem.code.status().is_server_error() {
+        tracing::error!(correlation = cx.correlation, %problem, "an operation of a bulk call failed");
+    }
+    let document = problem.document(&cx.request.base_url, &cx.request.path, cx.correlation);
+    json!({"status": problem.code.status().as_u16(), "problem": document})
+}
+
+/// The operations of a body, and whether they are to be done all at once.
+///
+/// # Errors
+/// 422 with everything that is wrong about their form.
+fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &Value) -> Result<(Vec<Change<'a>>, bool), Problem> {
+    let mut errors = Vec::new();
+    let mut refuse = |pointer: String, code: &str, message: String| errors.push(FieldError::new(pointer, code, message));
+    let members = body.as_object();
+    for name in members.into_iter().flat_map(Map::keys).filter(|name| !matches!(name.as_str(), "operations" | "atomic")) {
+        refuse(pointer("", name), "unknown_member", "is not known; a bulk call has `operations` and `atomic`".to_owned());
+    }
+    let atomic = match body.get("atomic") {
+        None => false,
+        Some(Value::Bool(atomic)) => *atomic,
+        Some(_) => {
+            refuse("/atomic".to_owned(), "type", "must be true or false".to_owned());
+            false
+        }
+    };
+    let mut changes = Vec::new();
+    match body.get("operations").and_then(Value::as_array) {
+        None => refuse("/operations".to_owned(), "type", "must be a list of operations".to_owned()),
+        Some(all) if all.len() > MOST => {
+            refuse("/operations".to_owned(), "maxItems", format!("has {} operations, at most {MOST} are taken", all.len()));
+        }
+        Some(all) => {
+            let mut seen: HashMap<String, usize> = HashMap::new();
+            for (at, operation) in all.iter().enumerate() {
+                let change = match change(cx, entity, at, operation) {
+                    Ok(change) => change,
+                    Err(wrong) => {
+                        wrong.into_iter().for_each(|error| refuse(error.pointer, &error.code, error.message));
+                        continue;
+                    }
+                };
+                if let Some(first) = change.id.as_ref().and_then(|id| seen.insert(id.clone(), at)) {
+                    let message = format!("operation {first} is on the same record; one call changes a record once");
+                    refuse(format!("/operations/{at}/id"), "unique_items", message);
+                }
+                changes.push(change);
+            }
+        }
+    }
+    if errors.is_empty() {
+        return Ok((changes, atomic));
+    }
+    Err(Problem::new(Code::ValidationFailed, "Nothing was done: `errors` says what is wrong about the operations.")
+        .with_errors(errors))
+}
+
+/// One operation.
+fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &Value) -> Result<Change<'a>, Vec<FieldError>> {
+    let place = format!("/operations/{at}");
+    let mut errors = Vec::new();
+    let Some(members) = operation.as_object() else {
+        return Err(vec![FieldError::new(place, "type", "must be an object with `op`, and `id` or `data`")]);
+    };
+    for name in members.keys().filter(|name| !matches!(name.as_str(), "op" | "id" | "data" | "if_match")) {
+        errors.push(FieldError::new(
+            pointer(&place, name),
+            "unknown_member",
+            "is not known; an operation has `op`, `id`, `data` and `if_match`",
+        ));
+    }
+    let op = members.get("op").and_then(Value::as_str).unwrap_or_default();
+    if !["create", "upsert", "update", "delete"].contains(&op) {
+        errors.push(FieldError::new(format!("{place}/op"), "enum", "must be one of create, upsert, update, delete"));
+    }
+    let id = match members.get("id") {
+        None if matches!(op, "upsert" | "update" | "delete") => {
+            errors.push(FieldError::new(format!("{place}/id"), "required", "must be given"));
+            None
+        }
+        None => None,
+        Some(id) => match id_text(cx, entity, id) {
+            Ok(id) => Some(id),
+            Err(message) => {
+                errors.push(FieldError::new(format!("{place}/id"), "pattern", message));
+                None
+            }
+        },
+    };
+    let data = match (members.get("data"), op) {
+        (Some(_), "delete") => {
+            errors.push(FieldError::new(format!("{place}/data"), "unknown_member", "a delete has no data"));
+            Value::Null
+        }
+        (None, "create" | "upsert" | "update") => {
+            errors.push(FieldError::new(format!("{place}/data"), "required", "must be given"));
+            Value::Null
+        }
+        (data, _) => data.cloned().unwrap_or_default(),
+    };
+    let mut conditions = HeaderMap::new();
+    match members.get("if_match") {
+        Some(Value::String(tag)) => drop(conditions.insert(header::IF_MATCH, header_value(tag))),
+        Some(_) => {
+            errors.push(FieldError::new(format!("{place}/if_match"), "type", "must be an ETag, as the header If-Match has it"))
+        }
+        None => {}
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    if let (Some(id), Some(other)) = (&id, data.get("id").and_then(|id| id_text(cx, entity, id).ok()))
+        && *id != other
+    {
+        return Err(vec![FieldError::new(format!("{place}/data/id"), "read_only", "must be the id of the operation")]);
+    }
+    let (id, what) = match op {
+        "create" => creation(cx, entity, members.get("id"), id, data),
+        "upsert" => (id, What::Replace(data)),
+        "update" => (id, What::Merge(data)),
+        _ => (id, What::Delete),
+    };
+    Ok(Change { entity, id, what, conditions, place })
+}
+
+/// The id of a creation may stand in the operation or in its data.
+fn creation(
+    cx: &Context<'_>,
+    entity: &Entity,
+    given: Option<&Value>,
+    id: Option<String>,
+    mut data: Value,
+) -> (Option<String>, What) {
+    if let (Some(given), Some(members)) = (given, data.as_object_mut()) {
+        members.entry("id").or_insert_with(|| given.clone());
+    }
+    let of_data = data.get("id").and_then(|id| id_text(cx, entity, id).ok());
+    let of_parts = || crate::model::validate::composite_id(entity, data.as_object()?);
+    (of_data.or(id).or_else(of_parts), What::Create(data))
+}
+
+/// An id as it stands in paths.
+fn id_text(cx: &Context<'_>, entity: &Entity, id: &Value) -> Result<String, String> {
+    let text = match id {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return Err("must be an id".to_owned()),
+    };
+    path_id::check(cx.model(), entity, &text).map_err(|problem| problem.detail)
+}
+
+fn pointer(place: &str, member: &str) -> String {
+    format!("{place}/{}", member.replace('~', "~0").replace('/', "~1"))
+}

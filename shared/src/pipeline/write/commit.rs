@@ -1,0 +1,210 @@
+//! Reading what a write begins from, and committing it, until nobody else was faster.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::idempotent::Claim;
+use super::prepare::{Prepared, merged, placed, prepare, together};
+use super::refused::refused;
+use super::replay::masked;
+use super::{Change, What};
+use crate::audit;
+use crate::clock::Micros;
+use crate::idempotency::{self, Answer};
+use crate::model::Action;
+use crate::pipeline::Context;
+use crate::policy::Access;
+use crate::problem::Problem;
+use crate::store::table::{Item, TableError, TableName};
+use crate::store::write::{Batch, Riders, WriteError};
+use crate::store::{items, keys};
+use crate::value::Record;
+
+/// What a write leaves of the request's time, beyond what the pipeline keeps for the answer, so that it can say what happened.
+const RESERVE: i64 = 800_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a client is told, and whether it was told before.
+pub(super) enum Outcome {
+    /// It has been done.
+    Done(Answer),
+    /// It had been done already.
+    Replayed(Answer),
+}
+
+/// Does all of `changes` in one transaction, or nothing; with a claim, once. `many`: the answer is that of a `_bulk` call.
+///
+/// # Errors
+/// The [`Problem`] for the client; nothing was done, unless it says that this is not known.
+pub(super) async fn run(
+    cx: &Context<'_>,
+    changes: &[Change<'_>],
+    claim: Option<&Claim>,
+    many: bool,
+    answer: fn(&[Prepared]) -> Answer,
+) -> Result<Outcome, Problem> {
+    if let Some(problem) = together(changes.iter().filter_map(|change| never(cx, change)).collect()) {
+        return Err(problem);
+    }
+    let mut pauses = Pauses { next: FIRST_PAUSE };
+    loop {
+        let (row, stored) = read(cx, changes, claim).await?;
+        if let (Some(claim), Some(entity)) = (claim, changes.first().map(|change| change.entity))
+            && let Some(kept) = claim.kept(cx, row.as_ref()).await?
+        {
+            return masked(cx, entity, many, kept).await.map(Outcome::Replayed);
+        }
+        let prepared = prepare_all(cx, changes, &stored).await?;
+        let answer = answer(&prepared);
+        let batch = batch(cx, changes, &prepared, claim, &answer)?;
+        match cx.app.writer.write(&batch, deadline(cx)).await {
+            Ok(written) => {
+                cx.app.writer.clear(written.unsettled).await;
+                return Ok(Outcome::Done(answer));
+            }
+            Err(error) if is_outrun(changes, &error) && pauses.pause(cx).await => {}
+            Err(error) => return Err(refused(cx, changes, &prepared, error, claim.is_some())),
+        }
+    }
+}
+
+/// When a write must have ended.
+fn deadline(cx: &Context<'_>) -> Micros {
+    Micros(cx.request.deadline.0.saturating_sub(RESERVE))
+}
+
+/// Whether the write failed only because somebody else changed something after it was read.
+fn is_outrun(changes: &[Change<'_>], error: &WriteError) -> bool {
+    match error {
+        WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => true,
+        // A PUT that found nothing to replace.
+        WriteError::Exists { mutation } => changes.get(*mutation).is_some_and(|change| matches!(change.what, What::Replace(_))),
+        _ => false,
+    }
+}
+
+/// What is forbidden whatever the record: nothing has to be read for that.
+fn never(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
+    let forbidden = |action| Access::of(cx.model(), cx.principal, change.entity, action).is_forbidden();
+    let (verb, is_forbidden) = match change.what {
+        What::Create(_) => ("create", forbidden(Action::Create)),
+        What::Replace(_) => ("update", forbidden(Action::Update) && forbidden(Action::Create)),
+        What::Merge(_) | What::JsonPatch(_) => ("update", forbidden(Action::Update)),
+        What::Delete => ("delete", forbidden(Action::Delete)),
+    };
+    is_forbidden.then(|| placed(Problem::forbidden(format!("You may not {verb} {}.", change.entity.plural)), change))
+}
+
+/// The idempotency row and the records as they are, strongly consistent, in one batch; beside it what has to precede a write.
+async fn read(
+    cx: &Context<'_>,
+    changes: &[Change<'_>],
+    claim: Option<&Claim>,
+) -> Result<(Option<Item>, Vec<Option<Record>>), Problem> {
+    let mut places: Vec<_> = claim.iter().map(|claim| idempotency::row_key(&claim.scope)).collect();
+    // A creation does not look: the condition of its write finds out.
+    let id = |change: &Change<'_>| change.id.clone().filter(|_| !matches!(change.what, What::Create(_)));
+    places.extend(changes.iter().filter_map(|change| Some((TableName::Data, keys::record(change.entity, &id(change)?)))));
+    let get = async {
+        match places.is_empty() {
+            true => Ok(Vec::new()),
+            false => cx.app.table.get(&places, true).await,
+        }
+    };
+    let (found, ready) = futures::join!(get, cx.app.indexes.before_write(deadline(cx)));
+    ready?;
+    let mut found = found?.into_iter();
+    let row = if claim.is_some() { found.next().flatten() } else { None };
+    let mut stored = Vec::with_capacity(changes.len());
+    for change in changes {
+        stored.push(match id(change).and_then(|_| found.next().flatten()) {
+            Some(item) => Some(items::decode(&item).ok_or_else(|| TableError::Broken("a record cannot be read".into()))?),
+            None => None,
+        });
+    }
+    Ok((row, stored))
+}
+
+/// All that is wrong at once.
+async fn prepare_all(cx: &Context<'_>, changes: &[Change<'_>], stored: &[Option<Record>]) -> Result<Vec<Prepared>, Problem> {
+    let (mut prepared, mut problems) = (Vec::with_capacity(changes.len()), Vec::new());
+    for (change, stored) in changes.iter().zip(stored) {
+        match prepare(cx, change, stored.as_ref()).await {
+            Ok(one) => prepared.push(one),
+            Err(problem) => problems.push(placed(problem, change)),
+        }
+    }
+    if changes.len() == 1 && problems.len() == 1 {
+        return Err(problems.swap_remove(0));
+    }
+    together(problems).map_or(Ok(prepared), Err)
+}
+
+fn batch(
+    cx: &Context<'_>,
+    changes: &[Change<'_>],
+    prepared: &[Prepared],
+    claim: Option<&Claim>,
+    answer: &Answer,
+) -> Result<Batch, Problem> {
+    let idempotency = match claim {
+        Some(claim) => idempotency::items(&claim.scope, &claim.print, answer, cx.app.env.now()).map_err(Problem::internal)?,
+        None => Vec::new(),
+    };
+    Ok(Batch {
+        mutations: prepared.iter().map(|one| one.mutation.clone()).collect(),
+        checks: prepared.iter().fold(Vec::new(), |checks, one| merged(checks, one.checks.clone())),
+        riders: Riders { idempotency, audit: audit_entry(cx, changes, prepared).into_iter().collect(), outbox: Vec::new() },
+    })
+}
+
+/// One entry for a write; of a bulk it lists the operations, because every further item would be one that the transaction
+/// cannot hold for records.
+fn audit_entry(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) -> Option<Item> {
+    let entity = changes.first()?.entity;
+    let (action, id, detail) = match prepared {
+        [] => return None,
+        [one] => {
+            let detail = (!one.changed.is_empty()).then(|| json!({ "fields": one.changed }));
+            (one.action.name(), Some(one.mutation.id().to_owned()), detail)
+        }
+        many => {
+            let line = |one: &Prepared| json!({"action": one.action.name(), "id": one.mutation.id()});
+            ("bulk", None, Some(json!({"operations": many.iter().map(line).collect::<Vec<Value>>()})))
+        }
+    };
+    let entry = audit::Entry {
+        at: String::new(),
+        action: format!("{}.{action}", entity.name),
+        resource: entity.name.clone(),
+        id,
+        consumer: cx.principal.consumer.clone(),
+        subject: cx.principal.subject.clone(),
+        key_id: cx.principal.key_id.clone(),
+        correlation_id: Some(cx.correlation.to_owned()),
+        detail,
+    };
+    Some(audit::item(entry, &cx.app.env))
+}
+
+/// Pauses that grow, drawn at random.
+struct Pauses {
+    next: Duration,
+}
+
+impl Pauses {
+    /// Waits; `false` where the deadline would pass.
+    async fn pause(&mut self, cx: &Context<'_>) -> bool {
+        let env = &cx.app.env;
+        let bound = u32::try_from(self.next.as_micros()).unwrap_or(u32::MAX);
+        let pause = Duration::from_micros(u64::from(env.random.below(bound)));
+        if env.now().plus(pause) >= deadline(cx) {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        true
+    }
+}

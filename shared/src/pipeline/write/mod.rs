@@ -1,0 +1,119 @@
+//! Writes: one record, or many with `_bulk`.
+//!
+//! ```text
+//! body, headers -> Change* -> read (records, idempotency row: one batch) -> prepare (policy, validation) -> commit -> Reply
+//!                              ^------------------ changed by somebody else in between ------------------'
+//! ```
+//! A change is prepared from a state that was read, and committed only if that state is still the stored one, with everything
+//! that the permission stands on. Whoever was faster makes it start again, until the deadline.
+
+mod body;
+mod bulk;
+mod commit;
+mod idempotent;
+mod operations;
+mod prepare;
+mod refused;
+mod replay;
+mod rights;
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use super::Context;
+use crate::http::Reply;
+use crate::model::{Entity, EntityIx};
+use crate::problem::Problem;
+
+pub use bulk::{bulk, bulk_cost};
+
+use commit::{Outcome, run};
+use idempotent::{Claim, reply_of};
+use prepare::Prepared;
+
+/// What a caller wants to happen to one record.
+struct Change<'a> {
+    /// Of which entity.
+    entity: &'a Entity,
+    /// Which record; `None` for a creation, whose body may say.
+    id: Option<String>,
+    /// What.
+    what: What,
+    /// `If-Match` and `If-None-Match`, if any.
+    conditions: HeaderMap,
+    /// JSON pointer to what stands for the change in the request's body; empty where that is the body itself.
+    place: String,
+}
+
+/// The kinds of changes, with what they are made of.
+enum What {
+    Create(Value),
+    Replace(Value),
+    Merge(Value),
+    JsonPatch(json_patch::Patch),
+    Delete,
+}
+
+/// `POST /v1/{plural}`: 201 with `Location`.
+///
+/// # Errors
+/// The [`Problem`] for the client.
+pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
+    let body = body::json(cx.request)?;
+    single(cx, entity, None, Some(&body), What::Create(body.clone())).await
+}
+
+/// `PUT /v1/{plural}/{id}`: 200, or 201 where it created.
+///
+/// # Errors
+/// The [`Problem`] for the client.
+pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    let body = body::json(cx.request)?;
+    single(cx, entity, Some(id), Some(&body), What::Replace(body.clone())).await
+}
+
+/// `PATCH /v1/{plural}/{id}`: a merge patch (RFC 7396) or a JSON Patch (RFC 6902), by its content type.
+///
+/// # Errors
+/// The [`Problem`] for the client.
+pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    let (body, what) = body::patch(cx.request)?;
+    single(cx, entity, Some(id), Some(&body), what).await
+}
+
+/// `DELETE /v1/{plural}/{id}`: 204.
+///
+/// # Errors
+/// The [`Problem`] for the client.
+pub async fn delete(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    single(cx, entity, Some(id), None, What::Delete).await
+}
+
+async fn single(
+    cx: &Context<'_>,
+    entity: EntityIx,
+    id: Option<&str>,
+    body: Option<&Value>,
+    what: What,
+) -> Result<Reply, Problem> {
+    let conditions = if id.is_some() { cx.request.headers.clone() } else { HeaderMap::new() };
+    let entity = cx.model().entity(entity);
+    let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
+    let claim = Claim::of(cx, body).await?;
+    let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
+    let replayed = matches!(outcome, Outcome::Replayed(_));
+    let (Outcome::Done(answer) | Outcome::Replayed(answer)) = outcome;
+    reply_of(answer, replayed)
+}
+
+/// The answer to a change of one record.
+fn one_answer(prepared: &[Prepared]) -> crate::idempotency::Answer {
+    match prepared.first() {
+        Some(prepared) => prepared.answer(),
+        None => {
+            crate::idempotency::Answer { status: StatusCode::NO_CONTENT.as_u16(), headers: Default::default(), body: Vec::new() }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! From a change and the stored state to what is to be written: policy, preconditions and validation.
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::rights::{Rights, Sight};
+use super::{Change, What, operations};
+use crate::http::{VERSION, conditional};
+use crate::idempotency::Answer;
+use crate::model::validate::{self, Current, Violation};
+use crate::model::{Action, Entity, FieldMask, FieldType, IdKind, Masks};
+use crate::pipeline::Context;
+use crate::problem::{Code, FieldError, Problem};
+use crate::store::write::{Check, Mutation};
+use crate::value::{Record, new_version};
+
+/// A change that is allowed and valid, from the state that was read.
+pub(super) struct Prepared {
+    /// What is written.
+    pub(super) mutation: Mutation,
+    /// What the permission stands on besides.
+    pub(super) checks: Vec<Check>,
+    /// The status of success.
+    pub(super) status: StatusCode,
+    /// The new record as the caller may read it.
+    pub(super) shown: Option<Value>,
+    /// What is done.
+    pub(super) action: Action,
+    /// Names of the fields that change.
+    pub(super) changed: Vec<String>,
+    /// Fields that the caller may know of.
+    pub(super) known: FieldMask,
+    /// Path of a record that was created.
+    location: Option<String>,
+}
+
+impl Prepared {
+    /// What the client is told if this is done.
+    pub(super) fn answer(&self) -> Answer {
+        let mut headers = std::collections::BTreeMap::new();
+        if let Some(location) = &self.location {
+            headers.insert("location".to_owned(), location.clone());
+        }
+        if let (Some(_), Some(after)) = (&self.shown, &self.mutation.after) {
+            headers.insert(VERSION.as_str().to_owned(), after.version.clone());
+        }
+        let body = self.shown.as_ref().map(|shown| shown.to_string().into_bytes()).unwrap_or_default();
+        Answer { status: self.status.as_u16(), headers, body }
+    }
+}
+
+/// Prepares a change of the record that is stored now, if there is one.
+///
+/// # Errors
+/// The [`Problem`] for the client.
+pub(super) async fn prepare(cx: &Context<'_>, change: &Change<'_>, stored: Option<&Record>) -> Result<Prepared, Problem> {
+    match (&change.what, stored) {
+        (What::Create(body), _) => {
+            let entity = change.entity;
+            let make = |masks: &Masks| validate::create(cx.model(), entity, masks, body).map(|new| (new.id, new.fields));
+            creation(cx, change, make).await
+        }
+        (What::Replace(body), None) => put_new(cx, change, body).await,
+        (What::Delete, Some(before)) => deletion(cx, change, before).await,
+        (_, Some(before)) => update(cx, change, before).await,
+        (_, None) => Err(Problem::not_found()),
+    }
+}
+
+/// A PUT of an id that does not exist. Whoever may not create learns no more than of any missing record.
+async fn put_new(cx: &Context<'_>, change: &Change<'_>, body: &Value) -> Result<Prepared, Problem> {
+    let entity = change.entity;
+    let Some(id) = change.id.as_deref().filter(|_| entity.id != IdKind::Uuid) else { return Err(Problem::not_found()) };
+    if Rights::of(cx, entity, Action::Create).is_err() {
+        return Err(Problem::not_found());
+    }
+    conditional::check_write(&change.conditions, None, false)?;
+    let make = |masks: &Masks| {
+        let fields = validate::replace(cx.model(), entity, masks, id, None, body)?;
+        if !entity.id_parts().is_empty() && validate::composite_id(entity, &fields).as_deref() != Some(id) {
+            let message = "does not agree with the parts of the id".to_owned();
+            return Err(vec![Violation { pointer: "/id".to_owned(), code: "read_only".to_owned(), message }]);
+        }
+        Ok((Some(id.to_owned()), fields))
+    };
+    creation(cx, change, make).await
+}
+
+type Made = Result<(Option<String>, Map<String, Value>), Vec<Violation>>;
+
+/// The fields that may be set depend on what the record becomes, so it is made twice: with all fields that could ever be
+/// allowed, and, where the result allows fewer, with those alone, which refuses the others by name.
+async fn creation(cx: &Context<'_>, change: &Change<'_>, make: impl Fn(&Masks) -> Made) -> Result<Prepared, Problem> {
+    let entity = change.entity;
+    let rights = Rights::of(cx, entity, Action::Create)?;
+    let masks = Masks { readable: rights.read.widest(), writable: rights.write.widest() };
+    let (id, fields) = make(&masks).map_err(Problem::validation)?;
+    let id = id.unwrap_or_else(|| cx.app.env.uuid_v7().to_string());
+    let mut after = Record { id, version: new_version(&cx.app.env), fields };
+    stamp(cx, entity, &mut after, true);
+    let sight = rights.look(cx, &after).await?;
+    let Some(writable) = &sight.writable else { return Err(rights.forbidden()) };
+    if !writable.contains_all(&masks.writable) {
+        make(&Masks { readable: masks.readable.clone(), writable: writable.clone() }).map_err(Problem::validation)?;
+    }
+    let mut known = masks.readable;
+    known.union(&masks.writable);
+    Ok(Prepared {
+        status: StatusCode::CREATED,
+        shown: Some(shown(entity, &after, sight.readable)),
+        action: Action::Create,
+        changed: Vec::new(),
+        known,
+        location: Some(format!("/v1/{}/{}", entity.plural, after.id)),
+        checks: sight.checks,
+        mutation: Mutation::create(entity, after),
+    })
+}
+
+/// The stored state has to allow the change and the fields, the new one to be allowed as well.
+async fn update(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Result<Prepared, Problem> {
+    let entity = change.entity;
+    let rights = Rights::any(cx.model(), cx, entity, Action::Update);
+    let old = rights.look(cx, before).await?;
+    let masks = may_change(&rights, &old, change, before)?;
+    let current = Current { id: &before.id, fields: &before.fields };
+    let fields = match &change.what {
+        What::Replace(body) => validate::replace(cx.model(), entity, &masks, &before.id, Some(&before.fields), body),
+        What::Merge(patch) => validate::merge_patch(cx.model(), entity, &masks, current, patch),
+        What::JsonPatch(patch) => {
+            let document = validate::readable(entity, &masks, before.id_value(entity), &before.fields);
+            let document = operations::apply(entity, patch, Value::Object(document))?;
+            validate::document(cx.model(), entity, &masks, current, &document)
+        }
+        What::Create(_) | What::Delete => return Err(Problem::internal("not an update")),
+    };
+    let fields = fields.map_err(Problem::validation)?;
+    let changed = changed(entity, before, &fields);
+    let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields };
+    stamp(cx, entity, &mut after, false);
+    let new = rights.look(cx, &after).await?;
+    if new.writable.is_none() {
+        return Err(rights.forbidden());
+    }
+    let mut known = masks.readable;
+    known.union(&masks.writable);
+    Ok(Prepared {
+        status: StatusCode::OK,
+        shown: Some(shown(entity, &after, new.readable)),
+        action: Action::Update,
+        changed,
+        known,
+        location: None,
+        checks: merged(old.checks, new.checks),
+        mutation: Mutation::update(entity, before.clone(), after),
+    })
+}
+
+async fn deletion(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Result<Prepared, Problem> {
+    let entity = change.entity;
+    let rights = Rights::any(cx.model(), cx, entity, Action::Delete);
+    let old = rights.look(cx, before).await?;
+    let masks = may_change(&rights, &old, change, before)?;
+    Ok(Prepared {
+        status: StatusCode::NO_CONTENT,
+        shown: None,
+        action: Action::Delete,
+        changed: Vec::new(),
+        known: masks.readable,
+        location: None,
+        checks: old.checks,
+        mutation: Mutation::delete(entity, before.clone()),
+    })
+}
+
+fn may_change(rights: &Rights<'_>, sight: &Sight, change: &Change<'_>, before: &Record) -> Result<Masks, Problem> {
+    let (readable, writable) = rights.to_change(sight)?;
+    conditional::check_write(&change.conditions, Some(&before.version), change.entity.require_if_match)?;
+    Ok(Masks { readable, writable })
+}
+
+/// The record as the caller may read it: id first, then the readable fields in the order of the model.
+fn shown(entity: &Entity, record: &Record, readable: Option<FieldMask>) -> Value {
+    let masks = Masks { readable: readable.unwrap_or_default(), writable: FieldMask::none() };
+    Value::Object(validate::readable(entity, &masks, record.id_value(entity), &record.fields))
+}
+
+/// Sets the moments that the model keeps.
+fn stamp(cx: &Context<'_>, entity: &Entity, record: &mut Record, created: bool) {
+    let now = cx.app.env.now().rfc3339();
+    for (name, set) in [("created_at", created), ("updated_at", true)] {
+        let stamps = |field: &&crate::model::Field| field.read_only && field.kind == FieldType::Timestamp;
+        if set && entity.by_field(name).filter(stamps).is_some() {
+            record.fields.insert(name.to_owned(), Value::String(now.clone()));
+        }
+    }
+}
+
+fn changed(entity: &Entity, before: &Record, after: &Map<String, Value>) -> Vec<String> {
+    let value = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or(Value::Null);
+    let differs = |name: &&String| value(&before.fields, name) != value(after, name);
+    entity.fields.iter().map(|field| &field.name).filter(differs).cloned().collect()
+}
+
+/// Each record once: where it was seen in two versions, the first is as good as any, because both cannot be the stored one.
+pub(super) fn merged(mut checks: Vec<Check>, more: Vec<Check>) -> Vec<Check> {
+    for check in more {
+        if !checks.iter().any(|known| known.entity == check.entity && known.id == check.id) {
+            checks.push(check);
+        }
+    }
+    checks
+}
+
+/// A problem of a change, told by its place in the request's body.
+pub(super) fn placed(mut problem: Problem, change: &Change<'_>) -> Problem {
+    if change.place.is_empty() || problem.code.status().is_server_error() {
+        return problem;
+    }
+    if problem.errors.is_empty() {
+        problem.errors = vec![FieldError::new(change.place.clone(), problem.code.name(), problem.detail.clone())];
+        return problem;
+    }
+    let below = format!("{}/data", change.place);
+    problem.errors = problem.errors.into_iter().map(|error| error.below(&below)).collect();
+    problem
+}
+
+/// One problem of several: the code of the first, the places of all.
+pub(super) fn together(mut problems: Vec<Problem>) -> Option<Problem> {
+    if let Some(at) = problems.iter().position(|problem| problem.code.status().is_server_error()) {
+        return Some(problems.swap_remove(at));
+    }
+    let errors: Vec<FieldError> = problems.iter().flat_map(|problem| problem.errors.clone()).collect();
+    let first = problems.into_iter().next()?;
+    let detail = match first.code {
+        Code::ValidationFailed => "Nothing was done: `errors` lists what breaks rules of the model, by operation.".to_owned(),
+        _ => format!("Nothing was done. {}", first.detail),
+    };
+    Some(Problem { detail, errors, ..first })
+}

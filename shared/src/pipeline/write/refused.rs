@@ -1,0 +1,99 @@
+//! What a refusal of the store means for the client.
+
+use super::Change;
+use super::prepare::{Prepared, placed};
+use crate::model::{Action, FieldIx};
+use crate::pipeline::Context;
+use crate::policy::Access;
+use crate::problem::{Code, FieldError, Problem};
+use crate::store::write::{MOST_ACTIONS, MOST_BYTES, WriteError};
+
+/// The problem. `keyed`: the request has an idempotency key, so that a repetition finds out what an unknown outcome was.
+pub(super) fn refused(
+    cx: &Context<'_>,
+    changes: &[Change<'_>],
+    prepared: &[Prepared],
+    error: WriteError,
+    keyed: bool,
+) -> Problem {
+    let at = |mutation: usize, problem: Problem| match changes.get(mutation) {
+        Some(change) => placed(problem, change),
+        None => problem,
+    };
+    match error {
+        WriteError::Exists { mutation } => at(mutation, Problem::conflict("A record with this id exists already.")),
+        WriteError::BeingDeleted { mutation } => {
+            let detail = "The record that had this id is being deleted with what belongs to it; repeat the request later.";
+            at(mutation, Problem::conflict(detail).retry_after(1))
+        }
+        WriteError::Unique { mutation, field } => {
+            let problem = Problem::new(Code::UniqueViolation, "Another record has a value that no two records may have.");
+            at(mutation, with_field(problem, changes, prepared, mutation, field, "unique", "is taken by another record"))
+        }
+        WriteError::ReferenceMissing { mutation, field } => {
+            let problem = Problem::new(Code::ReferenceNotFound, "A record that the body refers to does not exist.");
+            let message = "names a record that does not exist";
+            at(mutation, with_field(problem, changes, prepared, mutation, field, "reference_not_found", message))
+        }
+        WriteError::Restricted { mutation, by } => {
+            let by = cx.model().entity(by);
+            let visible = [Action::Read, Action::List]
+                .iter()
+                .any(|action| !Access::of(cx.model(), cx.principal, by, *action).is_forbidden());
+            let who = if visible { format!("Records of {}", by.plural) } else { "Other records".to_owned() };
+            at(mutation, Problem::new(Code::Restricted, format!("{who} refer to this one, so it cannot be deleted.")))
+        }
+        WriteError::Contradiction { mutation } => {
+            let detail = "This operation and an earlier one claim the same value or record; only one of them can.";
+            at(mutation, Problem::new(Code::UniqueViolation, detail))
+        }
+        WriteError::TooLarge { actions, bytes } => too_large(changes.len(), actions, bytes),
+        WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => {
+            Problem::unavailable("conflicts until the deadline")
+        }
+        WriteError::Unknown if keyed => Problem::new(
+            Code::RequestInProgress,
+            "Whether the request has had its effect is not known yet; repeat it with the same Idempotency-Key.",
+        )
+        .retry_after(1)
+        .logged("outcome unknown at the deadline"),
+        WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
+        WriteError::Store(error) => Problem::from(error),
+    }
+}
+
+/// Names the field, unless the caller may not know of it.
+fn with_field(
+    problem: Problem,
+    changes: &[Change<'_>],
+    prepared: &[Prepared],
+    mutation: usize,
+    field: FieldIx,
+    code: &str,
+    message: &str,
+) -> Problem {
+    match (changes.get(mutation), prepared.get(mutation)) {
+        (Some(change), Some(prepared)) if prepared.known.contains(field) => {
+            let name = &change.entity.field(field).name;
+            problem.with_errors(vec![FieldError::new(format!("/{name}"), code, message)])
+        }
+        _ => problem,
+    }
+}
+
+fn too_large(operations: usize, actions: usize, bytes: usize) -> Problem {
+    let fit = |needed: usize, most: usize| operations * most / needed.max(1);
+    let advice = match fit(actions, MOST_ACTIONS).min(fit(bytes, MOST_BYTES)) {
+        fits if operations > 1 && fits > 0 => format!(" About {fits} operations like these fit."),
+        _ => String::new(),
+    };
+    let detail = format!(
+        "The write needs {actions} items and {bytes} bytes in one transaction, which takes {MOST_ACTIONS} items and {MOST_BYTES} \
+         bytes.{advice}"
+    );
+    Problem::new(Code::PayloadTooLarge, detail)
+        .with_member("items", actions)
+        .with_member("max_items", MOST_ACTIONS)
+        .with_member("bytes", bytes)
+        .with_member("max_bytes", MOST_BYTES)
+}

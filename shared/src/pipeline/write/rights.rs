@@ -1,0 +1,87 @@
+//! What a caller may do to one record in one state.
+
+use crate::model::{Action, Entity, FieldMask, Model, Path};
+use crate::pipeline::Context;
+use crate::pipeline::related::Related;
+use crate::policy::Access;
+use crate::problem::Problem;
+use crate::store::write::Check;
+use crate::value::Record;
+
+/// A caller's access to an entity: to read, and to change it by one action.
+pub(super) struct Rights<'a> {
+    entity: &'a Entity,
+    action: Action,
+    /// To read single records.
+    pub(super) read: Access,
+    /// To do the action.
+    pub(super) write: Access,
+    paths: Vec<Path>,
+}
+
+/// What rights come to for one state of a record.
+pub(super) struct Sight {
+    /// The fields that the caller sees; `None`: not even that there is such a record.
+    pub(super) readable: Option<FieldMask>,
+    /// The fields that the caller may set; `None`: the action is not allowed.
+    pub(super) writable: Option<FieldMask>,
+    /// What this stands on.
+    pub(super) checks: Vec<Check>,
+}
+
+impl<'a> Rights<'a> {
+    /// # Errors
+    /// 403 where the action is forbidden for all records.
+    pub(super) fn of(cx: &Context<'a>, entity: &'a Entity, action: Action) -> Result<Self, Problem> {
+        let rights = Self::any(cx.model(), cx, entity, action);
+        if rights.write.is_forbidden() { Err(rights.forbidden()) } else { Ok(rights) }
+    }
+
+    /// As [`Rights::of`], of an action that may be forbidden.
+    pub(super) fn any(model: &Model, cx: &Context<'a>, entity: &'a Entity, action: Action) -> Self {
+        let of = |action| Access::of(model, cx.principal, entity, action);
+        let (read, write) = (of(Action::Read), of(action));
+        let mut paths = Vec::new();
+        for access in [&read, &write] {
+            access.paths(&mut |path| {
+                if matches!(path, Path::Via(..)) && !paths.contains(&path) {
+                    paths.push(path);
+                }
+            });
+        }
+        Self { entity, action, read, write, paths }
+    }
+
+    /// What may be done to a record in this state; reads what the conditions reach through its refs.
+    pub(super) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<Sight, Problem> {
+        let related = Related::load(cx.app, self.entity, &[record], &self.paths).await?;
+        let mask = |access: &Access| access.mask(cx.model(), self.entity, &related.values(record));
+        Ok(Sight { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
+    }
+
+    /// Readable and writable fields of a stored record that is to be changed.
+    ///
+    /// # Errors
+    /// 404 for a record that the caller may not see, 403 for one that may be seen and not changed. Who may read nothing of the
+    /// entity at all, but change it, sees a record exactly if it may be changed.
+    pub(super) fn to_change(&self, sight: &Sight) -> Result<(FieldMask, FieldMask), Problem> {
+        match (&sight.readable, &sight.writable) {
+            (Some(readable), Some(writable)) => Ok((readable.clone(), writable.clone())),
+            (Some(_), None) => Err(self.forbidden()),
+            (None, Some(writable)) if self.read.is_forbidden() => Ok((FieldMask::none(), writable.clone())),
+            (None, _) => Err(Problem::not_found()),
+        }
+    }
+
+    /// 403 for the action, or for this record.
+    pub(super) fn forbidden(&self) -> Problem {
+        let verb = self.action.name();
+        let plural = &self.entity.plural;
+        Problem::forbidden(match self.write.is_forbidden() {
+            true => format!("You may not {verb} {plural}."),
+            false => {
+                format!("You may {verb} only some of the {plural}, and this one, as it is or as it would be, is not among them.")
+            }
+        })
+    }
+}
