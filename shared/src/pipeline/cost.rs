@@ -12,10 +12,9 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
     match route {
         Route::List(entity) => one(Some(*entity), Operation::List),
         Route::Create(entity) => one(Some(*entity), Operation::Create),
-        Route::Bulk(entity) => bulk_cost(request)
-            .into_iter()
-            .map(|(operation, count)| Call { entity: Some(*entity), operation, count })
-            .collect(),
+        Route::Bulk(entity) => {
+            bulk_cost(request).into_iter().map(|(operation, count)| Call { entity: Some(*entity), operation, count }).collect()
+        }
         Route::Get { entity, .. } => one(Some(*entity), Operation::Read),
         Route::Replace { entity, .. } | Route::Patch { entity, .. } => one(Some(*entity), Operation::Update),
         Route::Delete { entity, .. } => one(Some(*entity), Operation::Delete),
@@ -32,6 +31,12 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
 pub fn is_read(route: &Route) -> bool {
     matches!(
         route,
-        Route::List(_) | Route::Get { .. } | Route::Consumers | Route::Consumer { .. } | Route::Me | Route::Notifications | Route::Audit
+        Route::List(_)
+            | Route::Get { .. }
+            | Route::Consumers
+            | Route::Consumer { .. }
+            | Route::Me
+            | Route::Notifications
+            | Route::Audit
     )
 }

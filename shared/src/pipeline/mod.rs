@@ -7,6 +7,7 @@
 
 pub mod admit;
 mod context;
+mod cost;
 mod embed;
 pub mod list;
 mod read;
@@ -19,12 +20,18 @@ use std::time::Duration;
 
 pub use context::Context;
 
+use serde_json::{Map, Value};
+
 use crate::app::App;
 use crate::auth::{self, AuthFailure};
 use crate::http::route::{Route, route};
-use crate::http::{ApiRequest, ApiResponse, Reply, header_value, respond};
+use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
+use crate::limit::Call;
+use crate::limit::address::Door;
 use crate::principal::Principal;
 use crate::problem::Problem;
+
+use admit::AdmitError;
 
 /// What a request must leave of its time for the answer to be sent.
 const RESERVE: Duration = Duration::from_millis(500);
@@ -48,22 +55,62 @@ pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
 
 async fn answer(app: &App, request: &ApiRequest, correlation: &str) -> Result<Reply, Problem> {
     let route = route(&app.model, &request.method, &request.path)?;
-    let principal = authenticate(app, request).await?;
-    let cx = Context { app, request, principal: &principal, correlation };
-    dispatch(&cx, &route).await
+    match &route {
+        Route::Preflight { allow } => Ok(cors::preflight(request, &app.model.cors, allow)),
+        Route::Health => Ok(system::alive()),
+        Route::Ready => system::ready(app).await,
+        _ => protected(app, request, correlation, &route).await,
+    }
 }
 
-/// The caller of a route that needs one.
-async fn authenticate(app: &App, request: &ApiRequest) -> Result<Principal, Problem> {
-    let authorization = request.header(http::header::AUTHORIZATION);
-    let found = match authorization {
-        None => Err(AuthFailure::Missing),
-        Some(_) => {
-            let now = app.env.now();
-            auth::principal(&app.model, &app.authenticator, request.context.as_ref(), authorization, now).await
+/// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is
+/// verified anew, once.
+async fn protected(app: &App, request: &ApiRequest, correlation: &str, route: &Route) -> Result<Reply, Problem> {
+    let calls = cost::calls(route, request);
+    let principal = authenticate(app, request, request.context.as_ref()).await?;
+    match admitted(&Context { app, request, principal: &principal, correlation }, route, &calls).await {
+        Err(AdmitError::NewEpoch { .. }) => {
+            let principal = authenticate(app, request, None).await?;
+            Ok(admitted(&Context { app, request, principal: &principal, correlation }, route, &calls).await??)
         }
+        decided => decided?,
+    }
+}
+
+/// Reads begin while their admission is under way, writes when it is there. The limits stand on every answer.
+async fn admitted(cx: &Context<'_>, route: &Route, calls: &[Call]) -> Result<Result<Reply, Problem>, AdmitError> {
+    let admission = admit::admit(cx.app, cx.principal, cx.request.address, calls);
+    let (limits, mut result) = if cost::is_read(route) {
+        let (admission, result) = futures::join!(admission, dispatch(cx, route));
+        (admission?, result)
+    } else {
+        let limits = admission.await?;
+        (limits, dispatch(cx, route).await)
     };
-    found.map_err(|failure| unauthenticated(&failure))
+    match &mut result {
+        Ok(reply) => reply.headers.extend(limits),
+        Err(problem) => problem.headers.extend(limits),
+    }
+    Ok(result)
+}
+
+/// The caller of a route that needs one. Credentials that are not accepted are counted per client address.
+async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
+    let authorization = request.header(http::header::AUTHORIZATION);
+    let now = app.env.now();
+    let found = match authorization {
+        // Without credentials API Gateway answers by itself; nobody is anonymous here.
+        None => Err(AuthFailure::Missing),
+        Some(_) => auth::principal(&app.model, &app.authenticator, context, authorization, now).await,
+    };
+    let failure = match found {
+        Ok(principal) => return Ok(principal),
+        Err(failure) => failure,
+    };
+    if matches!(failure, AuthFailure::Invalid(_)) {
+        app.addresses.admit(request.address, Door::Invalid, now).map_err(|denied| admit::too_often(&denied))?;
+    }
+    Err(unauthenticated(&failure))
 }
 
 fn unauthenticated(failure: &AuthFailure) -> Problem {
@@ -77,6 +124,11 @@ async fn dispatch(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
     match route {
         Route::List(entity) => read::list(cx, *entity).await,
         Route::Get { entity, id } => read::get(cx, *entity, id).await,
-        _ => Err(Problem::not_found()),
+        Route::Create(entity) => write::create(cx, *entity).await,
+        Route::Replace { entity, id } => write::replace(cx, *entity, id).await,
+        Route::Patch { entity, id } => write::patch(cx, *entity, id).await,
+        Route::Delete { entity, id } => write::delete(cx, *entity, id).await,
+        Route::Bulk(entity) => write::bulk(cx, *entity).await,
+        _ => system::handle(cx, route).await,
     }
 }
