@@ -78,7 +78,7 @@ export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=t
 
 say "deploy"
 "$venv/bin/python3" tests/emulated/package.py template.yaml target/lambda > "$state/packaged.yaml"
-sam deploy --template-file "$state/packaged.yaml" --config-file "$state/none.toml" --stack-name holdfast --resolve-s3 \
+sam deploy --template-file "$state/packaged.yaml" --stack-name holdfast --resolve-s3 \
   --capabilities CAPABILITY_IAM --no-confirm-changeset --no-progressbar \
   --parameter-overrides "Architecture=$architecture" Environment=test
 api=$("$venv/bin/python3" -c '

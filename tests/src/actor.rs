@@ -47,6 +47,11 @@ impl Actor {
         Self { authorization: Some(value.into()), ..self.clone() }
     }
 
+    /// The bearer token that it calls with.
+    pub fn token(&self) -> Option<&str> {
+        self.authorization.as_deref()?.strip_prefix("Bearer ")
+    }
+
     /// A call; `path` with its query.
     pub fn call(&self, method: Method, path: &str) -> Call {
         let mut builder = self.client.request(method.clone(), format!("{}{path}", self.base));

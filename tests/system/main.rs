@@ -3,4 +3,5 @@
 
 mod agreement;
 mod gateway;
+mod northwind;
 mod store;
