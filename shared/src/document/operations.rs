@@ -1,0 +1,234 @@
+//! Operations on records.
+
+use serde_json::{Map, Value, json};
+
+use super::{Source, names, object, parameters, refer, responses};
+use crate::model::{Action, Deprecation, Entity};
+
+/// All paths of the entities that the caller may do something with.
+pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
+    let mut paths = Map::new();
+    for entity in source.entities() {
+        let made = Made::new(source, entity);
+        let allowed = |action, operation: fn(&Made<'_>) -> Value| source.allows(entity, action).then(|| operation(&made));
+        let writes = [Action::Create, Action::Update, Action::Delete].iter().any(|action| source.allows(entity, *action));
+        let collection = object([("get", allowed(Action::List, Made::list)), ("post", allowed(Action::Create, Made::create))]);
+        let bulk = object([("post", writes.then(|| made.bulk()))]);
+        let one = object([
+            ("get", allowed(Action::Read, Made::get)),
+            ("put", allowed(Action::Update, Made::replace)),
+            ("patch", allowed(Action::Update, Made::patch)),
+            ("delete", allowed(Action::Delete, Made::delete)),
+        ]);
+        let base = format!("/v1/{}", entity.plural);
+        for (path, mut item, id) in
+            [(base.clone(), collection, false), (format!("{base}/_bulk"), bulk, false), (format!("{base}/{{id}}"), one, true)]
+        {
+            if item.is_empty() {
+                continue;
+            }
+            if id {
+                item.insert("parameters".to_owned(), json!([parameters::id(entity)]));
+            }
+            paths.insert(path, Value::Object(item));
+        }
+    }
+    paths
+}
+
+/// What the operations of one entity are made from.
+struct Made<'a> {
+    source: &'a Source<'a>,
+    entity: &'a Entity,
+    name: String,
+    plural: String,
+    one: String,
+    many: String,
+}
+
+impl<'a> Made<'a> {
+    fn new(source: &'a Source<'a>, entity: &'a Entity) -> Self {
+        let spoken = names::spoken(&entity.name);
+        Self {
+            source,
+            entity,
+            name: names::entity(source.model, entity),
+            plural: names::plural(source.model, entity),
+            one: format!("{} {spoken}", names::article(&spoken)),
+            many: names::spoken(&entity.plural),
+        }
+    }
+
+    fn schema(&self, suffix: &str) -> Value {
+        refer("schemas", &names::schema(self.source.model, self.entity, suffix))
+    }
+
+    /// An operation with what all have.
+    fn operation(&self, id: String, summary: String, description: &str, parameters: Vec<Value>, answers: Map<String, Value>) -> Value {
+        let deprecated = self.entity.deprecated.as_ref();
+        let description = match deprecated {
+            Some(deprecation) => format!("{description} {}", ending(deprecation)).trim_start().to_owned(),
+            None => description.to_owned(),
+        };
+        let mut operation = json!({"operationId": id, "summary": summary, "tags": [self.entity.plural]});
+        if !description.is_empty() {
+            operation["description"] = json!(description);
+        }
+        if deprecated.is_some() {
+            operation["deprecated"] = json!(true);
+        }
+        operation["parameters"] = json!(parameters);
+        operation["responses"] = Value::Object(answers);
+        operation
+    }
+
+    /// A successful answer with headers and perhaps a body.
+    fn answer(&self, description: &str, headers: &[&str], schema: Option<Value>) -> Value {
+        let mut headers = responses::headers(headers);
+        if let Some(deprecation) = &self.entity.deprecated {
+            headers.insert("Deprecation".to_owned(), refer("headers", "Deprecation"));
+            if deprecation.sunset.is_some() {
+                headers.insert("Sunset".to_owned(), refer("headers", "Sunset"));
+            }
+        }
+        let mut answer = json!({"description": description, "headers": headers});
+        if let Some(schema) = schema {
+            answer["content"] = json!({crate::http::JSON: {"schema": schema}});
+        }
+        answer
+    }
+
+    fn record(&self) -> Option<Value> {
+        Some(refer("schemas", &self.name))
+    }
+
+    fn list(&self) -> Value {
+        let mut answers = object([
+            ("200", Some(self.answer("A page of them.", &["ETag", "Link"], Some(self.schema("List"))))),
+            ("304", Some(refer("responses", "NotModified"))),
+        ]);
+        answers.extend(responses::errors(&[406]));
+        self.operation(
+            format!("list{}", self.plural),
+            format!("List {}", self.many),
+            "Filters are combined by and; a filter or order that no index serves is refused with the name of the one to add.",
+            parameters::list(self.source, self.entity),
+            answers,
+        )
+    }
+
+    fn get(&self) -> Value {
+        let mut answers = object([
+            ("200", Some(self.answer("The record.", &["ETag"], self.record()))),
+            ("304", Some(refer("responses", "NotModified"))),
+        ]);
+        answers.extend(responses::errors(&[404, 406]));
+        let parameters = parameters::get(self.source, self.entity);
+        self.operation(format!("get{}", self.name), format!("Get {}", self.one), "", parameters, answers)
+    }
+
+    fn create(&self) -> Value {
+        let headers = ["Location", "ETag", "Idempotency-Replayed"];
+        let mut answers = object([("201", Some(self.answer("It was created.", &headers, self.record())))]);
+        answers.extend(responses::errors(&[406, 409, 415]));
+        let parameters = vec![refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")];
+        let mut operation =
+            self.operation(format!("create{}", self.name), format!("Create {}", self.one), "", parameters, answers);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Create"))]);
+        operation
+    }
+
+    /// Parameters of a change of one record.
+    fn changing(&self, may_create: bool) -> Vec<Value> {
+        // Where a PUT may create, a first one has no ETag to send.
+        let required = self.entity.require_if_match && !may_create;
+        let mut all = vec![refer("parameters", if required { "IfMatchRequired" } else { "IfMatch" })];
+        all.extend(may_create.then(|| refer("parameters", "IfNoneMatchNew")));
+        all.extend([refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")]);
+        all
+    }
+
+    /// Errors of a change of one record.
+    fn change_errors(&self, more: &[u16]) -> Map<String, Value> {
+        let mut statuses = vec![404, 406, 409, 412];
+        statuses.extend(self.entity.require_if_match.then_some(428));
+        statuses.extend(more);
+        responses::errors(&statuses)
+    }
+
+    fn replace(&self) -> Value {
+        let generated = matches!(self.entity.id, crate::model::IdKind::Uuid);
+        let creates = !generated && self.source.allows(self.entity, Action::Create);
+        let headers = ["ETag", "Idempotency-Replayed"];
+        let mut answers = object([
+            ("200", Some(self.answer("It was replaced.", &headers, self.record()))),
+            ("201", creates.then(|| self.answer("It was created.", &["Location", "ETag", "Idempotency-Replayed"], self.record()))),
+        ]);
+        answers.extend(self.change_errors(&[415]));
+        let description = "Replaces all members that the caller may write; one that is missing gets its default. \
+            Members that cannot be written are accepted if they equal what is stored, so what was read can be sent back.";
+        let summary = format!("Replace {}", self.one);
+        let mut operation =
+            self.operation(format!("replace{}", self.name), summary, description, self.changing(creates), answers);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Replace"))]);
+        operation
+    }
+
+    fn patch(&self) -> Value {
+        let headers = ["ETag", "Idempotency-Replayed"];
+        let mut answers = object([("200", Some(self.answer("It was changed.", &headers, self.record())))]);
+        answers.extend(self.change_errors(&[415]));
+        let description = "Changes some members: a JSON merge patch (RFC 7396) or a JSON Patch (RFC 6902).";
+        let summary = format!("Change {}", self.one);
+        let mut operation = self.operation(format!("patch{}", self.name), summary, description, self.changing(false), answers);
+        operation["requestBody"] = body(&[
+            ("application/merge-patch+json", self.schema("Patch")),
+            (crate::http::JSON, self.schema("Patch")),
+            ("application/json-patch+json", refer("schemas", "JsonPatch")),
+        ]);
+        operation
+    }
+
+    fn delete(&self) -> Value {
+        let mut answers = object([("204", Some(self.answer("It was deleted.", &["Idempotency-Replayed"], None)))]);
+        answers.extend(self.change_errors(&[]));
+        let summary = format!("Delete {}", self.one);
+        self.operation(format!("delete{}", self.name), summary, "", self.changing(false), answers)
+    }
+
+    fn bulk(&self) -> Value {
+        let about = "What became of each operation.";
+        let answer = self.answer(about, &["Idempotency-Replayed"], Some(self.schema("BulkResults")));
+        let mut answers = object([("200", Some(answer))]);
+        answers.extend(responses::errors(&[404, 406, 409, 412, 415, 428]));
+        let parameters = vec![refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")];
+        let description = "At most 100 operations in one request. With `atomic` they all happen or none does; an error then names \
+            the operations by pointers such as `/operations/3`.";
+        let summary = format!("Write many {}", self.many);
+        let mut operation = self.operation(format!("bulk{}", self.plural), summary, description, parameters, answers);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Bulk"))]);
+        operation
+    }
+}
+
+pub(super) fn body(contents: &[(&str, Value)]) -> Value {
+    let content: Map<String, Value> =
+        contents.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({"schema": schema}))).collect();
+    json!({"required": true, "content": content})
+}
+
+/// A deprecation in words.
+fn ending(deprecation: &Deprecation) -> String {
+    let day = |seconds: i64| time::OffsetDateTime::from_unix_timestamp(seconds).map(|moment| moment.date().to_string());
+    let mut text = "Deprecated".to_owned();
+    if let Ok(day) = day(deprecation.since) {
+        text.push_str(&format!(" since {day}"));
+    }
+    if let Some(Ok(day)) = deprecation.sunset.map(day) {
+        text.push_str(&format!(", may be gone after {day}"));
+    }
+    if let Some(replacement) = &deprecation.replacement {
+        text.push_str(&format!("; in its place: {replacement}"));
+    }
+    text + "."
+}
