@@ -7,6 +7,7 @@ pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod consumer;
+pub mod document;
 pub mod dynamodb;
 pub mod http;
 pub mod id;

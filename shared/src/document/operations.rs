@@ -10,15 +10,14 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
     for entity in source.entities() {
         let made = Made::new(source, entity);
-        let allowed = |action, operation: fn(&Made<'_>) -> Value| source.allows(entity, action).then(|| operation(&made));
         let writes = [Action::Create, Action::Update, Action::Delete].iter().any(|action| source.allows(entity, *action));
-        let collection = object([("get", allowed(Action::List, Made::list)), ("post", allowed(Action::Create, Made::create))]);
+        let collection = object([("get", made.allowed(Action::List, Made::list)), ("post", made.allowed(Action::Create, Made::create))]);
         let bulk = object([("post", writes.then(|| made.bulk()))]);
         let one = object([
-            ("get", allowed(Action::Read, Made::get)),
-            ("put", allowed(Action::Update, Made::replace)),
-            ("patch", allowed(Action::Update, Made::patch)),
-            ("delete", allowed(Action::Delete, Made::delete)),
+            ("get", made.allowed(Action::Read, Made::get)),
+            ("put", made.allowed(Action::Update, Made::replace)),
+            ("patch", made.allowed(Action::Update, Made::patch)),
+            ("delete", made.allowed(Action::Delete, Made::delete)),
         ]);
         let base = format!("/v1/{}", entity.plural);
         for (path, mut item, id) in
@@ -57,6 +56,11 @@ impl<'a> Made<'a> {
             one: format!("{} {spoken}", names::article(&spoken)),
             many: names::spoken(&entity.plural),
         }
+    }
+
+    /// The operation, if the caller may do the action.
+    fn allowed(&self, action: Action, operation: fn(&Self) -> Value) -> Option<Value> {
+        self.source.allows(self.entity, action).then(|| operation(self))
     }
 
     fn schema(&self, suffix: &str) -> Value {

@@ -8,6 +8,7 @@
 pub mod admit;
 mod context;
 mod cost;
+pub mod docs;
 mod embed;
 pub mod list;
 mod read;
@@ -59,8 +60,19 @@ async fn answer(app: &App, request: &ApiRequest, correlation: &str) -> Result<Re
         Route::Preflight { allow } => Ok(cors::preflight(request, &app.model.cors, allow)),
         Route::Health => Ok(system::alive()),
         Route::Ready => system::ready(app).await,
+        Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, &route).await,
         _ => protected(app, request, correlation, &route).await,
     }
+}
+
+/// Documents are open: credentials decide what stands in them. Without any they are limited by the client's address.
+async fn documents(app: &App, request: &ApiRequest, route: &Route) -> Result<Reply, Problem> {
+    let known = request.headers.contains_key(http::header::AUTHORIZATION);
+    let caller = if known { Some(authenticate(app, request, request.context.as_ref()).await?) } else { None };
+    if caller.is_none() {
+        app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+    }
+    docs::handle(&app.model, request, caller.as_ref(), route)
 }
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is

@@ -68,20 +68,24 @@ fn kind<'a>(model: &'a Model, entity: &'a Entity, path: Path) -> Option<&'a Fiel
 }
 
 fn check_op(op: Op, kind: Option<&FieldType>) -> Result<(), String> {
+    if applies(op, kind) { Ok(()) } else { Err(format!("the operator {} does not apply to a field of this type", op.name())) }
+}
+
+/// Whether an operator has a meaning for a type; `None` is the type of ids.
+pub fn applies(op: Op, kind: Option<&FieldType>) -> bool {
     let text = matches!(
         kind,
         Some(FieldType::String(_) | FieldType::Text(_) | FieldType::Email | FieldType::Url | FieldType::Enum(_)) | None
     );
     let list = matches!(kind, Some(FieldType::List { .. }));
     let opaque = matches!(kind, Some(FieldType::Json { .. } | FieldType::File(_)));
-    let fits = match op {
+    match op {
         Op::Null => true,
         _ if opaque => false,
         Op::Prefix => text,
         Op::Contains => text || list,
         _ => !list,
-    };
-    if fits { Ok(()) } else { Err(format!("the operator {} does not apply to a field of this type", op.name())) }
+    }
 }
 
 /// `a,b\,c` is `a` and `b,c`.

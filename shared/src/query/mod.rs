@@ -8,6 +8,7 @@ mod parse;
 use crate::model::{EntityIx, FieldIx, FieldMask, SortPart};
 use condition::Comparison;
 
+pub use filter::applies;
 pub use include::{Include, Relation};
 pub use parse::{BadParameter, parse_get, parse_list};
 pub(crate) use parse::{limit as page_limit, split as split_parameters};

@@ -1,0 +1,247 @@
+//! Documents against the model, the policy and the router.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::components::references;
+use super::{caller, openapi, openapi_of_all, openapi_of_role, system};
+use crate::http::route::patterns;
+use crate::model::{Action, Masks, Model, Purpose, json_schema};
+use crate::policy::Access;
+
+const BASE: &str = "https://api.example";
+
+fn models() -> [Model; 2] {
+    [
+        crate::model::parse("model.yaml", include_str!("../../../model.yaml")).unwrap(),
+        crate::model::parse("northwind.yaml", include_str!("../../../tests/models/northwind.yaml")).unwrap(),
+    ]
+}
+
+/// Every method and path of a document, with its operation.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(name, _)| *name != "parameters") {
+            all.push((method.to_uppercase(), path.clone(), operation.clone()));
+        }
+    }
+    all
+}
+
+#[test]
+fn an_operation_is_there_if_and_only_if_it_is_allowed() {
+    let mut checked = 0;
+    for model in models() {
+        for role in &model.roles {
+            let document = openapi_of_role(&model, &role.name, BASE).unwrap();
+            let principal = caller::of_role(&model, &[&role.name]);
+            let found: HashSet<(String, String)> =
+                operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+            for entity in &model.entities {
+                let may = |action| !Access::of(&model, &principal, entity, action).is_forbidden();
+                let (list, one, bulk) =
+                    (format!("/v1/{}", entity.plural), format!("/v1/{}/{{id}}", entity.plural), format!("/v1/{}/_bulk", entity.plural));
+                for (method, path, allowed) in [
+                    ("GET", &list, may(Action::List)),
+                    ("POST", &list, may(Action::Create)),
+                    ("GET", &one, may(Action::Read)),
+                    ("PUT", &one, may(Action::Update)),
+                    ("PATCH", &one, may(Action::Update)),
+                    ("DELETE", &one, may(Action::Delete)),
+                    ("POST", &bulk, may(Action::Create) || may(Action::Update) || may(Action::Delete)),
+                ] {
+                    assert_eq!(found.contains(&(method.to_owned(), path.clone())), allowed, "{} {method} {path}", role.name);
+                    checked += 1;
+                }
+            }
+        }
+    }
+    assert!(checked > 300, "{checked}");
+}
+
+#[test]
+fn every_operation_is_one_that_the_router_knows() {
+    for model in models() {
+        let served: HashSet<(String, String)> =
+            patterns(&model).into_iter().map(|(method, path)| (method.to_string(), path.replace("{consumer}", "{id}"))).collect();
+        for (method, path, _) in operations(&openapi_of_all(&model, BASE)) {
+            assert!(served.contains(&(method.clone(), path.clone())), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn all_references_resolve_and_nothing_is_left_over() {
+    for model in models() {
+        for role in &model.roles {
+            let document = openapi_of_role(&model, &role.name, BASE).unwrap();
+            let mut found = Vec::new();
+            references(&document, &mut found);
+            let found: HashSet<String> = found.into_iter().collect();
+            for reference in &found {
+                assert!(document.pointer(&reference[1..]).is_some(), "{}: {reference}", role.name);
+            }
+            for (kind, members) in document["components"].as_object().unwrap().iter().filter(|(kind, _)| *kind != "securitySchemes") {
+                for name in members.as_object().unwrap().keys() {
+                    assert!(found.contains(&format!("#/components/{kind}/{name}")), "{}: {kind}/{name} is unused", role.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn operation_ids_tags_and_parameters_are_in_order() {
+    for model in models() {
+        let document = openapi_of_all(&model, BASE);
+        let tags: HashSet<&str> = document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+        let mut ids = HashSet::new();
+        for (method, path, operation) in operations(&document) {
+            assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{method} {path}");
+            assert!(tags.contains(operation["tags"][0].as_str().unwrap()), "{method} {path}");
+            let mut names = HashSet::new();
+            let own = document["paths"][&path]["parameters"].as_array().cloned().unwrap_or_default();
+            for parameter in operation["parameters"].as_array().unwrap().iter().chain(&own) {
+                let parameter = parameter["$ref"].as_str().map_or(parameter, |at| document.pointer(&at[1..]).unwrap());
+                let name = (parameter["in"].as_str().unwrap(), parameter["name"].as_str().unwrap());
+                assert!(names.insert(name), "{method} {path} {name:?}");
+            }
+            assert_eq!(path.matches('{').count(), names.iter().filter(|(place, _)| *place == "path").count(), "{path}");
+            assert!(operation["responses"].as_object().unwrap().keys().any(|status| status.starts_with('2')));
+        }
+    }
+}
+
+#[test]
+fn schemas_of_bodies_are_those_that_validate() {
+    let [model, _] = models();
+    for (role, entity, action, purpose, name) in [
+        ("admin", "book", Action::Create, Purpose::Create, "BookCreate"),
+        ("admin", "order_line", Action::Create, Purpose::Create, "OrderLineCreate"),
+        ("partner", "order", Action::Update, Purpose::Replace, "OrderReplace"),
+        ("packer", "order", Action::Update, Purpose::Patch, "OrderPatch"),
+        ("customer", "review", Action::Update, Purpose::Replace, "ReviewReplace"),
+    ] {
+        let document = openapi_of_role(&model, role, BASE).unwrap();
+        let principal = caller::of_role(&model, &[role]);
+        let entity = model.by_name(entity).unwrap();
+        let masks = Masks {
+            readable: Access::of(&model, &principal, entity, Action::Read).widest(),
+            writable: Access::of(&model, &principal, entity, action).widest(),
+        };
+        assert_eq!(document["components"]["schemas"][name], json_schema(&model, entity, purpose, &masks), "{role} {name}");
+    }
+}
+
+#[test]
+fn only_what_may_be_read_is_named_anywhere() {
+    let [model, _] = models();
+    let document = openapi_of_role(&model, "packer", BASE).unwrap();
+    let order = &document["components"]["schemas"]["Order"]["properties"];
+    assert!(order["status"].is_object() && order["total"].is_null() && order["channel"].is_null());
+    assert!(document["components"]["schemas"]["OrderLine"]["properties"]["unit_price"].is_null());
+    let names: Vec<String> = operations(&document)
+        .iter()
+        .filter(|(method, path, _)| method == "GET" && path == "/v1/orders")
+        .flat_map(|(_, _, operation)| operation["parameters"].as_array().unwrap().clone())
+        .map(|parameter| parameter["name"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(names.contains(&"status".to_owned()) && names.contains(&"placed_at[gte]".to_owned()), "{names:?}");
+    assert!(names.contains(&"customer.country".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("channel") || name.starts_with("total") || name.starts_with("note")), "{names:?}");
+    let public = openapi_of_role(&model, "public", BASE).unwrap();
+    assert!(public["components"]["schemas"]["Book"]["properties"]["cost"].is_null());
+    assert!(!public["paths"]["/v1/books"].to_string().contains("cost"));
+}
+
+#[test]
+fn every_filter_that_is_named_can_be_parsed() {
+    let mut parsed = 0;
+    for model in models() {
+        let document = openapi_of_all(&model, BASE);
+        for entity in &model.entities {
+            let list = &document["paths"][format!("/v1/{}", entity.plural)]["get"];
+            for parameter in list["parameters"].as_array().unwrap().iter().filter(|parameter| parameter["$ref"].is_null()) {
+                let name = parameter["name"].as_str().unwrap();
+                if ["sort", "fields", "include"].contains(&name) || name.starts_with("include[") {
+                    continue;
+                }
+                let schema = if parameter["schema"]["type"] == "array" { &parameter["schema"]["items"] } else { &parameter["schema"] };
+                let value = sample(schema);
+                let query = format!("{name}={value}");
+                let read = crate::query::parse_list(&model, entity, &query);
+                assert!(read.is_ok(), "{} {query}: {read:?}", entity.name);
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed > 100, "{parsed}");
+}
+
+fn sample(schema: &Value) -> String {
+    if let Some(words) = schema["enum"].as_array() {
+        return words[0].as_str().unwrap().to_owned();
+    }
+    let text = match (schema["type"].as_str().unwrap(), schema["format"].as_str().unwrap_or_default()) {
+        ("boolean", _) => "true",
+        ("integer" | "number", _) | (_, "decimal") => "1",
+        (_, "date") => "2026-01-01",
+        (_, "date-time") => "2026-01-01T00:00:00Z",
+        (_, "uuid") => "00000000-0000-7000-8000-000000000000",
+        (_, "uri") => "https://example.com/",
+        (_, "email") => "a@example.com",
+        _ => "1,1",
+    };
+    // A composite id takes its two parts; any other text does too, escaped as a client would.
+    text.to_owned()
+}
+
+#[test]
+fn system_resources_follow_the_permissions() {
+    let [model, _] = models();
+    let paths = |role: &str| {
+        let document = openapi_of_role(&model, role, BASE).unwrap();
+        let all: Vec<String> = document["paths"].as_object().unwrap().keys().filter(|path| path.contains("/_")).cloned().collect();
+        all.into_iter().filter(|path| !path.ends_with("_bulk")).collect::<Vec<_>>()
+    };
+    assert_eq!(paths("packer"), ["/v1/_me", "/v1/_notifications"]);
+    assert!(paths("admin").contains(&"/v1/_audit".to_owned()) && paths("admin").len() == 8, "{:?}", paths("admin"));
+    assert!(system::schemas().keys().all(|name| super::components::OURS.contains(&name.as_str())));
+}
+
+#[test]
+fn deprecations_limits_and_errors_are_told() {
+    let [model, _] = models();
+    let document = openapi_of_role(&model, "admin", BASE).unwrap();
+    assert_eq!(document["paths"]["/v1/vouchers"]["get"]["deprecated"], true);
+    assert_eq!(document["components"]["schemas"]["Book"]["properties"]["sku"]["deprecated"], true);
+    assert!(document["info"]["description"].as_str().unwrap().contains("`burst`: 10 per 1 s, at most 20 at once"));
+    assert_eq!(document["x-errors"].as_array().unwrap().len(), crate::problem::Code::ALL.len());
+    assert_eq!(document["paths"]["/v1/orders/{id}"]["patch"]["parameters"][0], json!({"$ref": "#/components/parameters/IfMatchRequired"}));
+    assert_eq!(document["servers"][0]["url"], BASE);
+}
+
+#[test]
+fn examples_of_errors_fit_their_schema() {
+    let [model, _] = models();
+    let document = openapi(&model, &caller::of_role(&model, &["admin"]), BASE);
+    let validator = jsonschema::validator_for(&document["components"]["schemas"]["Problem"]).unwrap();
+    for response in document["components"]["responses"].as_object().unwrap().values() {
+        let examples = response["content"]["application/problem+json"]["examples"].as_object();
+        for (name, example) in examples.into_iter().flatten() {
+            assert!(validator.is_valid(&example["value"]), "{name}");
+        }
+    }
+}
+
+#[test]
+fn markdown_names_every_operation() {
+    let [model, _] = models();
+    let document = openapi_of_role(&model, "partner", BASE).unwrap();
+    let text = super::markdown(&document);
+    for (method, path, _) in operations(&document) {
+        assert!(text.contains(&format!("### {method} {path}\n")), "{method} {path}");
+    }
+}

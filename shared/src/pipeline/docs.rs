@@ -1,0 +1,155 @@
+//! `/v1/openapi.json`, `/v1/openapi.yaml`, `/v1/docs` and `/v1/docs/llms.txt`: what the caller may do, as documents. These addresses
+//! need no credentials; without them the document is that of the anonymous role.
+
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::{HeaderValue, StatusCode};
+use serde_json::Value;
+
+use crate::auth;
+use crate::document;
+use crate::http::route::Route;
+use crate::http::{ApiRequest, Reply, header_value};
+use crate::model::{Model, SystemPermission};
+use crate::principal::{Principal, Verified};
+use crate::problem::Problem;
+use crate::query::split_parameters;
+
+/// Answers a request for a document. `principal` is the caller, `None` without credentials; credentials that are not accepted are
+/// refused before this.
+///
+/// # Errors
+/// 400 for a parameter that is not known here or names no role; 403 for the role of others without the permission `consumers`; 404
+/// for a route that is none of these.
+pub fn handle(model: &Model, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+    match route {
+        Route::OpenApiJson => Ok(Reply::json(StatusCode::OK, &of_caller(model, request, principal)?).version(&model.hash)),
+        Route::OpenApiYaml => {
+            let text = document::yaml(&of_caller(model, request, principal)?).map_err(Problem::internal)?;
+            Ok(text_reply("application/yaml", text).version(&model.hash))
+        }
+        Route::Llms => {
+            let text = document::markdown(&of_caller(model, request, principal)?);
+            Ok(text_reply("text/markdown; charset=utf-8", text).version(&model.hash))
+        }
+        Route::Docs => {
+            let page = document::page(&model.name);
+            Ok(text_reply("text/html; charset=utf-8", page.html)
+                .header(CONTENT_SECURITY_POLICY, header_value(page.policy))
+                .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+                .version(&model.hash))
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+fn text_reply(media_type: &'static str, text: String) -> Reply {
+    Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text)
+}
+
+fn of_caller(model: &Model, request: &ApiRequest, principal: Option<&Principal>) -> Result<Value, Problem> {
+    let anonymous = || auth::anonymous(model).unwrap_or_else(nobody);
+    let caller = principal.cloned().unwrap_or_else(anonymous);
+    match role(request)? {
+        None => Ok(document::openapi(model, &caller, &request.base_url)),
+        Some(_) if !administers(model, &caller) => {
+            Err(Problem::forbidden("The document of another role needs a role with the system permission consumers."))
+        }
+        Some(role) => document::openapi_of_role(model, &role, &request.base_url).ok_or_else(|| {
+            let known: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
+            Problem::invalid_parameter("role", format!("There is no role \"{role}\"; there are: {}.", known.join(", ")))
+        }),
+    }
+}
+
+/// Somebody who may do nothing: where the model has no anonymous role.
+fn nobody() -> Principal {
+    Principal::verified(Verified { anonymous: true, ..Verified::default() })
+}
+
+fn administers(model: &Model, caller: &Principal) -> bool {
+    let held = caller.roles.iter().filter_map(|role| model.role(role));
+    held.into_iter().any(|role| role.system.contains(&SystemPermission::Consumers)) && caller.allows_scope("system", "consumers")
+}
+
+/// The parameter `role`.
+fn role(request: &ApiRequest) -> Result<Option<String>, Problem> {
+    let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
+        Some(first) => Problem::invalid_parameter(&first.name, first.why),
+        None => Problem::malformed("The query string cannot be read."),
+    })?;
+    let mut role = None;
+    for (name, value) in parameters {
+        match name.as_str() {
+            "role" => role = Some(value),
+            _ => return Err(Problem::invalid_parameter(&name, "is not known here; role is")),
+        }
+    }
+    Ok(role)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::tests::request;
+    use crate::problem::Code;
+    use http::Method;
+
+    fn model() -> Model {
+        crate::model::parse("model.yaml", include_str!("../../../model.yaml")).unwrap()
+    }
+
+    fn ask(query: &str, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+        let mut request = request(Method::GET, "/v1/openapi.json", &[]);
+        request.query = query.to_owned();
+        handle(&model(), &request, principal, route)
+    }
+
+    fn paths(reply: &Reply) -> Vec<String> {
+        let document: Value = serde_json::from_slice(&reply.body).unwrap();
+        document["paths"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn without_credentials_it_is_the_anonymous_role_s() {
+        let all = paths(&ask("", None, &Route::OpenApiJson).unwrap());
+        assert!(all.contains(&"/v1/books".to_owned()), "{all:?}");
+        assert!(!all.iter().any(|path| path.contains("orders") || path.contains("/_me")), "{all:?}");
+    }
+
+    #[test]
+    fn without_an_anonymous_role_there_is_nothing() {
+        let bare = crate::model::parse("m", "name: n\nentities:\n  book: {fields: {title: string}}\n").unwrap();
+        let request = request(Method::GET, "/v1/openapi.json", &[]);
+        let reply = handle(&bare, &request, None, &Route::OpenApiJson).unwrap();
+        assert!(paths(&reply).is_empty());
+    }
+
+    #[test]
+    fn other_roles_are_for_administrators() {
+        let model = model();
+        let admin = document::of_role(&model, &["admin"]);
+        let packer = document::of_role(&model, &["packer"]);
+        let of_packer = paths(&ask("role=packer", Some(&admin), &Route::OpenApiJson).unwrap());
+        assert!(!of_packer.contains(&"/v1/_consumers".to_owned()) && of_packer.contains(&"/v1/orders".to_owned()));
+        let code = |query: &str, caller| ask(query, caller, &Route::OpenApiJson).unwrap_err().code;
+        assert_eq!(code("role=admin", Some(&packer)), Code::Forbidden);
+        assert_eq!(code("role=admin", None), Code::Forbidden);
+        assert_eq!(code("role=nobody", Some(&admin)), Code::InvalidParameter);
+        assert_eq!(code("roles=packer", Some(&admin)), Code::InvalidParameter);
+    }
+
+    #[test]
+    fn each_form_has_its_media_type() {
+        for (route, media_type) in [
+            (Route::OpenApiJson, "application/json"),
+            (Route::OpenApiYaml, "application/yaml"),
+            (Route::Docs, "text/html; charset=utf-8"),
+            (Route::Llms, "text/markdown; charset=utf-8"),
+        ] {
+            let reply = ask("", None, &route).unwrap();
+            assert_eq!(reply.headers["content-type"], media_type);
+            assert!(reply.body.len() > 1000);
+        }
+        assert_eq!(ask("", None, &Route::Me).unwrap_err().code, Code::NotFound);
+    }
+}
