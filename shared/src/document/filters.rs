@@ -19,7 +19,8 @@ pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
         for op in Op::ALL.into_iter().filter(|op| nullable(*op) && applies(*op, Some(&field.kind))) {
             if field.scan || served(entity, path, op) {
                 let why = if field.scan { "Reads at most as many records as the API examines for one request." } else { "" };
-                let mut made = parameter(&field.name, op, &operand(source.model, &field.kind), &why_of(source, entity, path, why));
+                let mut made =
+                    parameter(&field.name, op, &operand(source.model, &field.kind), &why_of(source, entity, path, why));
                 if field.deprecated.is_some() {
                     made["deprecated"] = json!(true);
                 }
@@ -64,9 +65,11 @@ fn served(entity: &Entity, path: Path, op: Op) -> bool {
 
 /// What the index that serves a field wants beside it, where every one wants something.
 fn why_of(source: &Source<'_>, entity: &Entity, path: Path, why: &str) -> String {
-    let serving = entity.indexes.iter().filter(|index| index.is_stored()).filter(|index| {
-        index.equality.contains(&path) || index.sort.first().is_some_and(|part| part.by == path)
-    });
+    let serving = entity
+        .indexes
+        .iter()
+        .filter(|index| index.is_stored())
+        .filter(|index| index.equality.contains(&path) || index.sort.first().is_some_and(|part| part.by == path));
     let mut wanted: Vec<String> = Vec::new();
     for index in serving {
         let others: Vec<String> =

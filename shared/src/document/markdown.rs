@@ -49,7 +49,8 @@ fn operation_of(document: &Value, path: &str, method: &str, operation: &Value, o
     for (media_type, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
         writeln!(out, "- body {media_type}: {}", kind(&content["schema"]))?;
     }
-    for (status, answer) in operation["responses"].as_object().into_iter().flatten().filter(|(status, _)| status.starts_with('2')) {
+    for (status, answer) in operation["responses"].as_object().into_iter().flatten().filter(|(status, _)| status.starts_with('2'))
+    {
         let schema = &answer["content"]["application/json"]["schema"];
         let of = if schema.is_null() { String::new() } else { format!(", {}", kind(schema)) };
         writeln!(out, "- answer {status}{of}")?;

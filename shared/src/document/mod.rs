@@ -119,7 +119,9 @@ fn tags(source: &Source<'_>) -> Vec<Value> {
         })
         .collect();
     if !system::paths(source).is_empty() {
-        tags.push(json!({"name": system::TAG, "description": "The API itself: callers, limits, cache, records of what happened."}));
+        tags.push(
+            json!({"name": system::TAG, "description": "The API itself: callers, limits, cache, records of what happened."}),
+        );
     }
     tags
 }

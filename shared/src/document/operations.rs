@@ -11,7 +11,8 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     for entity in source.entities() {
         let made = Made::new(source, entity);
         let writes = [Action::Create, Action::Update, Action::Delete].iter().any(|action| source.allows(entity, *action));
-        let collection = object([("get", made.allowed(Action::List, Made::list)), ("post", made.allowed(Action::Create, Made::create))]);
+        let collection =
+            object([("get", made.allowed(Action::List, Made::list)), ("post", made.allowed(Action::Create, Made::create))]);
         let bulk = object([("post", writes.then(|| made.bulk()))]);
         let one = object([
             ("get", made.allowed(Action::Read, Made::get)),
@@ -68,7 +69,14 @@ impl<'a> Made<'a> {
     }
 
     /// An operation with what all have.
-    fn operation(&self, id: String, summary: String, description: &str, parameters: Vec<Value>, answers: Map<String, Value>) -> Value {
+    fn operation(
+        &self,
+        id: String,
+        summary: String,
+        description: &str,
+        parameters: Vec<Value>,
+        answers: Map<String, Value>,
+    ) -> Value {
         let deprecated = self.entity.deprecated.as_ref();
         let description = match deprecated {
             Some(deprecation) => format!("{description} {}", ending(deprecation)).trim_start().to_owned(),
@@ -166,7 +174,10 @@ impl<'a> Made<'a> {
         let headers = ["ETag", "Idempotency-Replayed"];
         let mut answers = object([
             ("200", Some(self.answer("It was replaced.", &headers, self.record()))),
-            ("201", creates.then(|| self.answer("It was created.", &["Location", "ETag", "Idempotency-Replayed"], self.record()))),
+            (
+                "201",
+                creates.then(|| self.answer("It was created.", &["Location", "ETag", "Idempotency-Replayed"], self.record())),
+            ),
         ]);
         answers.extend(self.change_errors(&[415]));
         let description = "Replaces all members that the caller may write; one that is missing gets its default. \

@@ -25,14 +25,8 @@ fn name(status: u16) -> String {
 
 /// The headers that every answer has, by their components, and more of them.
 pub(super) fn headers(more: &[&str]) -> Map<String, Value> {
-    const ALWAYS: [&str; 6] = [
-        "X-Correlation-Id",
-        "RateLimit",
-        "RateLimit-Policy",
-        "X-RateLimit-Limit",
-        "X-RateLimit-Remaining",
-        "X-RateLimit-Reset",
-    ];
+    const ALWAYS: [&str; 6] =
+        ["X-Correlation-Id", "RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
     ALWAYS.iter().chain(more).map(|name| ((*name).to_owned(), refer("headers", &name.replace('-', "")))).collect()
 }
 
@@ -53,8 +47,11 @@ pub(super) fn all_headers() -> Map<String, Value> {
         ("X-RateLimit-Remaining", number("Units left of the tightest limit.")),
         ("X-RateLimit-Reset", number("Seconds until the tightest limit is whole again.")),
         ("X-Correlation-Id", text("Names the request in logs.")),
-        ("Idempotency-Replayed", json!({"description": "This is the remembered answer of an earlier request with the same key.",
-            "schema": {"type": "boolean"}})),
+        (
+            "Idempotency-Replayed",
+            json!({"description": "This is the remembered answer of an earlier request with the same key.",
+            "schema": {"type": "boolean"}}),
+        ),
         ("Deprecation", text("Since when the resource counts as deprecated: `@` and seconds since 1970 (RFC 9745).")),
         ("Sunset", text("When the resource may be gone (RFC 8594).")),
     ];
@@ -77,8 +74,9 @@ pub(super) fn all(base_url: &str) -> Map<String, Value> {
 fn of_status(base_url: &str, status: u16) -> Value {
     let codes = || Code::ALL.iter().filter(|code| code.status().as_u16() == status);
     let description: Vec<String> = codes().map(|code| format!("- `{}`: {}", code.name(), code.meaning())).collect();
-    let examples: Map<String, Value> =
-        codes().map(|code| (code.name().to_owned(), json!({"summary": code.title(), "value": example(base_url, *code)}))).collect();
+    let examples: Map<String, Value> = codes()
+        .map(|code| (code.name().to_owned(), json!({"summary": code.title(), "value": example(base_url, *code)})))
+        .collect();
     let more: &[&str] = match status {
         401 => &["WWW-Authenticate"],
         405 => &["Allow"],

@@ -192,7 +192,14 @@ fn one_consumer() -> Value {
     let guards = || vec![refer("parameters", "IfMatch")];
     let changed = || answer("It was changed.", &["ETag"], consumer());
     let reading = vec![refer("parameters", "IfNoneMatch")];
-    let get = operation("getApiConsumer", "Get a consumer", reading, "200", answer("The consumer.", &["ETag"], consumer()), &[404, 406]);
+    let get = operation(
+        "getApiConsumer",
+        "Get a consumer",
+        reading,
+        "200",
+        answer("The consumer.", &["ETag"], consumer()),
+        &[404, 406],
+    );
     let mut replacing = guards();
     replacing.push(refer("parameters", "IfNoneMatchNew"));
     let mut put = operation("replaceApiConsumer", "Replace a consumer", replacing, "200", changed(), &[404, 406, 409, 412, 415]);
@@ -243,41 +250,51 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     let mut read = Map::from_iter([("id".to_owned(), json!({"type": "string"}))]);
     read.extend(settings.clone());
-    let mut write = Map::from_iter([("id".to_owned(), json!({"type": ["string", "null"], "description": "Made where it is missing."}))]);
+    let mut write =
+        Map::from_iter([("id".to_owned(), json!({"type": ["string", "null"], "description": "Made where it is missing."}))]);
     write.extend(settings);
     let schema = |properties: Map<String, Value>| json!({"type": "object", "properties": properties});
     object([
         ("Consumer", Some(schema(read))),
         ("ConsumerWrite", Some(schema(write))),
         ("ConsumerList", Some(page_of(&refer("schemas", "Consumer")))),
-        ("KeyCreate", Some(json!({
-            "type": ["object", "null"],
-            "properties": {
-                "expires_in": {"type": ["integer", "null"], "minimum": 1, "description": "Seconds; as long as the API allows where nothing is said."},
-                "publishable": {"type": ["boolean", "null"], "description": "For use in public: its holder is anonymous and limited by address."},
-            },
-            "additionalProperties": false,
-        }))),
-        ("Key", Some(json!({
-            "type": "object",
-            "properties": {
-                "id": {"type": "string"},
-                "key": {"type": "string", "description": "The key itself: it cannot be shown again."},
-                "created_at": {"type": "string", "format": "date-time"},
-                "expires_at": {"type": ["string", "null"], "format": "date-time"},
-                "publishable": {"type": "boolean"},
-            },
-            "required": ["id", "key", "created_at", "publishable"],
-        }))),
-        ("Purge", Some(json!({
-            "type": "object",
-            "description": "`{\"all\": true}`, `{\"entity\": \"..\"}` or `{\"entity\": \"..\", \"id\": \"..\"}`.",
-            "properties": {
-                "all": {"type": "boolean", "const": true},
-                "entity": {"type": "string", "description": "Name of an entity of the model."},
-                "id": {"type": "string", "description": "Id of a record, as it stands in its address."},
-            },
-            "additionalProperties": false,
-        }))),
+        (
+            "KeyCreate",
+            Some(json!({
+                "type": ["object", "null"],
+                "properties": {
+                    "expires_in": {"type": ["integer", "null"], "minimum": 1, "description": "Seconds; as long as the API allows where nothing is said."},
+                    "publishable": {"type": ["boolean", "null"], "description": "For use in public: its holder is anonymous and limited by address."},
+                },
+                "additionalProperties": false,
+            })),
+        ),
+        (
+            "Key",
+            Some(json!({
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "key": {"type": "string", "description": "The key itself: it cannot be shown again."},
+                    "created_at": {"type": "string", "format": "date-time"},
+                    "expires_at": {"type": ["string", "null"], "format": "date-time"},
+                    "publishable": {"type": "boolean"},
+                },
+                "required": ["id", "key", "created_at", "publishable"],
+            })),
+        ),
+        (
+            "Purge",
+            Some(json!({
+                "type": "object",
+                "description": "`{\"all\": true}`, `{\"entity\": \"..\"}` or `{\"entity\": \"..\", \"id\": \"..\"}`.",
+                "properties": {
+                    "all": {"type": "boolean", "const": true},
+                    "entity": {"type": "string", "description": "Name of an entity of the model."},
+                    "id": {"type": "string", "description": "Id of a record, as it stands in its address."},
+                },
+                "additionalProperties": false,
+            })),
+        ),
     ])
 }

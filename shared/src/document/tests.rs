@@ -41,8 +41,11 @@ fn an_operation_is_there_if_and_only_if_it_is_allowed() {
                 operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
             for entity in &model.entities {
                 let may = |action| !Access::of(&model, &principal, entity, action).is_forbidden();
-                let (list, one, bulk) =
-                    (format!("/v1/{}", entity.plural), format!("/v1/{}/{{id}}", entity.plural), format!("/v1/{}/_bulk", entity.plural));
+                let (list, one, bulk) = (
+                    format!("/v1/{}", entity.plural),
+                    format!("/v1/{}/{{id}}", entity.plural),
+                    format!("/v1/{}/_bulk", entity.plural),
+                );
                 for (method, path, allowed) in [
                     ("GET", &list, may(Action::List)),
                     ("POST", &list, may(Action::Create)),
@@ -83,7 +86,9 @@ fn all_references_resolve_and_nothing_is_left_over() {
             for reference in &found {
                 assert!(document.pointer(&reference[1..]).is_some(), "{}: {reference}", role.name);
             }
-            for (kind, members) in document["components"].as_object().unwrap().iter().filter(|(kind, _)| *kind != "securitySchemes") {
+            for (kind, members) in
+                document["components"].as_object().unwrap().iter().filter(|(kind, _)| *kind != "securitySchemes")
+            {
                 for name in members.as_object().unwrap().keys() {
                     assert!(found.contains(&format!("#/components/{kind}/{name}")), "{}: {kind}/{name} is unused", role.name);
                 }
@@ -150,7 +155,10 @@ fn only_what_may_be_read_is_named_anywhere() {
         .collect();
     assert!(names.contains(&"status".to_owned()) && names.contains(&"placed_at[gte]".to_owned()), "{names:?}");
     assert!(names.contains(&"customer.country".to_owned()), "{names:?}");
-    assert!(!names.iter().any(|name| name.starts_with("channel") || name.starts_with("total") || name.starts_with("note")), "{names:?}");
+    assert!(
+        !names.iter().any(|name| name.starts_with("channel") || name.starts_with("total") || name.starts_with("note")),
+        "{names:?}"
+    );
     let public = openapi_of_role(&model, "public", BASE).unwrap();
     assert!(public["components"]["schemas"]["Book"]["properties"]["cost"].is_null());
     assert!(!public["paths"]["/v1/books"].to_string().contains("cost"));
@@ -168,7 +176,8 @@ fn every_filter_that_is_named_can_be_parsed() {
                 if ["sort", "fields", "include"].contains(&name) || name.starts_with("include[") {
                     continue;
                 }
-                let schema = if parameter["schema"]["type"] == "array" { &parameter["schema"]["items"] } else { &parameter["schema"] };
+                let schema =
+                    if parameter["schema"]["type"] == "array" { &parameter["schema"]["items"] } else { &parameter["schema"] };
                 let value = sample(schema);
                 let query = format!("{name}={value}");
                 let read = crate::query::parse_list(&model, entity, &query);
@@ -203,7 +212,8 @@ fn system_resources_follow_the_permissions() {
     let [model, _] = models();
     let paths = |role: &str| {
         let document = openapi_of_role(&model, role, BASE).unwrap();
-        let all: Vec<String> = document["paths"].as_object().unwrap().keys().filter(|path| path.contains("/_")).cloned().collect();
+        let all: Vec<String> =
+            document["paths"].as_object().unwrap().keys().filter(|path| path.contains("/_")).cloned().collect();
         all.into_iter().filter(|path| !path.ends_with("_bulk")).collect::<Vec<_>>()
     };
     assert_eq!(paths("packer"), ["/v1/_me", "/v1/_notifications"]);
@@ -219,7 +229,10 @@ fn deprecations_limits_and_errors_are_told() {
     assert_eq!(document["components"]["schemas"]["Book"]["properties"]["sku"]["deprecated"], true);
     assert!(document["info"]["description"].as_str().unwrap().contains("`burst`: 10 per 1 s, at most 20 at once"));
     assert_eq!(document["x-errors"].as_array().unwrap().len(), crate::problem::Code::ALL.len());
-    assert_eq!(document["paths"]["/v1/orders/{id}"]["patch"]["parameters"][0], json!({"$ref": "#/components/parameters/IfMatchRequired"}));
+    assert_eq!(
+        document["paths"]["/v1/orders/{id}"]["patch"]["parameters"][0],
+        json!({"$ref": "#/components/parameters/IfMatchRequired"})
+    );
     assert_eq!(document["servers"][0]["url"], BASE);
 }
 

@@ -3,6 +3,7 @@
 mod apply;
 mod import;
 mod model;
+mod openapi;
 mod parse;
 mod reindex;
 mod serve;
@@ -42,6 +43,8 @@ enum Command {
     /// Check a model, or compare two.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Print the OpenAPI document of a role, or of all roles.
+    Openapi(openapi::OpenApiArgs),
     /// Load records from NDJSON files through the API: in parallel, resumable, with a report of every refused line.
     Import(import::ImportArgs),
     /// Compare all that the data table holds, and repair what does not agree.
@@ -78,6 +81,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(args)) => run(serve::run(args)),
         Some(Command::Token(args)) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Model(command)) => model::run(&command),
+        Some(Command::Openapi(args)) => openapi::run(&args),
         Some(Command::Import(args)) => run(import::run(args)),
         Some(Command::Verify(args)) => run(verify::run(args)),
         Some(Command::Reindex(args)) => run(reindex::run(args)),
