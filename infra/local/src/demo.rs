@@ -38,6 +38,15 @@ pub async fn load(base: &str, token: &str) -> Result<Report, LoadError> {
     loader.load(all.into_iter(), |_| {}).await
 }
 
+/// The plan with the highest rate, for those who load data and try things out: the default plan may be made for strangers.
+pub fn widest_plan(model: &Model) -> Option<String> {
+    let slowest = |plan: &holdfast::model::Plan| {
+        let per_second = plan.rates.iter().map(|rate| rate.rate as f64 / rate.per.as_secs_f64());
+        per_second.fold(f64::INFINITY, f64::min)
+    };
+    model.plans.iter().max_by(|left, right| slowest(left).total_cmp(&slowest(right))).map(|plan| plan.name.clone())
+}
+
 /// Whom a role's token stands for: somebody of the demo, so that "own records" are not empty; otherwise the role itself.
 pub fn identity(model: &Model, role: &str) -> (String, Map<String, Value>) {
     let (subject, claims) = match role {

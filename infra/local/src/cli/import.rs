@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use clap::Args;
 use holdfast::auth::local::TokenRequest;
-use holdfast::model;
+use holdfast::model::{self, Model};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::terminal::{BAD, DIM};
 use super::{DEFAULT_PORT, DataArgs, Failure, parse, token};
+use crate::demo;
 use crate::import::{Loader, Report, Reshape, rows};
 
 /// Arguments of `import`.
@@ -44,10 +45,12 @@ pub struct ImportArgs {
 /// # Errors
 /// When a file cannot be read or going on makes no sense.
 pub async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
-    let plural = plural(&args.entity);
+    let model = model_here();
+    let plural = model.as_ref().and_then(|model| Some(model.by_name(&args.entity)?.plural.clone()));
+    let plural = plural.unwrap_or_else(|| args.entity.clone());
     let token = match &args.token {
         Some(token) => token.clone(),
-        None => admin_token(&args)?,
+        None => admin_token(&args, model.as_ref())?,
     };
     let loader = Loader::new(&args.url, &token)?;
     let reshape = Reshape { rename: args.rename.clone(), drop: args.drop.clone() };
@@ -75,18 +78,18 @@ fn show(report: &Report) {
     }
 }
 
-/// The plural of a singular, where the model of the working directory knows it; otherwise what was given.
-fn plural(entity: &str) -> String {
-    let known = std::fs::read_to_string("model.yaml").ok().and_then(|source| model::parse("model.yaml", &source).ok());
-    known.and_then(|model| Some(model.by_name(entity)?.plural.clone())).unwrap_or_else(|| entity.to_owned())
+/// The model of the working directory, if there is one: it knows the plural of a singular, and the plans.
+fn model_here() -> Option<Model> {
+    let source = std::fs::read_to_string("model.yaml").ok()?;
+    model::parse("model.yaml", &source).ok()
 }
 
-fn admin_token(args: &ImportArgs) -> Result<String, Failure> {
+fn admin_token(args: &ImportArgs, model: Option<&Model>) -> Result<String, Failure> {
     let request = TokenRequest {
         subject: "import".into(),
         roles: vec!["admin".into()],
         claims: std::collections::BTreeMap::new(),
-        plan: None,
+        plan: model.and_then(demo::widest_plan),
         expires_in: Duration::from_secs(24 * 3600),
     };
     token::mint(&args.data.data, &request)

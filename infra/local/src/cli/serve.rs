@@ -24,6 +24,8 @@ const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
 pub(super) const ENV_FILE: &str = "functions.env";
 /// Stands in the data directory while the demo is being loaded.
 const DEMO_MARK: &str = "demo-unfinished";
+/// What is logged where RUST_LOG says nothing: to the embedded DynamoDB every condition that is not met is worth a warning.
+const QUIET: &str = "warn,dynoxide=error";
 /// The role of the demo that may do everything.
 const ADMIN: &str = "admin";
 
@@ -78,7 +80,7 @@ impl ServeArgs {
 /// # Errors
 /// When the system cannot start.
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let options = args.options()?;
@@ -184,7 +186,7 @@ fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure
         subject,
         roles: vec![role.to_owned()],
         claims: claims.into_iter().collect(),
-        plan: None,
+        plan: if role == ADMIN { demo::widest_plan(&local.model) } else { None },
         expires_in: TOKEN_LIFE,
     };
     Ok(local.issuer.token(&request, options.env.now())?)
