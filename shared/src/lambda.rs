@@ -90,7 +90,8 @@ pub fn response(response: ApiResponse) -> ApiGatewayV2httpResponse {
     answer.headers = joined(&parts.headers);
     let body = if parts.status == StatusCode::NO_CONTENT { Body::Empty } else { as_sent(body) };
     answer.is_base64_encoded = matches!(body, Body::Binary(_));
-    answer.body = Some(body);
+    // Left out rather than null: not every gateway of the format takes a null for an empty body.
+    answer.body = Some(body).filter(|body| !matches!(body, Body::Empty));
     answer
 }
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 /// A verified caller.
 #[expect(clippy::manual_non_exhaustive, reason = "the private field also keeps this crate from making one without a verifier")]
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::manual_non_exhaustive, reason = "`non_exhaustive` would let all of this crate make one")]
 pub struct Principal {
     /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`.
     pub consumer: String,

@@ -110,7 +110,7 @@ impl<'a> Rows<'a> {
         let reverse = self.reverse;
         let heads = self.sources.iter_mut().filter(|source| !source.buffer.is_empty());
         let first = heads.min_by(|a, b| {
-            let order = a.head().cmp(&b.head());
+            let order = a.head().cmp(b.head());
             if reverse { order.reverse() } else { order }
         })?;
         let index = first.scan.index;
