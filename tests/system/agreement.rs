@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use holdfast::http::route::{patterns, route};
+use holdfast::model::{self, Model};
+use holdfast_local::gateway::routes::Routes;
 use holdfast_local::template::{EMBEDDED, Template};
 use holdfast_tests::root;
 
@@ -41,7 +44,7 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/openapi.json", "docs", false),
     ("GET", "/v1/openapi.yaml", "docs", false),
     ("GET", "/v1/docs", "docs", false),
-    ("GET", "/v1/docs/{page}", "docs", false),
+    ("GET", "/v1/docs/llms.txt", "docs", false),
 ];
 
 #[test]
@@ -65,6 +68,41 @@ fn the_template_has_exactly_the_routes_of_the_contract() {
     let missing: Vec<_> = expected.difference(&served).filter(|(key, _, _)| !by_pattern(key)).collect();
     let surplus: Vec<_> = served.difference(&expected).collect();
     assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+}
+
+fn demo() -> Model {
+    model::parse("model.yaml", &std::fs::read_to_string(root().join("model.yaml")).unwrap()).unwrap()
+}
+
+/// A path of the demo for a pattern.
+fn sample(pattern: &str) -> String {
+    let segment = |segment: &str| match segment {
+        "{plural}" => "books".to_owned(),
+        "{field}" => "sample".to_owned(),
+        variable if variable.starts_with('{') => "x1".to_owned(),
+        literal => literal.to_owned(),
+    };
+    pattern.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+#[test]
+fn the_handlers_serve_every_route_of_the_template() {
+    let (template, model) = (Template::parse(EMBEDDED).unwrap(), demo());
+    for served in &template.routes {
+        let (Some(method), Some(pattern)) = (&served.method, &served.path) else { continue };
+        let refused = route(&model, method, &sample(pattern)).err().map(|problem| problem.code);
+        assert_eq!(refused, None, "{}", served.key());
+    }
+}
+
+#[test]
+fn the_template_has_a_route_for_everything_that_the_handlers_serve() {
+    let (template, model) = (Template::parse(EMBEDDED).unwrap(), demo());
+    let routes = Routes::new(&template.routes);
+    for (method, pattern) in patterns(&model) {
+        let (found, _) = routes.find(&method, &sample(&pattern)).unwrap();
+        assert_ne!(found.key(), "$default", "{method} {pattern}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod authorizer;
 mod event;
 mod reply;
-mod routes;
+pub mod routes;
 
 use std::convert::Infallible;
 use std::sync::Arc;
