@@ -65,9 +65,9 @@ fn limits_in_words(source: &Source<'_>) -> String {
     let Some(plan) = plan(source) else { return "No plan applies.".to_owned() };
     let mut text = format!("Plan `{}`, counted in units; an operation costs 1 unless something else stands here.\n", plan.name);
     for rate in &plan.rates {
-        let _infallible = write!(
+        let _infallible = writeln!(
             text,
-            "- `{}`: {} per {} s, at most {} at once{}.\n",
+            "- `{}`: {} per {} s, at most {} at once{}.",
             rate.name,
             rate.rate,
             rate.per.as_secs_f64(),
