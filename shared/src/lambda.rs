@@ -123,3 +123,102 @@ fn joined(headers: &HeaderMap) -> HeaderMap {
     };
     headers.keys().filter_map(|name| Some((name.clone(), value(name)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+    use serde_json::{Value, json};
+
+    fn event(change: impl FnOnce(&mut Value)) -> ApiGatewayV2httpRequest {
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": "POST /v1/{plural}",
+            "rawPath": "/v1/orders/a b",
+            "rawQueryString": "sort=-total&name=%C3%BC",
+            "headers": {"authorization": "Bearer hush", "accept": "application/json,text/html", "x-forwarded-proto": "https"},
+            "requestContext": {
+                "domainName": "api.example",
+                "authorizer": {"lambda": {"outcome": "ok", "roles": "[\"a\"]"}},
+                "http": {"method": "POST", "path": "/v1/orders/a b", "sourceIp": "2001:db8::1"},
+                "timeEpoch": 1
+            },
+            "body": "eyJhIjoxfQ==",
+            "isBase64Encoded": true
+        });
+        change(&mut event);
+        serde_json::from_value(event).unwrap()
+    }
+
+    #[test]
+    fn an_event_becomes_a_request() {
+        let request = request(event(|_| {}), Micros(7)).unwrap();
+        assert_eq!((&request.method, request.path.as_str()), (&Method::POST, "/v1/orders/a b"));
+        assert_eq!(request.query, "sort=-total&name=%C3%BC");
+        assert_eq!(request.body.as_ref(), br#"{"a":1}"#);
+        assert_eq!(request.address.to_string(), "2001:db8::1");
+        assert_eq!((request.base_url.as_str(), request.deadline), ("https://api.example", Micros(7)));
+        assert_eq!(request.context.unwrap()["outcome"], "ok");
+        assert!(!format!("{:?}", request.headers).contains("hush"));
+    }
+
+    #[test]
+    fn what_may_be_missing_has_a_meaning() {
+        let request = request(
+            event(|event| {
+                event["requestContext"].as_object_mut().unwrap().remove("authorizer");
+                for name in ["body", "isBase64Encoded", "rawQueryString"] {
+                    event.as_object_mut().unwrap().remove(name);
+                }
+                event["headers"] = json!({"x-forwarded-proto": "http"});
+                event["requestContext"]["domainName"] = json!("127.0.0.1:3000");
+            }),
+            Micros(0),
+        )
+        .unwrap();
+        assert_eq!((request.context, request.body.len(), request.query.as_str()), (None, 0, ""));
+        assert_eq!(request.base_url, "http://127.0.0.1:3000");
+    }
+
+    #[test]
+    fn a_broken_event_is_the_gateways_fault() {
+        let broken: [(fn(&mut Value), &str); 4] = [
+            (|event| drop(event.as_object_mut().unwrap().remove("rawPath")), "rawPath"),
+            (|event| event["requestContext"]["http"]["sourceIp"] = json!("nowhere"), "sourceIp"),
+            (|event| event["requestContext"]["domainName"] = json!(null), "domainName"),
+            (|event| event["body"] = json!("?"), "base64"),
+        ];
+        for (change, named) in broken {
+            let error = request(event(change), Micros(0)).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+    }
+
+    fn answer(status: u16, body: impl Into<Bytes>, headers: &[(&'static str, &'static str)]) -> Value {
+        let mut answer = ApiResponse::new(body.into());
+        *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+        for (name, value) in headers {
+            answer.headers_mut().append(*name, HeaderValue::from_static(value));
+        }
+        serde_json::to_value(response(answer)).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_text_where_it_can_be() {
+        let found =
+            answer(201, "{\"title\":\"Grüße, auch aus der Ferne\"}", &[("link", "<a>"), ("link", "<b>"), ("etag", "\"v\"")]);
+        assert_eq!((&found["statusCode"], &found["isBase64Encoded"]), (&json!(201), &json!(false)));
+        assert_eq!(found["body"], "{\"title\":\"Grüße, auch aus der Ferne\"}");
+        assert_eq!((&found["headers"]["link"], &found["headers"]["etag"]), (&json!("<a>, <b>"), &json!("\"v\"")));
+    }
+
+    #[test]
+    fn packed_bodies_and_those_full_of_quotes_are_base64() {
+        for body in [vec![0x1F, 0x8B, 0xFF], "\"".repeat(9).into_bytes(), vec![0; 9]] {
+            let found = answer(200, body.clone(), &[]);
+            assert_eq!(found["isBase64Encoded"], true);
+            assert_eq!(STANDARD.decode(found["body"].as_str().unwrap()).unwrap(), body);
+        }
+        assert_eq!(answer(204, "", &[])["isBase64Encoded"], false);
+    }
+}

@@ -146,3 +146,7 @@ fn vary(headers: &mut HeaderMap, origin: Option<HeaderName>) {
     }
     headers.insert(VARY, header_value(names.join(", ")));
 }
+
+#[cfg(test)]
+#[path = "respond_tests.rs"]
+mod tests;
