@@ -113,9 +113,10 @@ impl Problem {
         self
     }
 
-    /// With `Retry-After` in whole seconds.
+    /// With `Retry-After` in whole seconds, in the place of one that is there.
     #[must_use]
-    pub fn retry_after(self, seconds: u64) -> Self {
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.headers.retain(|(name, _)| name != header::RETRY_AFTER);
         self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
@@ -249,9 +250,10 @@ mod tests {
     #[test]
     fn short_constructors_bring_their_headers() {
         let header = |problem: &Problem| problem.headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
-        let cases: [(Problem, Vec<String>); 4] = [
+        let cases: [(Problem, Vec<String>); 5] = [
             (Problem::method_not_allowed(&[Method::GET, Method::POST]), vec!["allow: GET, POST".into()]),
             (Problem::unavailable("x"), vec!["retry-after: 1".into()]),
+            (Problem::unavailable("x").retry_after(2), vec!["retry-after: 2".into()]),
             (Problem::unsupported_media_type(&["application/json"]), vec!["accept: application/json".into()]),
             (Problem::not_found(), vec![]),
         ];
