@@ -6,6 +6,9 @@
 //! anybody else        -> the consumer's plan
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ mod me;
 mod parameters;
 mod purge;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trail;
 
 pub use health::{alive, ready};

@@ -1,1 +1,373 @@
+//! The system resources on an embedded DynamoDB, from route to reply.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderName, LINK, LOCATION};
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::handle;
+use crate::app::App;
+use crate::auth::Authenticator;
+use crate::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
+use crate::clock::Env;
+use crate::dynamodb::embedded::Embedded;
+use crate::http::route::route;
+use crate::http::{Reply, VERSION, tests::request};
+use crate::model::parse;
+use crate::notify::{Kind, tell_operator};
+use crate::pipeline::Context;
+use crate::principal::{Principal, Verified};
+use crate::problem::{Code, Problem};
+use crate::store::table::{Key, Returning, SharedTable, TableName, Write};
+use crate::store::{items, keys, tags};
+use crate::value::Record;
+
+const MODEL: &str = "
+name: Test
+version: 1.0.0
+entities:
+  book:
+    id: string
+    contention: 60
+    fields:
+      title: {type: string, max: 50, required: true}
+  loan:
+    id: integer
+    fields:
+      member: {type: string, max: 20}
+    indexes:
+      by_member: {equality: member}
+roles:
+  operator: {all: true, system: all}
+  reader: {all: true}
+plans:
+  small:
+    rates:
+      burst: {rate: 1, per: 1s, burst: 4}
+    quotas: {day: 6}
+    thresholds: [50, 100]
+    when_unavailable: refuse
+auth: {default_plan: small}
+limits: {per_address: 2}
+";
+
+/// An application with a clock that stands still.
+pub(crate) struct World {
+    _db: Option<Embedded>,
+    pub(crate) app: App,
+    pub(crate) clock: Arc<Set>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let db = Embedded::start().await;
+        let table: SharedTable = Arc::new(db.table.clone());
+        Self { _db: Some(db), ..Self::over(table) }
+    }
+
+    fn over(table: SharedTable) -> Self {
+        let clock = Arc::new(Set::at(NOW));
+        let env = Env { clock: clock.clone(), random: Arc::new(Seeded::new(3)) };
+        let model = Arc::new(parse("model.yaml", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
+        let authenticator = Authenticator::new(model.clone(), table.clone(), Arc::new(Idp::default()), env.clone());
+        Self { _db: None, app: App::new(model, table, Arc::new(authenticator), env, "test"), clock }
+    }
+
+    async fn call(&self, who: &Principal, line: &str, headers: &[(&'static str, &str)], body: &Value) -> Result<Reply, Problem> {
+        let (method, address) = line.split_once(' ').unwrap();
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let mut request = request(Method::from_bytes(method.as_bytes()).unwrap(), path, headers);
+        request.query = query.to_owned();
+        if !body.is_null() {
+            request.body = Bytes::from(body.to_string());
+        }
+        let route = route(&self.app.model, &request.method, &request.path)?;
+        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c-1" };
+        handle(&cx, &route).await
+    }
+
+    async fn ops(&self, line: &str, body: Value) -> Result<Reply, Problem> {
+        self.call(&principal("ops", "operator"), line, &[], &body).await
+    }
+
+    async fn versions(&self, places: &[Key]) -> Vec<Option<String>> {
+        let places: Vec<_> = places.iter().map(|key| (TableName::Data, key.clone())).collect();
+        let found = self.app.table.get(&places, true).await.unwrap();
+        found.into_iter().map(|item| item.and_then(|item| item.s(tags::VERSION).map(str::to_owned))).collect()
+    }
+}
+
+pub(crate) fn principal(consumer: &str, role: &str) -> Principal {
+    Principal::verified(verified(consumer, role))
+}
+
+fn verified(consumer: &str, role: &str) -> Verified {
+    Verified { consumer: consumer.into(), subject: consumer.into(), roles: vec![role.into()], ..Verified::default() }
+}
+
+fn body(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+fn header(reply: &Reply, name: HeaderName) -> &str {
+    reply.headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+fn code(result: Result<Reply, Problem>) -> Code {
+    result.map_or_else(|problem| problem.code, |reply| panic!("{reply:?}"))
+}
+
+#[tokio::test]
+async fn a_consumers_life_with_conditions_and_its_trail() {
+    let (world, ops) = (World::new().await, principal("ops", "operator"));
+    let none = Value::Null;
+    let made = world.ops("POST /v1/_consumers", json!({"id": "acme", "plan": "small"})).await.unwrap();
+    assert_eq!((made.status, header(&made, LOCATION)), (StatusCode::CREATED, "/v1/_consumers/acme"));
+    assert_eq!(code(world.ops("POST /v1/_consumers", json!({"id": "acme"})).await), Code::Conflict);
+    let wrong = world.ops("POST /v1/_consumers", json!({"plan": "none", "x": 1})).await.unwrap_err();
+    let mut pointers: Vec<_> = wrong.errors.iter().map(|error| error.pointer.as_str()).collect();
+    pointers.sort_unstable();
+    assert_eq!((wrong.code, pointers), (Code::ValidationFailed, vec!["/plan", "/x"]));
+
+    let read = world.ops("GET /v1/_consumers/acme", none.clone()).await.unwrap();
+    assert_eq!(body(&read), body(&made));
+    let tag = format!("\"{}.hash\"", header(&read, VERSION));
+    let stale = [("if-match", "\"other.hash\"")];
+    for (line, content) in [
+        ("PUT /v1/_consumers/acme", json!({})),
+        ("PATCH /v1/_consumers/acme", json!({})),
+        ("DELETE /v1/_consumers/acme", none.clone()),
+    ] {
+        assert_eq!(code(world.call(&ops, line, &stale, &content).await), Code::PreconditionFailed, "{line}");
+    }
+    let changed = world.call(&ops, "PATCH /v1/_consumers/acme", &[("if-match", &tag)], &json!({"name": "Acme"})).await.unwrap();
+    assert_eq!((changed.status, &body(&changed)["name"]), (StatusCode::OK, &json!("Acme")));
+    assert_ne!(header(&changed, VERSION), header(&read, VERSION));
+    let absent = [("if-none-match", "*")];
+    assert_eq!(code(world.call(&ops, "PUT /v1/_consumers/acme", &absent, &json!({})).await), Code::PreconditionFailed);
+    let put = world.call(&ops, "PUT /v1/_consumers/new", &absent, &json!({})).await.unwrap();
+    assert_eq!((put.status, header(&put, LOCATION)), (StatusCode::CREATED, "/v1/_consumers/new"));
+    let put = world.ops("PUT /v1/_consumers/new", body(&put)).await.unwrap();
+    assert_eq!(put.status, StatusCode::OK, "what GET shows may be PUT");
+    let xml = [("content-type", "text/xml")];
+    assert_eq!(code(world.call(&ops, "POST /v1/_consumers", &xml, &json!({})).await), Code::UnsupportedMediaType);
+
+    let key = world.ops("POST /v1/_consumers/acme/keys", none.clone()).await.unwrap();
+    assert_eq!((key.status, header(&key, CACHE_CONTROL)), (StatusCode::CREATED, "no-store"));
+    let secret = body(&key)["key"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("hf_test_"));
+    let known = crate::auth::principal(
+        &world.app.model,
+        &world.app.authenticator,
+        None,
+        Some(&format!("Bearer {secret}")),
+        world.app.env.now(),
+    );
+    assert_eq!(known.await.unwrap().consumer, "acme");
+    let address = header(&key, LOCATION).to_owned();
+    let gone = world.ops(&format!("DELETE {address}"), none.clone()).await.unwrap();
+    assert_eq!((gone.status, gone.body.len()), (StatusCode::NO_CONTENT, 0));
+    assert_eq!(code(world.ops(&format!("DELETE {address}"), none.clone()).await), Code::NotFound);
+    world.ops("DELETE /v1/_consumers/acme", none.clone()).await.unwrap();
+    assert_eq!(code(world.ops("GET /v1/_consumers/acme", none.clone()).await), Code::NotFound);
+
+    let trail = world.ops("GET /v1/_audit?limit=100", none).await.unwrap();
+    assert!(!String::from_utf8_lossy(&trail.body).contains(&secret));
+    let entries = body(&trail)["data"].as_array().unwrap().clone();
+    let mut actions: Vec<_> = entries.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    actions.sort_unstable();
+    let expected = [
+        "consumer.create",
+        "consumer.create",
+        "consumer.delete",
+        "consumer.key.create",
+        "consumer.key.delete",
+        "consumer.update",
+        "consumer.update",
+    ];
+    assert_eq!(actions, expected, "one row for each change, none for what was refused");
+    assert!(entries.iter().all(|entry| entry["consumer"] == "ops" && entry["correlation_id"] == "c-1"));
+}
+
+#[tokio::test]
+async fn each_resource_asks_for_its_permission() {
+    let world = World::new().await;
+    let lines = [
+        ("GET /v1/_consumers", "consumers"),
+        ("POST /v1/_consumers", "consumers"),
+        ("GET /v1/_consumers/a", "consumers"),
+        ("PUT /v1/_consumers/a", "consumers"),
+        ("PATCH /v1/_consumers/a", "consumers"),
+        ("DELETE /v1/_consumers/a", "consumers"),
+        ("POST /v1/_consumers/a/keys", "consumers"),
+        ("DELETE /v1/_consumers/a/keys/k", "consumers"),
+        ("POST /v1/_cache/purge", "cache"),
+        ("GET /v1/_audit", "audit"),
+        ("GET /v1/_notifications?consumer=other", "usage"),
+    ];
+    let scoped = |scope: &str| Principal::verified(Verified { scopes: Some(vec![scope.into()]), ..verified("ops", "operator") });
+    for (line, permission) in lines {
+        let content = json!({"all": true});
+        let refused = world.call(&principal("acme", "reader"), line, &[], &content).await.unwrap_err();
+        assert_eq!(refused.code, Code::Forbidden, "{line}");
+        assert!(refused.detail.contains(permission), "{line}");
+        assert_eq!(code(world.call(&scoped("book:read"), line, &[], &content).await), Code::Forbidden, "{line}");
+        let let_in = world.call(&scoped(&format!("system:{permission}")), line, &[], &content).await;
+        assert!(!matches!(let_in, Err(problem) if problem.code == Code::Forbidden), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_are_strict_and_pages_follow_one_another() {
+    let world = World::new().await;
+    for id in ["a", "b", "c"] {
+        world.ops("POST /v1/_consumers", json!({ "id": id })).await.unwrap();
+    }
+    let wrong = [
+        ("GET /v1/_consumers?x=1", "x"),
+        ("GET /v1/_consumers?limit=1&limit=2", "limit"),
+        ("GET /v1/_consumers?limit=0", "limit"),
+        ("GET /v1/_consumers?limit=101", "limit"),
+        ("GET /v1/_consumers?cursor=", "cursor"),
+        ("GET /v1/_consumers?cursor=!", "cursor"),
+        ("GET /v1/_consumers/a?fields=id", "fields"),
+        ("GET /v1/_me?x=1", "x"),
+        ("GET /v1/_audit?from=yesterday", "from"),
+        ("GET /v1/_audit?cursor=MQ", "cursor"),
+        ("GET /v1/_audit?action=x", "action"),
+        ("GET /v1/_notifications?cursor=MQ", "cursor"),
+        ("GET /v1/_notifications?consumer=", "consumer"),
+    ];
+    for (line, parameter) in wrong {
+        let problem = world.ops(line, Value::Null).await.unwrap_err();
+        assert_eq!((problem.code, &problem.members["parameter"]), (Code::InvalidParameter, &json!(parameter)), "{line}");
+    }
+    let (mut seen, mut line) = (Vec::new(), "GET /v1/_consumers?limit=2".to_owned());
+    for _ in 0..3 {
+        let page = world.ops(&line, Value::Null).await.unwrap();
+        seen.extend(body(&page)["data"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()));
+        let link = header(&page, LINK).to_owned();
+        assert_eq!(link.is_empty(), body(&page)["next_cursor"].is_null());
+        let Some(next) = link.strip_prefix("<https://api.example").and_then(|link| link.strip_suffix(">; rel=\"next\"")) else {
+            break;
+        };
+        assert!(next.contains("limit=2&cursor="), "{next}");
+        line = format!("GET {next}");
+    }
+    assert_eq!(seen, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_purge_changes_the_tags_of_what_it_names_alone() {
+    let world = World::new().await;
+    let model = world.app.model.clone();
+    let (book, loan) = (model.by_name("book").unwrap(), model.by_name("loan").unwrap());
+    assert!(book.shards > 1);
+    let fields = serde_json::Map::from_iter([("title".to_owned(), json!("Emma"))]);
+    let record = Record { id: "b1".into(), version: "v".into(), fields };
+    let stored = Write::Put { item: items::record(book, &record), condition: None };
+    world.app.table.write(TableName::Data, stored, Returning::Nothing).await.unwrap();
+
+    let index = book.indexes.iter().find(|index| index.is_stored()).unwrap();
+    let partition = keys::index_row(&model, book, index, &record).pk;
+    let of_book = [tags::of_entity(book), tags::of_partition(book, &partition)].concat();
+    let places = [of_book.clone(), tags::of_entity(loan), vec![keys::global_tag()]].concat();
+    let shard = keys::shard("b1", book.shards);
+    let of_record = [keys::entity_tag(book, shard), keys::partition_tag(&partition, shard)];
+    let cases: [(Value, Vec<Key>); 5] = [
+        (json!({"entity": "book", "id": "b1"}), of_record.to_vec()),
+        (json!({"entity": "book", "id": "none"}), vec![keys::entity_tag(book, keys::shard("none", book.shards))]),
+        (json!({"entity": "book"}), of_book),
+        (json!({"entity": "loan"}), [tags::of_entity(loan), vec![keys::global_tag()]].concat()),
+        (json!({"all": true}), vec![keys::global_tag()]),
+    ];
+    for (content, expected) in cases {
+        let before = world.versions(&places).await;
+        let reply = world.ops("POST /v1/_cache/purge", content.clone()).await.unwrap();
+        assert_eq!(reply.status, StatusCode::NO_CONTENT);
+        let after = world.versions(&places).await;
+        let changed = places.iter().zip(before.iter().zip(&after)).filter(|(_, (before, after))| before != after);
+        let changed: Vec<Key> = changed.map(|(key, _)| key.clone()).collect();
+        assert!(expected.iter().all(|key| changed.contains(key)) && changed.len() == expected.len(), "{content}: {changed:?}");
+    }
+    let trail = body(&world.ops("GET /v1/_audit", Value::Null).await.unwrap());
+    assert_eq!(trail["data"].as_array().unwrap().len(), 5);
+    assert!(trail["data"].as_array().unwrap().iter().all(|entry| entry["action"] == "cache.purge"));
+
+    let wrong = [
+        (json!([]), ""),
+        (json!({}), ""),
+        (json!({"all": false}), ""),
+        (json!({"all": true, "entity": "book"}), ""),
+        (json!({"all": true, "id": "b1"}), ""),
+        (json!({"id": "b1"}), ""),
+        (json!({"entity": "books"}), "/entity"),
+        (json!({"entity": "book", "id": 1}), "/id"),
+        (json!({"entity": "loan", "id": "x"}), "/id"),
+        (json!({"entity": "book", "x": 1}), "/x"),
+    ];
+    for (content, pointer) in wrong {
+        let problem = world.ops("POST /v1/_cache/purge", content.clone()).await.unwrap_err();
+        assert_eq!((problem.code, problem.errors[0].pointer.as_str()), (Code::ValidationFailed, pointer), "{content}");
+    }
+}
+
+#[tokio::test]
+async fn me_says_what_is_left_and_charges_nothing() {
+    let world = World::new().await;
+    let who = Principal::verified(Verified { expires: Some(NOW + 60), ..verified("acme", "reader") });
+    for _ in 0..2 {
+        let me = body(&world.call(&who, "GET /v1/_me", &[], &Value::Null).await.unwrap());
+        assert_eq!((&me["consumer"], &me["roles"], &me["plan"]), (&json!("acme"), &json!(["reader"]), &json!("small")));
+        assert_eq!(me["expires_at"], "2026-11-21T00:01:00.000Z");
+        assert_eq!((&me["limits"][0]["name"], &me["limits"][0]["remaining"]), (&json!("burst"), &json!(4)));
+        assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["runs_out_at"]), (&json!(0), &Value::Null));
+    }
+    let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
+    crate::pipeline::admit::admit(&world.app, &who, [192, 0, 2, 1].into(), &[call]).await.unwrap();
+    let me = body(&world.call(&who, "GET /v1/_me", &[], &Value::Null).await.unwrap());
+    assert_eq!(me["limits"][0]["remaining"], 1);
+    assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["remaining"]), (&json!(3), &json!(3)));
+    assert_eq!(me["limits"][1]["runs_out_at"], "2026-11-21T00:01:00.000Z", "three in the shortest time that counts as a pace");
+}
+
+#[tokio::test]
+async fn notices_are_the_callers_own_unless_it_may_see_all() {
+    let world = World::new().await;
+    let told = Kind::Suspicious { address: None, key_id: Some("k".into()), count: 20 };
+    tell_operator(&*world.app.table, &world.app.env, told, world.app.env.now()).await.unwrap();
+    let acme = principal("acme", "reader");
+    let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
+    crate::pipeline::admit::admit(&world.app, &acme, [192, 0, 2, 1].into(), &[call]).await.unwrap();
+    let types =
+        |reply: Reply| -> Vec<Value> { body(&reply)["data"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect() };
+    let own = world.call(&acme, "GET /v1/_notifications", &[], &Value::Null).await.unwrap();
+    assert_eq!(types(own), ["quota.threshold"]);
+    let named = world.call(&acme, "GET /v1/_notifications?consumer=acme", &[], &Value::Null).await.unwrap();
+    assert_eq!(types(named), ["quota.threshold"]);
+    assert_eq!(types(world.ops("GET /v1/_notifications?consumer=acme", Value::Null).await.unwrap()), ["quota.threshold"]);
+    let first = world.ops("GET /v1/_notifications?limit=1", Value::Null).await.unwrap();
+    let cursor = body(&first)["next_cursor"].as_str().unwrap().to_owned();
+    let second = world.ops(&format!("GET /v1/_notifications?limit=1&cursor={cursor}"), Value::Null).await.unwrap();
+    let mut all = [types(first), types(second)].concat();
+    all.sort_by_key(Value::to_string);
+    assert_eq!(all, ["credentials.suspicious", "quota.threshold"]);
+}
+
+#[tokio::test]
+async fn readiness_names_what_does_not_answer() {
+    let (world, who) = (World::new().await, principal("a", "reader"));
+    for line in ["GET /v1/_health", "GET /v1/_health/ready"] {
+        let reply = world.call(&who, line, &[], &Value::Null).await.unwrap();
+        assert_eq!((reply.status, header(&reply, CACHE_CONTROL)), (StatusCode::OK, "no-store"), "{line}");
+    }
+    let table = Arc::new(Items::default());
+    let broken = World::over(table.clone());
+    assert_eq!(super::ready(&broken.app).await.unwrap().status, StatusCode::OK);
+    table.down.store(true, Ordering::SeqCst);
+    let problem = super::ready(&broken.app).await.unwrap_err();
+    assert_eq!((problem.code, &problem.members["dependencies"]), (Code::Unavailable, &json!(["data_table", "volatile_table"])));
+}
