@@ -1,0 +1,91 @@
+//! `_bulk`.
+
+use super::*;
+use crate::model::Operation;
+
+fn operations() -> Value {
+    json!([
+        {"op": "create", "data": {"id": "c", "name": "c"}},
+        {"op": "upsert", "id": "d", "data": {"name": "d"}},
+        {"op": "update", "id": "anna", "data": {"country": "AT"}},
+        {"op": "delete", "id": "bob"},
+    ])
+}
+
+#[tokio::test]
+async fn operations_fail_each_on_its_own_or_all_at_once() {
+    let world = World::new().await;
+    let bad = json!([
+        {"op": "create", "data": {"id": "x", "name": "x"}},
+        {"op": "create", "data": {"id": "y"}},
+        {"op": "update", "id": "nobody", "data": {}},
+        {"op": "create", "data": {"id": "anna", "name": "again"}},
+    ]);
+    let atomic = json!({"operations": bad, "atomic": true});
+    let refused = world.problem(&admin(), Method::POST, "customers/_bulk", &atomic).await;
+    assert_eq!(refused, (422, vec!["/operations/1/data/name".to_owned(), "/operations/2".to_owned()]));
+    assert_eq!(world.count("r#customer").await, 2, "nothing was done");
+    let each = world.ok(&admin(), Method::POST, "customers/_bulk", &json!({"operations": bad})).await;
+    let statuses: Vec<&Value> = each.body["results"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert_eq!(statuses, [201, 422, 404, 409]);
+    let problem = &each.body["results"][1]["problem"];
+    assert_eq!(
+        (&problem["code"], &problem["errors"][0]["pointer"]),
+        (&json!("validation_failed"), &json!("/operations/1/data/name"))
+    );
+    assert_eq!(each.body["results"][0]["data"]["id"], "x");
+}
+
+#[tokio::test]
+async fn all_kinds_of_operations_work_both_ways_and_once() {
+    for atomic in [true, false] {
+        let world = World::new().await;
+        let body = json!({"operations": operations(), "atomic": atomic}).to_string();
+        let who = admin();
+        let first = world.call(&who, Method::POST, "customers/_bulk", &[("idempotency-key", "k")], &body).await.unwrap();
+        let statuses: Vec<&Value> = first.body["results"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+        assert_eq!(statuses, [201, 201, 200, 204], "{atomic}");
+        assert_eq!(first.body["results"][2]["data"]["country"], "AT");
+        let second = world.call(&who, Method::POST, "customers/_bulk", &[("idempotency-key", "k")], &body).await.unwrap();
+        assert_eq!((second.body, second.replayed), (first.body, true), "{atomic}");
+        assert_eq!(world.count("r#customer").await, 3, "{atomic}");
+        let other = json!({"operations": [{"op": "delete", "id": "c"}], "atomic": atomic}).to_string();
+        let other = world.call(&who, Method::POST, "customers/_bulk", &[("idempotency-key", "k")], &other).await;
+        assert_eq!(seen_of(other).0, 422, "{atomic}");
+    }
+}
+
+#[tokio::test]
+async fn the_form_of_a_call_is_checked_as_a_whole() {
+    let world = World::new().await;
+    let delete = |id: String| json!({"op": "delete", "id": id});
+    for (body, pointers) in [
+        (json!([]), vec!["/operations"]),
+        (json!({"operations": 1, "atomic": 1, "x/y": 1}), vec!["/x~1y", "/atomic", "/operations"]),
+        (json!({"operations": [delete("a".into()), delete("a".into())]}), vec!["/operations/1/id"]),
+        (
+            json!({"operations": [{"op": "make"}, 1, {"op": "update"}]}),
+            vec!["/operations/0/op", "/operations/1", "/operations/2/id", "/operations/2/data"],
+        ),
+        (json!({"operations": (0..101).map(|at| delete(format!("c{at}"))).collect::<Vec<_>>()}), vec!["/operations"]),
+        (json!({"operations": [{"op": "create", "id": "a", "data": {"id": "b", "name": "n"}}]}), vec!["/operations/0/data/id"]),
+    ] {
+        let refused = world.problem(&admin(), Method::POST, "customers/_bulk", &body).await;
+        assert_eq!(refused, (422, pointers.into_iter().map(str::to_owned).collect()), "{body}");
+    }
+    let many: Vec<Value> = (0..60).map(|at| json!({"op": "create", "data": {"id": format!("n{at}"), "name": "n"}})).collect();
+    let large = json!({"operations": many, "atomic": true});
+    assert_eq!(world.problem(&admin(), Method::POST, "customers/_bulk", &large).await.0, 413);
+}
+
+#[test]
+fn a_bulk_costs_what_its_operations_cost() {
+    let mut request = crate::http::tests::request(Method::POST, "/v1/customers/_bulk", &[]);
+    for (body, cost) in [
+        (json!({"operations": operations()}), vec![(Operation::Create, 1), (Operation::Update, 2), (Operation::Delete, 1)]),
+        (json!({}), vec![(Operation::Update, 1)]),
+    ] {
+        request.body = Bytes::from(body.to_string());
+        assert_eq!(super::super::bulk_cost(&request), cost);
+    }
+}

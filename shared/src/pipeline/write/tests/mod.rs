@@ -1,0 +1,186 @@
+//! Writes over the embedded store, by what a client sees.
+
+mod atomic;
+mod keys;
+mod rules;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, Method};
+use serde_json::{Value, json};
+
+use crate::app::App;
+use crate::auth::{Authenticator, StaticJwks};
+use crate::clock::Env;
+use crate::dynamodb::embedded::Embedded;
+use crate::http::{Reply, VERSION, header_value};
+use crate::model::parse;
+use crate::pipeline::Context;
+use crate::principal::{Principal, Verified};
+use crate::problem::Problem;
+use crate::store::table::{SharedTable, Table as _, TableName};
+
+const MODEL: &str = "
+name: Test
+version: 1.0.0
+entities:
+  customer:
+    id: string
+    fields:
+      name: {type: string, max: 50, required: true}
+      country: {type: string, max: 2}
+      email: {type: email, unique: true}
+  order:
+    fields:
+      customer: {ref: customer, on_delete: restrict, inverse: orders, required: true}
+      status: {enum: [open, paid], default: open}
+      note: {type: string, max: 20}
+      cost: {type: integer}
+  guarded:
+    plural: guarded
+    id: string
+    require_if_match: true
+    fields:
+      name: {type: string, max: 50}
+roles:
+  admin: {all: true}
+  buyer:
+    entities:
+      order:
+        view: {rows: {customer_id: $claim.customer_id}, fields: {except: [cost]}}
+        create: {rows: {customer_id: $claim.customer_id}, fields: [customer_id, note]}
+        update: {rows: {customer_id: $claim.customer_id, status: open}, fields: [note, customer_id]}
+  german:
+    entities:
+      order:
+        read: {rows: {customer.country: DE}}
+        update: {rows: {customer.country: DE}, fields: [note]}
+auth: {claims: [customer_id]}
+";
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+struct World {
+    _dynamo: Embedded,
+    app: App,
+}
+
+/// What a client sees.
+struct Seen {
+    status: u16,
+    body: Value,
+    version: String,
+    location: Option<String>,
+    replayed: bool,
+}
+
+impl World {
+    async fn new() -> Self {
+        let dynamo = Embedded::start().await;
+        let model = Arc::new(parse("model.yaml", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
+        let table: SharedTable = Arc::new(dynamo.table.clone());
+        let env = Env::system();
+        let jwks = Arc::new(StaticJwks::new(HashMap::new(), None));
+        let authenticator = Arc::new(Authenticator::new(model.clone(), table.clone(), jwks, env.clone()));
+        let world = Self { app: App::new(model, table, authenticator, env, "test"), _dynamo: dynamo };
+        for (id, country) in [("anna", "DE"), ("bob", "FR")] {
+            world.ok(&admin(), Method::POST, "customers", &json!({"id": id, "name": id, "country": country})).await;
+        }
+        world
+    }
+
+    async fn call(
+        &self,
+        who: &Principal,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) -> Result<Seen, Problem> {
+        let mut request = crate::http::tests::request(method.clone(), &format!("/v1/{path}"), &[]);
+        request.body = Bytes::copy_from_slice(body.as_bytes());
+        request.deadline = self.app.env.now().plus(Duration::from_secs(20));
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request.headers.insert(HeaderName::from_static("content-type"), header_value(JSON.1));
+        }
+        for (name, value) in headers {
+            request.headers.insert(HeaderName::from_static(name), header_value(value));
+        }
+        let (plural, id) = path.split_once('/').map_or((path, None), |(plural, id)| (plural, Some(id)));
+        let entity = self.app.model.by_plural(plural).unwrap().ix;
+        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c" };
+        let reply: Reply = match (method.as_str(), id) {
+            ("POST", Some("_bulk")) => super::bulk(&cx, entity).await,
+            ("POST", _) => super::create(&cx, entity).await,
+            ("PUT", Some(id)) => super::replace(&cx, entity, id).await,
+            ("PATCH", Some(id)) => super::patch(&cx, entity, id).await,
+            ("DELETE", Some(id)) => super::delete(&cx, entity, id).await,
+            other => panic!("{other:?}"),
+        }?;
+        let header = |name: &str| reply.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        Ok(Seen {
+            status: reply.status.as_u16(),
+            body: serde_json::from_slice(&reply.body).unwrap_or_default(),
+            version: header(VERSION.as_str()).unwrap_or_default(),
+            location: header("location"),
+            replayed: header("idempotency-replayed").is_some(),
+        })
+    }
+
+    async fn ok(&self, who: &Principal, method: Method, path: &str, body: &Value) -> Seen {
+        self.call(who, method, path, &[], &body.to_string()).await.unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    async fn problem(&self, who: &Principal, method: Method, path: &str, body: &Value) -> (u16, Vec<String>) {
+        seen_of(self.call(who, method, path, &[], &body.to_string()).await)
+    }
+
+    /// An order of a customer; its id.
+    async fn order(&self, customer: &str) -> String {
+        let made = self.ok(&admin(), Method::POST, "orders", &json!({"customer_id": customer, "cost": 7})).await;
+        made.body["id"].as_str().unwrap().to_owned()
+    }
+
+    async fn count(&self, prefix: &str) -> usize {
+        let (items, next) = self.app.table.scan(TableName::Data, None, (0, 1)).await.unwrap();
+        assert_eq!(next, None);
+        items.iter().filter(|item| item.key.pk.starts_with(prefix)).count()
+    }
+}
+
+/// Status and pointers of what is expected to be refused.
+fn seen_of(result: Result<Seen, Problem>) -> (u16, Vec<String>) {
+    match result {
+        Ok(seen) => panic!("{} {}", seen.status, seen.body),
+        Err(problem) => {
+            let pointers = problem.errors.into_iter().map(|error| error.pointer).collect();
+            (problem.code.status().as_u16(), pointers)
+        }
+    }
+}
+
+fn with(roles: &[&str], customer: Option<&str>) -> Principal {
+    Principal::verified(Verified {
+        consumer: "c".to_owned(),
+        subject: customer.unwrap_or("s").to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        claims: customer.map(|id| ("customer_id".to_owned(), json!(id))).into_iter().collect(),
+        ..Verified::default()
+    })
+}
+
+fn admin() -> Principal {
+    with(&["admin"], None)
+}
+
+/// The first word of every assertion about sending: these futures run on a server with many threads.
+#[test]
+fn writes_can_move_between_threads() {
+    fn is_send<T: Send>(_: fn(&'static Context<'static>) -> T) {}
+    is_send(|cx| super::bulk(cx, crate::model::EntityIx(0)));
+    is_send(|cx| super::create(cx, crate::model::EntityIx(0)));
+    is_send(|cx| super::patch(cx, crate::model::EntityIx(0), "a"));
+}
