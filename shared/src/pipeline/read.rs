@@ -81,14 +81,13 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
     Ok(deprecated(reply, entity.deprecated.as_ref()))
 }
 
-/// All parameters that are wrong: named in the detail, and each with a pointer of its own.
+/// All parameters that are wrong: the first in the detail, each among the errors.
 fn bad_parameters(wrong: &[BadParameter]) -> Problem {
-    let first = wrong.first().map_or((String::new(), String::new()), |bad| (bad.name.clone(), bad.why.clone()));
-    let errors = wrong
-        .iter()
-        .map(|bad| FieldError::new(format!("?{}", bad.name), Code::InvalidParameter.name(), format!("{} {}", bad.name, bad.why)))
-        .collect();
-    Problem::invalid_parameter(&first.0, first.1).with_errors(errors)
+    let message = |bad: &BadParameter| format!("{}: {}", bad.name, bad.why);
+    let code = Code::InvalidParameter.name();
+    let errors = wrong.iter().map(|bad| FieldError::new(format!("/{}", bad.name), code, message(bad))).collect();
+    let (name, detail) = wrong.first().map_or((String::new(), String::new()), |bad| (bad.name.clone(), message(bad)));
+    Problem::invalid_parameter(&name, detail).with_errors(errors)
 }
 
 fn bad_cursor() -> Problem {
