@@ -159,13 +159,8 @@ async fn a_consumers_life_with_conditions_and_its_trail() {
     assert_eq!((key.status, header(&key, CACHE_CONTROL)), (StatusCode::CREATED, "no-store"));
     let secret = body(&key)["key"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("hf_test_"));
-    let known = crate::auth::principal(
-        &world.app.model,
-        &world.app.authenticator,
-        None,
-        Some(&format!("Bearer {secret}")),
-        world.app.env.now(),
-    );
+    let bearer = format!("Bearer {secret}");
+    let known = crate::auth::principal(&world.app.model, &world.app.authenticator, None, Some(&bearer), world.app.env.now());
     assert_eq!(known.await.unwrap().consumer, "acme");
     let address = header(&key, LOCATION).to_owned();
     let gone = world.ops(&format!("DELETE {address}"), none.clone()).await.unwrap();

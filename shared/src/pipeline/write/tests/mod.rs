@@ -21,7 +21,7 @@ use crate::model::parse;
 use crate::pipeline::Context;
 use crate::principal::{Principal, Verified};
 use crate::problem::Problem;
-use crate::store::table::{SharedTable, Table as _, TableName};
+use crate::store::table::{SharedTable, TableName};
 
 const MODEL: &str = "
 name: Test
