@@ -17,7 +17,7 @@ fn get(headers: &[(&'static str, &str)], reply: Reply) -> ApiResponse {
     respond(&request(Method::GET, "/v1/books/1", headers), &model(""), "c-1", Ok(reply))
 }
 
-fn text<'r>(response: &'r ApiResponse, name: impl http::header::AsHeaderName) -> Option<&'r str> {
+fn text(response: &ApiResponse, name: impl http::header::AsHeaderName) -> Option<&str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
