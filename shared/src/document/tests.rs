@@ -178,10 +178,10 @@ fn every_filter_that_is_named_can_be_parsed() {
                 }
                 let schema =
                     if parameter["schema"]["type"] == "array" { &parameter["schema"]["items"] } else { &parameter["schema"] };
-                let value = sample(schema);
-                let query = format!("{name}={value}");
-                let read = crate::query::parse_list(&model, entity, &query);
-                assert!(read.is_ok(), "{} {query}: {read:?}", entity.name);
+                // A composite id has two parts here; in a list its comma is escaped.
+                let values = [sample(schema), "1,1".to_owned(), "1\\,1".to_owned()];
+                let read = |value: &String| crate::query::parse_list(&model, entity, &format!("{name}={value}"));
+                assert!(values.iter().any(|value| read(value).is_ok()), "{} {name}: {:?}", entity.name, read(&values[0]));
                 parsed += 1;
             }
         }
@@ -201,9 +201,8 @@ fn sample(schema: &Value) -> String {
         (_, "uuid") => "00000000-0000-7000-8000-000000000000",
         (_, "uri") => "https://example.com/",
         (_, "email") => "a@example.com",
-        _ => "1,1",
+        _ => "1",
     };
-    // A composite id takes its two parts; any other text does too, escaped as a client would.
     text.to_owned()
 }
 
