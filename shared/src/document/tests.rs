@@ -226,7 +226,7 @@ fn deprecations_limits_and_errors_are_told() {
     let document = openapi_of_role(&model, "admin", BASE).unwrap();
     assert_eq!(document["paths"]["/v1/vouchers"]["get"]["deprecated"], true);
     assert_eq!(document["components"]["schemas"]["Book"]["properties"]["sku"]["deprecated"], true);
-    assert!(document["info"]["description"].as_str().unwrap().contains("`burst`: 10 per 1 s, at most 20 at once"));
+    assert!(document["info"]["description"].as_str().unwrap().contains("`burst`: 50 per 1 s, at most 100 at once"));
     assert_eq!(document["x-errors"].as_array().unwrap().len(), crate::problem::Code::ALL.len());
     assert_eq!(
         document["paths"]["/v1/orders/{id}"]["patch"]["parameters"][0],
