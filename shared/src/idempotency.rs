@@ -18,8 +18,9 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::Micros;
+use crate::store::items::{EXPIRES, MADE};
 use crate::store::keys;
-use crate::store::table::{Attr, Expr, Item, Table, TableError, TableName};
+use crate::store::table::{Attr, Item, Table, TableError, TableName};
 
 /// How long an answer is kept.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,8 +34,6 @@ const STATUS: &str = "s";
 const HEADERS: &str = "h";
 const BODY: &str = "b";
 const PARTS: &str = "p";
-const MADE: &str = "m";
-const EXPIRES: &str = "e";
 
 /// Makes scopes and fingerprints with the deployment's secret.
 #[derive(Clone)]
@@ -190,11 +189,6 @@ pub fn items(scope: &Scope, fingerprint: &Fingerprint, answer: &Answer, now: Mic
         .with(MADE, Attr::N(now.seconds()))
         .with(EXPIRES, Attr::N(expires));
     Ok([vec![row], rest].concat())
-}
-
-/// The condition on which a row may be written: there is none, or it had expired when the new one was made.
-pub fn is_free(row: &Item) -> Expr {
-    Expr::new("attribute_not_exists(pk) OR #e <= :now").name("#e", EXPIRES).value(":now", Attr::N(row.n(MADE).unwrap_or(0)))
 }
 
 /// Reads what stands under a key, strongly consistent: one call, and a second for an answer in parts.

@@ -1,5 +1,23 @@
 //! Holdfast: what the handlers have in common.
+//!
+//! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
+//! adapters (`dynamodb`) know an AWS SDK.
+//! ```text
+//! 0  aws, clock, config, id, principal
+//! 1  api_key, model
+//! 2  value
+//! 3  query, store
+//! 4  audit, dynamodb, idempotency, limit, policy, shape
+//! 5  consumer, notify, plan, problem
+//! 6  auth, http
+//! 7  document, jwks_http
+//! 8  startup
+//! 9  app
+//! 10 pipeline
+//! 11 lambda
+//! ```
 
+pub mod api_key;
 pub mod app;
 pub mod audit;
 pub mod auth;

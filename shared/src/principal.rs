@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// The consumer and subject of callers without credentials.
+pub const ANONYMOUS: &str = "anonymous";
+
 /// A verified caller.
 #[expect(clippy::manual_non_exhaustive, reason = "the private field also keeps this crate from making one without a verifier")]
 #[derive(Debug, Clone, PartialEq)]

@@ -1,12 +1,12 @@
 //! A table that ends its handler before or after its n-th call, as a function that is killed ends.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use futures::future::BoxFuture;
-use holdfast::store::table::{
-    Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
-};
+use holdfast::store::table::SharedTable;
+
+use crate::around::{Around, Hook};
 
 /// When the handler ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,30 +17,35 @@ pub enum End {
     After,
 }
 
-/// Passes calls on until the n-th. A handler that makes that call never gets an answer: run it with [`Crashing::until_end`].
-pub struct Crashing {
-    table: SharedTable,
+/// Lets calls pass until the n-th.
+pub struct Death {
     left: AtomicU32,
     end: End,
     ended: tokio::sync::Notify,
 }
 
+/// A table whose n-th call is the last. A handler that makes that call never gets an answer: run it with
+/// [`Crashing::until_end`].
+pub type Crashing = Around<Death>;
+
 impl Crashing {
     /// Ends at call `call` (from 1).
     pub fn at(table: SharedTable, call: u32, end: End) -> Arc<Self> {
-        Arc::new(Self { table, left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() })
+        Arc::new(Self::new(table, Death { left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() }))
     }
 
     /// Runs a handler on this table until it is done (`Some`) or has come to its end (`None`).
     pub async fn until_end<T>(self: &Arc<Self>, handler: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.ended.notified() => None,
+            () = self.hook.ended.notified() => None,
             done = handler => Some(done),
         }
     }
+}
 
-    async fn pass<T>(&self, call: impl Future<Output = T>) -> T {
+impl Hook for Death {
+    async fn around<T: Send>(&self, call: impl Future<Output = T> + Send) -> T {
         // The last call is counted down to 0; whatever a handler has under way beside it stays unanswered too.
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(left.saturating_sub(1)));
         match left {
@@ -54,45 +59,5 @@ impl Crashing {
             }
             _ => call.await,
         }
-    }
-}
-
-impl Table for Crashing {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Box::pin(self.pass(self.table.get(keys, consistent)))
-    }
-
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Box::pin(self.pass(self.table.get_transaction(keys)))
-    }
-
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        Box::pin(self.pass(self.table.query(query)))
-    }
-
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Box::pin(self.pass(self.table.write(table, write, returning)))
-    }
-
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(self.pass(self.table.write_batch(writes)))
-    }
-
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(self.pass(self.table.transact(transaction)))
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        Box::pin(self.pass(self.table.scan(table, after, segment)))
     }
 }

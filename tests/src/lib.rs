@@ -6,9 +6,12 @@
 //! ```
 
 mod actor;
+pub mod around;
 pub mod crash;
 pub mod proxy;
+pub mod stack;
 mod system;
+pub mod waits;
 
 pub use actor::{Actor, Call, Reply};
 pub use system::{System, northwind_data, northwind_model, root};

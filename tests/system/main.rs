@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by it")]
 
 mod agreement;
+mod budgets;
 mod gateway;
+mod layers;
 mod northwind;
+mod scale;
 mod store;

@@ -9,7 +9,6 @@
 //! ```
 //! The rules follow RFC 7515, 7517, 7519 and the best current practice of RFC 8725; whatever is refused has a [`Refusal`].
 
-pub mod api_key;
 mod authenticator;
 mod claims;
 mod json;
@@ -23,8 +22,10 @@ mod resolve;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use crate::api_key;
+pub use crate::principal::ANONYMOUS;
 pub use authenticator::Authenticator;
 pub use claims::consumer_id;
 pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
 pub use outcome::{ContextError, Outcome, Refusal};
-pub use resolve::{ANONYMOUS, AuthFailure, anonymous, principal, principal_from_context};
+pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};

@@ -5,10 +5,7 @@ use serde_json::{Map, Value};
 use super::{Authenticator, ContextError, Outcome, Refusal};
 use crate::clock::Micros;
 use crate::model::Model;
-use crate::principal::{Principal, Verified};
-
-/// The consumer and subject of callers without credentials.
-pub const ANONYMOUS: &str = "anonymous";
+use crate::principal::{ANONYMOUS, Principal, Verified};
 
 /// Why there is no principal.
 #[derive(Debug, Clone, PartialEq)]

@@ -68,7 +68,7 @@ pub(super) const MEMBERS: [&str; 7] = ["name", "plan", "roles", "claims", "disab
 /// Whether a text may be a consumer's id.
 pub fn is_consumer_id(id: &str) -> bool {
     // `anonymous` is the name under which callers without credentials are counted.
-    crate::id::is_id_part(id) && id != crate::auth::ANONYMOUS
+    crate::id::is_id_part(id) && id != crate::principal::ANONYMOUS
 }
 
 /// What an id looks like.

@@ -8,7 +8,7 @@ use super::directory::Consumers;
 use super::input::{self, KeySettings};
 use super::record::Row;
 use super::{ApiKey, ConsumerError};
-use crate::auth::api_key;
+use crate::api_key;
 use crate::clock::Micros;
 use crate::store::keys as place;
 use crate::store::table::{Expr, RangeQuery, Table, TableName, Write};

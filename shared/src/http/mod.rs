@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
 use crate::clock::{Env, Micros};
+pub use crate::problem::header_value;
 
 /// An answer as it leaves the function.
 pub type ApiResponse = http::Response<Bytes>;
@@ -134,14 +135,6 @@ impl Reply {
     pub fn version(self, version: &str) -> Self {
         self.header(VERSION, header_value(version))
     }
-}
-
-/// A text as a header's value. What a header cannot carry (control characters, anything beyond ASCII) becomes `?`, so that no
-/// text can end a header early.
-pub fn header_value(text: impl AsRef<str>) -> HeaderValue {
-    let visible = |symbol: char| if (' '..='~').contains(&symbol) { symbol } else { '?' };
-    let text: String = text.as_ref().chars().map(visible).collect();
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

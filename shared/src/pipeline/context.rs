@@ -1,5 +1,7 @@
 //! What every stage behind admission knows of its request.
 
+use tokio::sync::SetOnce;
+
 use crate::app::App;
 use crate::http::ApiRequest;
 use crate::principal::Principal;
@@ -15,6 +17,35 @@ pub struct Context<'a> {
     pub principal: &'a Principal,
     /// The correlation id of the answer.
     pub correlation: &'a str,
+    /// Opens when the caller's limits have let the request through.
+    pub gate: &'a Gate,
+}
+
+/// What a request waits at before its first effect: until then it may read and prepare beside its admission.
+#[derive(Debug)]
+pub struct Gate(SetOnce<()>);
+
+impl Gate {
+    /// Of a request whose admission is under way.
+    pub fn closed() -> Self {
+        Self(SetOnce::new())
+    }
+
+    /// Of a request that is admitted.
+    pub fn open() -> Self {
+        Self(SetOnce::new_with(Some(())))
+    }
+
+    /// Lets the request go on.
+    pub fn admit(&self) {
+        // Whoever opens an open gate changes nothing.
+        let _was_open = self.0.set(());
+    }
+
+    /// Waits for admission. A request that is refused never gets past this: it is dropped here.
+    pub async fn passed(&self) {
+        self.0.wait().await;
+    }
 }
 
 impl<'a> Context<'a> {

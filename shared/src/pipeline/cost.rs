@@ -27,7 +27,8 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
     }
 }
 
-/// Whether a request only reads, so that it may begin before it is admitted.
+/// Whether a request for a system resource only reads, so that it may begin before it is admitted. Writes of records wait for
+/// themselves, as late as they can.
 pub fn is_read(route: &Route) -> bool {
     matches!(
         route,

@@ -1,8 +1,9 @@
 //! From a request to an answer: the stages in order, on one screen.
 //!
 //! ```text
-//! route -> authenticate -> (admit | read) -> parse -> permit -> plan -> store -> shape -> respond
-//!                          (admit, then write)
+//! route -> authenticate -> admit
+//!                        | parse -> permit -> plan -> read -> shape               -> respond
+//!                        | parse -> read -> permit -> prepare -> (admitted) write -> respond
 //! ```
 
 pub mod admit;
@@ -17,10 +18,12 @@ pub mod scan;
 pub mod system;
 pub mod write;
 
+use std::pin::pin;
 use std::time::Duration;
 
-pub use context::Context;
+pub use context::{Context, Gate};
 
+use futures::future::{self, Either};
 use serde_json::{Map, Value};
 
 use crate::app::App;
@@ -80,24 +83,36 @@ async fn documents(app: &App, request: &ApiRequest, route: &Route) -> Result<Rep
 async fn protected(app: &App, request: &ApiRequest, correlation: &str, route: &Route) -> Result<Reply, Problem> {
     let calls = cost::calls(route, request);
     let principal = authenticate(app, request, request.context.as_ref()).await?;
-    match admitted(&Context { app, request, principal: &principal, correlation }, route, &calls).await {
+    match admitted(app, request, &principal, correlation, route, &calls).await {
         Err(AdmitError::NewEpoch { .. }) => {
             let principal = authenticate(app, request, None).await?;
-            Ok(admitted(&Context { app, request, principal: &principal, correlation }, route, &calls).await??)
+            Ok(admitted(app, request, &principal, correlation, route, &calls).await??)
         }
         decided => decided?,
     }
 }
 
-/// Reads begin while their admission is under way, writes when it is there. The limits stand on every answer.
-async fn admitted(cx: &Context<'_>, route: &Route, calls: &[Call]) -> Result<Result<Reply, Problem>, AdmitError> {
-    let admission = admit::admit(cx.app, cx.principal, cx.request.address, calls);
-    let (limits, mut result) = if cost::is_read(route) {
-        let (admission, result) = futures::join!(admission, dispatch(cx, route));
-        (admission?, result)
-    } else {
-        let limits = admission.await?;
-        (limits, dispatch(cx, route).await)
+/// Work begins while its admission is under way, and waits for it before its first effect ([`Gate`]). A refusal ends the work
+/// at once; one that needs no call comes before the work's first. The limits stand on every answer.
+async fn admitted(
+    app: &App,
+    request: &ApiRequest,
+    principal: &Principal,
+    correlation: &str,
+    route: &Route,
+    calls: &[Call],
+) -> Result<Result<Reply, Problem>, AdmitError> {
+    let gate = Gate::closed();
+    let cx = Context { app, request, principal, correlation, gate: &gate };
+    let admission = pin!(admit::admit(app, principal, request.address, calls));
+    let work = pin!(dispatch(&cx, route));
+    let (limits, mut result) = match future::select(admission, work).await {
+        Either::Left((limits, work)) => {
+            let limits = limits?;
+            gate.admit();
+            (limits, work.await)
+        }
+        Either::Right((result, admission)) => (admission.await?, result),
     };
     match &mut result {
         Ok(reply) => reply.headers.extend(limits),
@@ -141,6 +156,11 @@ async fn dispatch(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
         Route::Patch { entity, id } => write::patch(cx, *entity, id).await,
         Route::Delete { entity, id } => write::delete(cx, *entity, id).await,
         Route::Bulk(entity) => write::bulk(cx, *entity).await,
-        _ => system::handle(cx, route).await,
+        _ => {
+            if !cost::is_read(route) {
+                cx.gate.passed().await;
+            }
+            system::handle(cx, route).await
+        }
     }
 }

@@ -149,7 +149,7 @@ impl Problem {
     pub fn method_not_allowed(allow: &[Method]) -> Self {
         let list = allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         Self::new(Code::MethodNotAllowed, format!("This resource has the methods {list}."))
-            .with_header(header::ALLOW, crate::http::header_value(list))
+            .with_header(header::ALLOW, header_value(list))
     }
 
     /// 409: the state of the resource forbids it.
@@ -170,7 +170,7 @@ impl Problem {
     /// 415: `accepted` lists the media types that are taken.
     pub fn unsupported_media_type(accepted: &[&str]) -> Self {
         Self::new(Code::UnsupportedMediaType, format!("Send the body as {}.", accepted.join(" or ")))
-            .with_header(header::ACCEPT, crate::http::header_value(accepted.join(", ")))
+            .with_header(header::ACCEPT, header_value(accepted.join(", ")))
     }
 
     /// 422 with all violations.
@@ -218,6 +218,14 @@ impl Problem {
         }
         Value::Object(document)
     }
+}
+
+/// A text as a header's value. What a header cannot carry (control characters, anything beyond ASCII) becomes `?`, so that no
+/// text can end a header early.
+pub fn header_value(text: impl AsRef<str>) -> HeaderValue {
+    let visible = |symbol: char| if (' '..='~').contains(&symbol) { symbol } else { '?' };
+    let text: String = text.as_ref().chars().map(visible).collect();
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::keys::{self, DOCUMENT, ID, VERSION};
-use super::table::{Attr, Item, Key};
+use super::table::{Attr, Expr, Item, Key};
 use crate::model::{Entity, Index, Model};
 use crate::value::Record;
 
@@ -37,6 +37,16 @@ fn filled(key: Key, record: &Record, document: Value) -> Item {
 pub fn decode(item: &Item) -> Option<Record> {
     let Value::Object(fields) = serde_json::from_str(item.s(DOCUMENT)?).ok()? else { return None };
     Some(Record { id: item.s(ID)?.to_owned(), version: item.s(VERSION)?.to_owned(), fields })
+}
+
+/// Attribute of an idempotency row: when it was made, seconds since 1970.
+pub const MADE: &str = "m";
+/// Attribute of an idempotency row: when it ends, seconds since 1970.
+pub const EXPIRES: &str = "e";
+
+/// The condition on which an idempotency row may be written: there is none, or it had expired when the new one was made.
+pub fn is_free(row: &Item) -> Expr {
+    Expr::new("attribute_not_exists(pk) OR #e <= :now").name("#e", EXPIRES).value(":now", Attr::N(row.n(MADE).unwrap_or(0)))
 }
 
 /// Bytes that DynamoDB counts for an item: the names and values of all attributes.

@@ -18,7 +18,7 @@ use crate::http::route::route;
 use crate::http::{Reply, VERSION, tests::request};
 use crate::model::parse;
 use crate::notify::{Kind, tell_operator};
-use crate::pipeline::Context;
+use crate::pipeline::{Context, Gate};
 use crate::principal::{Principal, Verified};
 use crate::problem::{Code, Problem};
 use crate::store::table::{Key, Returning, SharedTable, TableName, Write};
@@ -85,7 +85,8 @@ impl World {
             request.body = Bytes::from(body.to_string());
         }
         let route = route(&self.app.model, &request.method, &request.path)?;
-        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c-1" };
+        let gate = Gate::open();
+        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c-1", gate: &gate };
         handle(&cx, &route).await
     }
 

@@ -59,6 +59,7 @@ pub(super) async fn run(
         let prepared = prepare_all(cx, changes, &stored).await?;
         let answer = answer(&prepared);
         let batch = batch(cx, changes, &prepared, claim, &answer)?;
+        cx.gate.passed().await;
         match cx.app.writer.write(&batch, deadline(cx)).await {
             Ok(written) => {
                 cx.app.writer.clear(written.unsettled).await;

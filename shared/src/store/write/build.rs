@@ -254,7 +254,7 @@ impl Plan {
         let mut purpose = Purpose::Idempotency;
         for item in &batch.riders.idempotency {
             // The row is free where there is none or an expired one; its parts follow it.
-            let condition = (purpose == Purpose::Idempotency).then(|| crate::idempotency::is_free(item));
+            let condition = (purpose == Purpose::Idempotency).then(|| items::is_free(item));
             self.put(std::mem::replace(&mut purpose, Purpose::Rider), item.clone(), condition);
         }
         for item in batch.riders.audit.iter().chain(&batch.riders.outbox) {

@@ -18,7 +18,7 @@ use crate::clock::Env;
 use crate::dynamodb::embedded::Embedded;
 use crate::http::{Reply, VERSION, header_value};
 use crate::model::parse;
-use crate::pipeline::Context;
+use crate::pipeline::{Context, Gate};
 use crate::principal::{Principal, Verified};
 use crate::problem::Problem;
 use crate::store::table::{SharedTable, TableName};
@@ -111,7 +111,8 @@ impl World {
         }
         let (plural, id) = path.split_once('/').map_or((path, None), |(plural, id)| (plural, Some(id)));
         let entity = self.app.model.by_plural(plural).unwrap().ix;
-        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c" };
+        let gate = Gate::open();
+        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c", gate: &gate };
         let reply: Reply = match (method.as_str(), id) {
             ("POST", Some("_bulk")) => super::bulk(&cx, entity).await,
             ("POST", _) => super::create(&cx, entity).await,

@@ -1,0 +1,119 @@
+//! An application in this process, called as a function calls it: for what has to be counted call by call.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use holdfast::app::App;
+use holdfast::auth::Authenticator;
+use holdfast::auth::Outcome;
+use holdfast::auth::local::LocalIssuer;
+use holdfast::clock::Env;
+use holdfast::dynamodb::{DynamoTable, Options, Usage, measured};
+use holdfast::http::{ApiRequest, ApiResponse};
+use holdfast::model::{Model, parse};
+use holdfast::pipeline;
+use holdfast::principal::Verified;
+use holdfast::store::table::SharedTable;
+use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::Value;
+
+use crate::around::Around;
+use crate::waits::Waits;
+
+/// What a request cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cost {
+    /// Calls that it waited for one after another.
+    pub waits: u32,
+    /// Calls and capacity units.
+    pub usage: Usage,
+}
+
+/// An embedded DynamoDB and what works on it.
+pub struct Stack {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Past every counter.
+    pub table: DynamoTable,
+    /// Clock and random source.
+    pub env: Env,
+    _dynamo: Dynamo,
+}
+
+impl Stack {
+    /// Starts one in memory.
+    ///
+    /// # Panics
+    /// If the model has mistakes.
+    pub async fn start(model: &str) -> Self {
+        let env = Env::system();
+        let model = Arc::new(parse("model.yaml", model).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
+        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let config = holdfast::aws::local_config(&dynamo.endpoint, holdfast::aws::plain_http_client());
+        let mut options = Options::new(DATA_TABLE, VOLATILE_TABLE);
+        options.attempt_timeout = Duration::from_secs(20);
+        let table = DynamoTable::new(&config, options, env.clone());
+        table.create_tables().await.unwrap();
+        Self { model, table, env, _dynamo: dynamo }
+    }
+
+    /// A new instance of the API on it, as Lambda starts one.
+    ///
+    /// # Panics
+    /// If no signing key can be made.
+    pub fn instance(&self) -> Instance {
+        let waits = Arc::new(Around::new(Arc::new(self.table.clone()), Waits::default()));
+        let table: SharedTable = waits.clone();
+        let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
+        let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
+        let app = App::new(self.model.clone(), table, Arc::new(authenticator), self.env.clone(), "test");
+        Instance { app, waits }
+    }
+}
+
+/// One instance of the API.
+pub struct Instance {
+    /// Its parts.
+    pub app: App,
+    waits: Arc<Around<Waits>>,
+}
+
+impl Instance {
+    /// Sends `GET /v1/...` and the like for a caller whom the authorizer let in; tells what it cost.
+    ///
+    /// # Panics
+    /// If `line` is no method and address.
+    pub async fn call(&self, who: &Verified, line: &str, body: &Value) -> (ApiResponse, Cost) {
+        let (method, address) = line.split_once(' ').expect("a method and an address");
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_static("Bearer looked-at-by-the-authorizer"));
+        let mut bytes = Vec::new();
+        if !body.is_null() {
+            headers.insert("content-type", HeaderValue::from_static("application/json"));
+            bytes = body.to_string().into_bytes();
+        }
+        let request = ApiRequest {
+            method: Method::from_bytes(method.as_bytes()).expect("a method"),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers,
+            body: bytes.into(),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            context: Some(Outcome::Ok(Box::new(who.clone())).to_context()),
+            deadline: self.app.env.now().plus(Duration::from_secs(29)),
+            base_url: "https://api.example".to_owned(),
+        };
+        self.waits.hook.take();
+        let (response, usage) = measured(pipeline::handle(&self.app, request)).await;
+        (response, Cost { waits: self.waits.hook.take(), usage })
+    }
+}
+
+/// Somebody in a role.
+pub fn somebody(subject: &str, role: &str) -> Verified {
+    Verified { consumer: subject.into(), subject: subject.into(), roles: vec![role.into()], ..Verified::default() }
+}

@@ -1,0 +1,142 @@
+//! What requests may cost at most (`architecture.md` 7): waits for the table one after another, calls, capacity units.
+
+use holdfast::dynamodb::Kind;
+use holdfast::principal::Verified;
+use holdfast_tests::stack::{Cost, Instance, Stack, somebody};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+const MODEL: &str = "
+name: Test
+version: 1.0.0
+entities:
+  author:
+    id: string
+    cache: off
+    fields:
+      name: {type: string, max: 50, required: true}
+  shop:
+    id: string
+    cache: off
+    fields:
+      name: {type: string, max: 50}
+  book:
+    id: string
+    cache: off
+    fields:
+      title: {type: string, max: 50, required: true}
+      year: integer
+      author: {ref: author, on_delete: restrict, inverse: books}
+      shop: {ref: shop, on_delete: restrict, inverse: books}
+    indexes:
+      by_title: {sort: [title]}
+roles:
+  admin: {all: true, system: all}
+plans:
+  wide:
+    rates: {burst: {rate: 1000, per: 1s, burst: 1000}}
+    quotas: {day: 100000}
+  narrow:
+    rates: {burst: {rate: 1, per: 1h, burst: 2}}
+auth: {default_plan: wide}
+";
+
+struct Caller {
+    _stack: Stack,
+    instance: Instance,
+    who: Verified,
+}
+
+impl Caller {
+    /// The cost of a request that is answered so.
+    async fn cost(&self, status: u16, line: &str, body: Value) -> Cost {
+        let (response, cost) = self.instance.call(&self.who, line, &body).await;
+        let text = String::from_utf8_lossy(response.body());
+        assert_eq!(response.status(), StatusCode::from_u16(status).unwrap(), "{line}: {text}");
+        cost
+    }
+}
+
+/// Waits, calls, read units, write units.
+fn figures(cost: &Cost) -> (u32, u64, f64, f64) {
+    (cost.waits, cost.usage.total_calls(), cost.usage.read_units, cost.usage.write_units)
+}
+
+/// An author, a shop and 20 books; an instance that has read what instances read once.
+async fn furnished() -> Caller {
+    let stack = Stack::start(MODEL).await;
+    let instance = stack.instance();
+    let caller = Caller { _stack: stack, instance, who: somebody("ann", "admin") };
+    caller.cost(201, "POST /v1/authors", json!({"id": "a", "name": "A"})).await;
+    caller.cost(201, "POST /v1/shops", json!({"id": "s"})).await;
+    for number in 0..20 {
+        let book = json!({"id": format!("b{number}"), "title": format!("t{number}"), "author_id": "a", "shop_id": "s"});
+        caller.cost(201, "POST /v1/books", book).await;
+    }
+    caller.cost(200, "GET /v1/books?sort=title", Value::Null).await;
+    // Somebody else from here on: whoever has called so often holds a lease and need not ask the limiter.
+    Caller { who: somebody("cleo", "admin"), ..caller }
+}
+
+#[tokio::test]
+async fn a_record_costs_one_wait_with_its_limits_beside_it() {
+    let caller = furnished().await;
+    let cost = caller.cost(200, "GET /v1/books/b1", Value::Null).await;
+    assert_eq!(figures(&cost), (1, 2, 1.0, 1.0));
+}
+
+#[tokio::test]
+async fn lists_cost_a_wait_and_another_for_what_they_embed() {
+    let caller = furnished().await;
+    let list = caller.cost(200, "GET /v1/books?sort=title", Value::Null).await;
+    assert_eq!((list.waits, list.usage.of(Kind::Query), list.usage.total_calls()), (1, 1, 2));
+    let embedding = caller.cost(200, "GET /v1/books?sort=title&include=author,shop", Value::Null).await;
+    assert!(embedding.waits <= 3, "{embedding:?}");
+    assert_eq!(embedding.usage.of(Kind::Query), 1);
+    let children = caller.cost(200, "GET /v1/authors/a?include=books.shop", Value::Null).await;
+    assert_eq!((children.usage.of(Kind::Query), children.usage.of(Kind::Scan)), (1, 0));
+    assert!(children.waits <= 3, "{children:?}");
+}
+
+#[tokio::test]
+async fn writes_cost_two_waits_and_the_clearing_of_tags() {
+    let caller = furnished().await;
+    let book = json!({"id": "new", "title": "new", "author_id": "a", "shop_id": "s"});
+    let created = caller.cost(201, "POST /v1/books", book.clone()).await;
+    // Nothing of this model is cached, so there are no tags to clear.
+    assert!(created.waits <= 2, "{created:?}");
+    // The record, its rows by id, title, author and shop, two guards, the audit entry: 2 units each, and the limiter's one.
+    assert_eq!((created.usage.of(Kind::TransactWrite), created.usage.write_units), (1, 2.0 * 8.0 + 1.0));
+    for line in ["PUT /v1/books/new", "PATCH /v1/books/new"] {
+        let changed = caller.cost(200, line, json!({"title": line, "author_id": "a", "shop_id": "s"})).await;
+        assert!(changed.waits <= 2, "{line}: {changed:?}");
+        assert_eq!(changed.usage.of(Kind::TransactWrite), 1, "{line}");
+    }
+    let deleted = caller.cost(204, "DELETE /v1/books/new", Value::Null).await;
+    assert!(deleted.waits <= 3, "{deleted:?}");
+}
+
+#[tokio::test]
+async fn a_denial_repeated_within_a_second_costs_nothing() {
+    let caller = furnished().await;
+    let narrow = Caller { who: Verified { plan: Some("narrow".into()), ..somebody("bob", "admin") }, ..caller };
+    narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
+    narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
+    narrow.cost(429, "GET /v1/books/b1", Value::Null).await;
+    for line in ["GET /v1/books/b1", "GET /v1/books?sort=title", "DELETE /v1/books/b1"] {
+        let denied = narrow.cost(429, line, Value::Null).await;
+        assert_eq!(figures(&denied), (0, 0, 0.0, 0.0), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_write_leaves_nothing_behind() {
+    let caller = furnished().await;
+    let narrow = Caller { who: Verified { plan: Some("narrow".into()), ..somebody("eve", "admin") }, ..caller };
+    for id in ["one", "two"] {
+        narrow.cost(201, "POST /v1/shops", json!({"id": id})).await;
+    }
+    narrow.cost(429, "POST /v1/shops", json!({"id": "three"})).await;
+    let again = Caller { who: somebody("ann", "admin"), ..narrow };
+    again.cost(404, "GET /v1/shops/three", Value::Null).await;
+}
