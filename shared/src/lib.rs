@@ -3,7 +3,7 @@
 //! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
 //! adapters (`dynamodb`) know an AWS SDK.
 //! ```text
-//! 0  aws, clock, config, id, principal
+//! 0  aws, clock, config, id, json, principal
 //! 1  api_key, model
 //! 2  value
 //! 3  query, store
@@ -30,6 +30,7 @@ pub mod dynamodb;
 pub mod http;
 pub mod id;
 pub mod idempotency;
+mod json;
 pub mod jwks_http;
 pub mod lambda;
 pub mod limit;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::jws::Unverified;
 use super::keys::{KeyStore, NoKey};
-use super::{JwksSource, Outcome, Refusal, api_key, claims, json, jwks};
+use super::{JwksSource, Outcome, Refusal, api_key, claims, jwks};
 use crate::clock::{Env, Micros};
 use crate::consumer::record::Row;
 use crate::consumer::{ApiKey, Consumer};
@@ -77,7 +77,7 @@ impl Authenticator {
 
     async fn by_token(&self, token: &str, now: Micros) -> Result<Verified, Failure> {
         let token = Unverified::parse(token)?;
-        let unverified = json::strict_object(&token.payload).ok_or(Refusal::Malformed)?;
+        let unverified = crate::json::strict_object(&token.payload).ok_or(Refusal::Malformed)?;
         let named = unverified.get("iss").and_then(Value::as_str).ok_or(Refusal::Issuer)?;
         let issuer = self.issuers.iter().find(|issuer| issuer.issuer == named).ok_or(Refusal::Issuer)?;
         if !issuer.algorithms.iter().any(|name| jwks::algorithm(name) == Some(token.algorithm)) {

@@ -9,7 +9,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
 use super::Refusal;
-use super::json::strict_object;
+use crate::json::strict_object;
 
 /// Largest accepted document, bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;

@@ -7,8 +7,8 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 use super::Refusal;
-use super::json::strict_object;
 use super::jwks::Jwk;
+use crate::json::strict_object;
 
 /// Largest accepted token, bytes: API Gateway takes 10,240 for request line and headers together.
 pub(crate) const MAX_TOKEN: usize = 8 * 1024;

@@ -11,7 +11,6 @@
 
 mod authenticator;
 mod claims;
-mod json;
 pub mod jwks;
 mod jws;
 mod keys;

@@ -154,7 +154,7 @@ pub(super) fn decimal_pattern(scale: u32) -> String {
 }
 
 fn decimal(value: &Value, scale: u32, min: Option<Decimal>, max: Option<Decimal>) -> Result<Value, Fault> {
-    let example = if scale == 0 { "\"12\"".to_owned() } else { format!("\"9.{:0<1$}\"", "9", scale as usize) };
+    let example = if scale == 0 { "\"12\"".to_owned() } else { format!("\"9.{:0<1$}\"", "9", scale.min(2) as usize) };
     let Value::String(text) = value else {
         return fault("type", format!("must be a decimal in a string, such as {example}"));
     };

@@ -196,6 +196,14 @@ fn no_index(model: &Model, entity: &Entity, query: &ListQuery) -> NoIndex {
             )
         }
     };
+    let no_row_range =
+        |filter: &&Comparison| matches!(filter.op, Op::Ne | Op::Nin | Op::Contains) && !may_scan(model, entity, filter.path);
+    if let Some(filter) = query.filters.iter().find(no_row_range) {
+        let field = name(filter.path);
+        let help =
+            format!("no index can serve {field}[{}]: mark {field} with filter: scan, or filter by its values", filter.op.name());
+        return NoIndex { parameter: format!("{field}[{}]", filter.op.name()), help };
+    }
     let all = || query.filters.iter().chain(&query.fixed);
     let equality: Vec<String> = all().filter(|filter| filter.fixed().is_some()).map(|filter| name(filter.path)).collect();
     let ranges = all().filter(|filter| filter.fixed().is_none()).map(|filter| name(filter.path));

@@ -202,7 +202,7 @@ impl Problem {
 
     /// The document of RFC 9457. `instance` is the path of the request, `base_url` the API's own address (`https://host`).
     pub fn document(&self, base_url: &str, instance: &str, correlation: &str) -> Value {
-        let mut document = self.members.clone();
+        let mut document = Map::new();
         let mut set = |name: &str, value: Value| {
             document.insert(name.to_owned(), value);
         };
@@ -215,6 +215,9 @@ impl Problem {
         set("correlation_id", correlation.into());
         if !self.errors.is_empty() {
             set("errors", self.errors.iter().map(FieldError::json).collect());
+        }
+        for (name, value) in &self.members {
+            document.entry(name).or_insert_with(|| value.clone());
         }
         Value::Object(document)
     }

@@ -68,13 +68,18 @@ pub(crate) fn split(query: &str) -> Result<Parameters, Vec<BadParameter>> {
                 }
                 parameters.push((name, value));
             }
-            _ => wrong.push(BadParameter { name: name.into(), why: "must be UTF-8 after percent decoding".into() }),
+            _ => wrong.push(BadParameter { name: name.into(), why: "must be percent-encoded UTF-8 (RFC 3986, 2.1)".into() }),
         }
     }
     if wrong.is_empty() { Ok(parameters) } else { Err(wrong) }
 }
 
 fn decode(text: &str) -> Option<String> {
+    // The crate leaves a `%` without two hexadecimal digits as it is.
+    let broken = |part: &str| !part.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if text.split('%').skip(1).any(broken) {
+        return None;
+    }
     let spaced = text.replace('+', " ");
     percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
@@ -197,4 +202,29 @@ fn find<'a, 'm>(
     let include = includes.iter_mut().find(|include| include.relation.name(entity) == *name)?;
     let target = model.entity(include.relation.target(entity));
     if rest.is_empty() { Some((include, target)) } else { find(model, target, &mut include.includes, rest) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn names_and_values_are_percent_decoded_once() {
+        let expected = [("a b", "ü"), ("c", "%41"), ("d", "")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(split("a+b=%C3%BC&c=%2541&&d").unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_not_percent_encoded_utf_8_is_named() {
+        for query in ["title=%ZZ", "title=%F", "title=50%", "title=%FF", "%=1"] {
+            let wrong = split(query).unwrap_err();
+            assert_eq!(wrong.len(), 1, "{query}");
+            assert!(wrong[0].why.contains("percent-encoded"), "{}", wrong[0].why);
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_stands_there_twice_is_refused_however_it_is_written() {
+        assert_eq!(split("a=1&%61=2&a=3").unwrap_err().len(), 1);
+    }
 }

@@ -78,7 +78,7 @@ fn media_type(request: &ApiRequest) -> Option<String> {
 
 /// The text of a body as JSON.
 pub(super) fn parse(body: &[u8]) -> Result<Value, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
+    crate::json::strict(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof if body.is_empty() => "is empty".to_owned(),
             serde_json::error::Category::Eof => format!("ends too early, at line {} column {}", error.line(), error.column()),

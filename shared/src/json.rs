@@ -1,15 +1,23 @@
-//! JSON objects without repeated members. RFC 8725, 2.4 and RFC 7515, 4: two readers of `{"alg":1,"alg":2}` may see two different
-//! tokens, so nobody shall see one. `serde_json` alone would keep the last.
+//! JSON without repeated members: two readers of `{"a":1,"a":2}` may see two different documents, so nobody shall see one (RFC
+//! 8725, 2.4 of tokens; RFC 8259, 4 of all JSON). `serde_json` alone would keep the last.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Parses bytes as one JSON object in which no object, at any depth, names a member twice. `None` for anything else.
+/// Parses bytes as one JSON value in which no object, at any depth, names a member twice.
+///
+/// # Errors
+/// What is wrong, with line and column.
+pub(crate) fn strict(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice::<Strict>(bytes).map(|Strict(value)| value)
+}
+
+/// [`strict`], of an object; `None` for anything else.
 pub(crate) fn strict_object(bytes: &[u8]) -> Option<Map<String, Value>> {
-    match serde_json::from_slice::<Strict>(bytes) {
-        Ok(Strict(Value::Object(object))) => Some(object),
+    match strict(bytes) {
+        Ok(Value::Object(object)) => Some(object),
         Ok(_) | Err(_) => None,
     }
 }
@@ -66,9 +74,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some((name, Strict(value))) = members.next_entry::<String, Strict>()? {
-            if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a repeated member"));
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format!("the member `{name}` stands there twice")));
             }
+            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }
@@ -76,7 +85,19 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::strict_object;
+    use super::{strict, strict_object};
+
+    #[test]
+    fn the_repeated_member_is_named_with_its_place() {
+        let error = strict(br#"{"a":1,"b":[{"x":1,"x":2}]}"#).unwrap_err().to_string();
+        assert!(error.contains("`x`") && error.contains("line 1 column"), "{error}");
+    }
+
+    #[test]
+    fn values_are_those_that_serde_json_reads() {
+        let text = r#"{"n":null,"t":true,"i":-3,"u":18446744073709551615,"f":1.5,"s":"\u00fc","l":[1,{}]}"#;
+        assert_eq!(strict(text.as_bytes()).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
+    }
 
     #[test]
     fn repeated_members_are_refused_at_every_depth_and_however_they_are_spelled() {
