@@ -12,6 +12,7 @@ use crate::idempotency;
 use crate::limit::Limiter;
 use crate::limit::address::AddressGuard;
 use crate::model::Model;
+use crate::object::SharedObjects;
 use crate::startup::Startup;
 use crate::store::indexes::Indexes;
 use crate::store::table::{Attr, Expr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
@@ -37,6 +38,8 @@ pub struct App {
     pub env: Env,
     /// Which deployment this is: part of API keys.
     pub environment: String,
+    /// Where the content of files lies; only functions that deal with files have it.
+    pub objects: Option<SharedObjects>,
     secrets: OnceCell<Secrets>,
 }
 
@@ -50,6 +53,7 @@ impl App {
             addresses: AddressGuard::new(model.limits.per_address),
             authenticator,
             environment: environment.to_owned(),
+            objects: None,
             secrets: OnceCell::new(),
             model,
             table,
@@ -61,6 +65,13 @@ impl App {
     pub fn of(startup: &Startup) -> Self {
         let table: SharedTable = Arc::new(startup.table.clone());
         Self::new(startup.model.clone(), table, startup.authenticator.clone(), startup.env.clone(), &startup.settings.environment)
+    }
+
+    /// With a store of files.
+    #[must_use]
+    pub fn with_objects(mut self, objects: SharedObjects) -> Self {
+        self.objects = Some(objects);
+        self
     }
 
     /// The deployment's own secrets, read once per process.

@@ -17,6 +17,7 @@ mod keys;
 pub mod local;
 mod outcome;
 mod resolve;
+mod sharer;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,3 +29,4 @@ pub use claims::consumer_id;
 pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
 pub use outcome::{ContextError, Outcome, Refusal};
 pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};
+pub use sharer::Sharer;

@@ -109,7 +109,7 @@ fn from_outcome(model: &Model, outcome: Outcome, now: Micros) -> Result<Principa
 }
 
 /// Roles and plan by the model that runs here: unknown roles give nothing, an unknown plan is the default one.
-fn resolve(model: &Model, mut verified: Verified) -> Principal {
+pub(super) fn resolve(model: &Model, mut verified: Verified) -> Principal {
     let held = std::mem::take(&mut verified.roles);
     verified.roles = model.roles.iter().map(|role| &role.name).filter(|name| held.contains(name)).cloned().collect();
     verified.plan = verified.plan.filter(|name| model.plan(name).is_some()).or_else(|| model.auth.default_plan.clone());

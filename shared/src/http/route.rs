@@ -56,6 +56,11 @@ pub enum Route {
         id: String,
         field: FieldIx,
     },
+    DeleteShares {
+        entity: EntityIx,
+        id: String,
+        field: FieldIx,
+    },
     DeleteShare {
         entity: EntityIx,
         id: String,
@@ -85,6 +90,12 @@ pub enum Route {
     DeleteKey {
         id: String,
         key_id: String,
+    },
+    ConsumerShares {
+        id: String,
+    },
+    DeleteConsumerShares {
+        id: String,
     },
     Me,
     Purge,
@@ -141,6 +152,13 @@ const PLACES: &[Place] = &[
         pattern: "/v1/_consumers/{consumer}/keys/{key_id}",
         methods: &[(Method::DELETE, |found| Route::DeleteKey { id: found.id, key_id: found.other })],
     },
+    Place {
+        pattern: "/v1/_consumers/{consumer}/shares",
+        methods: &[
+            (Method::GET, |found| Route::ConsumerShares { id: found.id }),
+            (Method::DELETE, |found| Route::DeleteConsumerShares { id: found.id }),
+        ],
+    },
     Place { pattern: "/v1/_me", methods: &[(Method::GET, |_| Route::Me)] },
     Place { pattern: "/v1/_cache/purge", methods: &[(Method::POST, |_| Route::Purge)] },
     Place { pattern: "/v1/_usage", methods: &[(Method::GET, |_| Route::Usage)] },
@@ -186,6 +204,7 @@ const PLACES: &[Place] = &[
         methods: &[
             (Method::GET, |found| Route::ListShares { entity: found.entity, id: found.id, field: found.field }),
             (Method::POST, |found| Route::CreateShare { entity: found.entity, id: found.id, field: found.field }),
+            (Method::DELETE, |found| Route::DeleteShares { entity: found.entity, id: found.id, field: found.field }),
         ],
     },
     Place {
@@ -349,6 +368,9 @@ mod tests {
                 "/v1/books/moby-dick/sample/shares/s1",
                 Route::DeleteShare { entity: book, id: id(), field: sample, share: "s1".into() },
             ),
+            ("DELETE", "/v1/books/moby-dick/sample/shares", Route::DeleteShares { entity: book, id: id(), field: sample }),
+            ("GET", "/v1/_consumers/c/shares", Route::ConsumerShares { id: "c".into() }),
+            ("DELETE", "/v1/_consumers/c/shares", Route::DeleteConsumerShares { id: "c".into() }),
             ("GET", "/v1/_shares/hush", Route::Share { secret: "hush".into() }),
             ("GET", "/v1/_consumers", Route::Consumers),
             ("POST", "/v1/_consumers", Route::CreateConsumer),

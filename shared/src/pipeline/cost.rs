@@ -22,6 +22,7 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
         Route::Download { entity, .. }
         | Route::CreateShare { entity, .. }
         | Route::ListShares { entity, .. }
+        | Route::DeleteShares { entity, .. }
         | Route::DeleteShare { entity, .. } => one(Some(*entity), Operation::Download),
         _ => one(None, Operation::System),
     }
@@ -37,6 +38,8 @@ pub fn is_read(route: &Route) -> bool {
             | Route::Consumers
             | Route::Consumer { .. }
             | Route::Me
+            | Route::ListShares { .. }
+            | Route::ConsumerShares { .. }
             | Route::Notifications
             | Route::Audit
     )

@@ -11,6 +11,7 @@ mod context;
 mod cost;
 pub mod docs;
 mod embed;
+pub mod files;
 pub mod list;
 mod read;
 pub mod related;
@@ -64,6 +65,7 @@ async fn answer(app: &App, request: &ApiRequest, correlation: &str) -> Result<Re
         Route::Health => Ok(system::alive()),
         Route::Ready => system::ready(app).await,
         Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, &route).await,
+        Route::Share { secret } => files::shared(app, request, correlation, secret).await,
         _ => protected(app, request, correlation, &route).await,
     }
 }
@@ -104,15 +106,20 @@ async fn admitted(
 ) -> Result<Result<Reply, Problem>, AdmitError> {
     let gate = Gate::closed();
     let cx = Context { app, request, principal, correlation, gate: &gate };
-    let admission = pin!(admit::admit(app, principal, request.address, calls));
-    let work = pin!(dispatch(&cx, route));
-    let (limits, mut result) = match future::select(admission, work).await {
-        Either::Left((limits, work)) => {
-            let limits = limits?;
-            gate.admit();
-            (limits, work.await)
+    let admission = admit::admit(app, principal, request.address, calls);
+    let (limits, mut result) = match route {
+        Route::Download { entity, id, field } => files::download(&cx, admission, *entity, id, *field).await?,
+        route => {
+            let (admission, work) = (pin!(admission), pin!(dispatch(&cx, route)));
+            match future::select(admission, work).await {
+                Either::Left((limits, work)) => {
+                    let limits = limits?;
+                    gate.admit();
+                    (limits, work.await)
+                }
+                Either::Right((result, admission)) => (admission.await?, result),
+            }
         }
-        Either::Right((result, admission)) => (admission.await?, result),
     };
     match &mut result {
         Ok(reply) => reply.headers.extend(limits),
@@ -156,6 +163,14 @@ async fn dispatch(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
         Route::Patch { entity, id } => write::patch(cx, *entity, id).await,
         Route::Delete { entity, id } => write::delete(cx, *entity, id).await,
         Route::Bulk(entity) => write::bulk(cx, *entity).await,
+        Route::Upload { entity, id, field } => files::upload(cx, *entity, id, *field).await,
+        Route::Complete { entity, id, field } => files::complete(cx, *entity, id, *field).await,
+        Route::CreateShare { entity, id, field } => files::create(cx, *entity, id, *field).await,
+        Route::ListShares { entity, id, field } => files::list(cx, *entity, id, *field).await,
+        Route::DeleteShares { entity, id, field } => files::revoke_all(cx, *entity, id, *field).await,
+        Route::DeleteShare { entity, id, field, share } => files::revoke(cx, *entity, id, *field, share).await,
+        Route::ConsumerShares { id } => files::list_of_consumer(cx, id).await,
+        Route::DeleteConsumerShares { id } => files::revoke_of_consumer(cx, id).await,
         _ => {
             if !cost::is_read(route) {
                 cx.gate.passed().await;

@@ -14,6 +14,10 @@
 //! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
 //! | audit entry | `a#<day>#<shard>` | moment, random |
 //! | outbox entry | `o#<shard>` | moment, random |
+//! | what is to vanish | `v#<shard>` | due moment, random |
+//! | upload under way | `w#<entity>#<id>#<field>` | hash of consumer, subject |
+//! | share | `h#<hash of its secret>` | `0x00` |
+//! | share in the lists of its file and consumer | `hf#<entity>#<id>#<field>`, `hc#<consumer>` | share id |
 //! | listed notice (volatile) | `n#<consumer>` and `n*` | moment, random |
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
 //! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
@@ -153,6 +157,31 @@ pub fn limiter(consumer: &str) -> Key {
 /// A row of the outbox; `sk` is the moment, then random bytes.
 pub fn outbox(shard: u16, sk: &[u8]) -> Key {
     Key::new(format!("o#{shard}"), sk)
+}
+
+/// A row of what is to vanish; `sk` is the moment when it is due, then random bytes.
+pub fn vanishing(shard: u16, sk: &[u8]) -> Key {
+    Key::new(format!("v#{shard}"), sk)
+}
+
+/// The upload that a caller began for a file field; `who` is a hash of the caller.
+pub fn upload(entity: &Entity, id: &str, field: &str, who: &[u8]) -> Key {
+    Key::new(format!("w#{}#{id}#{field}", entity.name), who)
+}
+
+/// A share; `hash` is that of its secret, in hexadecimal digits.
+pub fn share(hash: &str) -> Key {
+    Key::new(format!("h#{hash}"), ONLY)
+}
+
+/// A share in the list of its file.
+pub fn share_of_file(entity: &Entity, id: &str, field: &str, share: &str) -> Key {
+    Key::new(format!("hf#{}#{id}#{field}", entity.name), share)
+}
+
+/// A share in the list of the consumer who made it.
+pub fn share_of_consumer(consumer: &str, share: &str) -> Key {
+    Key::new(format!("hc#{consumer}"), share)
 }
 
 /// A notice in the list of its consumer, or of all (`None`), in the volatile table; `sk` as in the outbox.

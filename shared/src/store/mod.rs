@@ -8,5 +8,6 @@ pub mod table;
 pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod vanish;
 pub mod verify;
 pub mod write;

@@ -7,13 +7,13 @@ use crate::http::{ApiRequest, JSON, negotiate};
 use crate::problem::Problem;
 
 /// Media type of a merge patch (RFC 7396).
-pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
+pub(in crate::pipeline) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// The body as JSON. `accepted` are the media types that it may have; a body without one is taken for JSON.
 ///
 /// # Errors
 /// 406 where the answer could not be sent, before anything has an effect; 415 for another media type, 400 `malformed_request` for what is not JSON.
-pub(super) fn json(request: &ApiRequest, accepted: &[&str]) -> Result<Value, Problem> {
+pub(in crate::pipeline) fn json(request: &ApiRequest, accepted: &[&str]) -> Result<Value, Problem> {
     negotiate::json(&request.headers)?;
     let kind = match request.headers.get(CONTENT_TYPE) {
         None => JSON.to_owned(),
@@ -32,7 +32,7 @@ pub(super) fn json(request: &ApiRequest, accepted: &[&str]) -> Result<Value, Pro
 ///
 /// # Errors
 /// As [`json`].
-pub(super) fn optional(request: &ApiRequest) -> Result<Value, Problem> {
+pub(in crate::pipeline) fn optional(request: &ApiRequest) -> Result<Value, Problem> {
     if !request.body.is_empty() {
         return json(request, &[JSON]);
     }

@@ -2,11 +2,11 @@
 //!
 //! What they do is decided below this layer; here are permissions, parameters, bodies, and what the answers look like.
 
-mod body;
+pub(super) mod body;
 mod consumers;
 mod health;
 mod me;
-mod parameters;
+pub(super) mod parameters;
 mod purge;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -62,7 +62,7 @@ fn may(cx: &Context<'_>, permission: SystemPermission) -> bool {
 }
 
 /// Holds the caller to a permission.
-fn permit(cx: &Context<'_>, permission: SystemPermission) -> Result<(), Problem> {
+pub(super) fn permit(cx: &Context<'_>, permission: SystemPermission) -> Result<(), Problem> {
     if may(cx, permission) {
         return Ok(());
     }

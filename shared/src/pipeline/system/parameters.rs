@@ -11,14 +11,14 @@ use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, page_limit, split_parameters};
 
 /// The parameters of a request, all of them known to its resource, none twice.
 #[derive(Debug)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub(in crate::pipeline) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Reads them; `known` are those that the resource has.
     ///
     /// # Errors
     /// 400 `invalid_parameter` that names the parameter and those that there are.
-    pub(super) fn read(request: &ApiRequest, known: &[&str]) -> Result<Self, Problem> {
+    pub(in crate::pipeline) fn read(request: &ApiRequest, known: &[&str]) -> Result<Self, Problem> {
         let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
             Some(first) => refuse(&first.name, &first.why),
             None => Problem::malformed("The query string cannot be read."),
@@ -31,17 +31,17 @@ impl Parameters {
     }
 
     /// The value of one.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(in crate::pipeline) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// How many rows a page may have.
-    pub(super) fn limit(&self) -> Result<usize, Problem> {
+    pub(in crate::pipeline) fn limit(&self) -> Result<usize, Problem> {
         self.get("limit").map_or(Ok(DEFAULT_LIMIT), |value| page_limit(value).map_err(|why| refuse("limit", &why)))
     }
 
     /// Where to go on.
-    pub(super) fn cursor(&self) -> Result<Option<&str>, Problem> {
+    pub(in crate::pipeline) fn cursor(&self) -> Result<Option<&str>, Problem> {
         match self.get("cursor") {
             Some(cursor) if cursor.is_empty() || cursor.len() > MAX_CURSOR => Err(bad_cursor()),
             cursor => Ok(cursor),
@@ -49,7 +49,7 @@ impl Parameters {
     }
 
     /// The answer with a page: the envelope of every list, and the link to the next one.
-    pub(super) fn page(&self, request: &ApiRequest, data: &[Value], next: Option<&str>) -> Reply {
+    pub(in crate::pipeline) fn page(&self, request: &ApiRequest, data: &[Value], next: Option<&str>) -> Reply {
         let reply = Reply::json(StatusCode::OK, &json!({ "data": data, "next_cursor": next }));
         let Some(next) = next else { return reply };
         let kept = self.0.iter().filter(|(name, _)| name != "cursor").map(|(name, value)| (name.as_str(), value.as_str()));
@@ -62,11 +62,11 @@ impl Parameters {
 }
 
 /// 400 for one parameter.
-pub(super) fn refuse(name: &str, why: &str) -> Problem {
+pub(in crate::pipeline) fn refuse(name: &str, why: &str) -> Problem {
     Problem::invalid_parameter(name, format!("{name} {why}."))
 }
 
 /// 400 for a cursor that is none of ours.
-pub(super) fn bad_cursor() -> Problem {
+pub(in crate::pipeline) fn bad_cursor() -> Problem {
     refuse("cursor", "is not a cursor of this list")
 }

@@ -48,7 +48,7 @@ pub(super) async fn run(
     if let Some(problem) = together(changes.iter().filter_map(|change| never(cx, change)).collect()) {
         return Err(problem);
     }
-    let mut pauses = Pauses { next: FIRST_PAUSE };
+    let mut pauses = Pauses::new();
     loop {
         let (row, stored) = read(cx, changes, claim).await?;
         if let (Some(claim), Some(entity)) = (claim, changes.first().map(|change| change.entity))
@@ -72,7 +72,7 @@ pub(super) async fn run(
 }
 
 /// When a write must have ended.
-fn deadline(cx: &Context<'_>) -> Micros {
+pub(in crate::pipeline) fn deadline(cx: &Context<'_>) -> Micros {
     Micros(cx.request.deadline.0.saturating_sub(RESERVE))
 }
 
@@ -157,7 +157,7 @@ fn batch(
     Ok(Batch {
         mutations: prepared.iter().map(|one| one.mutation.clone()).collect(),
         checks: prepared.iter().fold(Vec::new(), |checks, one| merged(checks, one.checks.clone())),
-        riders: Riders { idempotency, audit: audit_entry(cx, changes, prepared).into_iter().collect(), outbox: Vec::new() },
+        riders: Riders { idempotency, audit: audit_entry(cx, changes, prepared).into_iter().collect(), ..Riders::default() },
     })
 }
 
@@ -191,13 +191,18 @@ fn audit_entry(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) 
 }
 
 /// Pauses that grow, drawn at random.
-struct Pauses {
+pub(in crate::pipeline) struct Pauses {
     next: Duration,
 }
 
 impl Pauses {
+    /// From the shortest.
+    pub(in crate::pipeline) fn new() -> Self {
+        Self { next: FIRST_PAUSE }
+    }
+
     /// Waits; `false` where the deadline would pass.
-    async fn pause(&mut self, cx: &Context<'_>) -> bool {
+    pub(in crate::pipeline) async fn pause(&mut self, cx: &Context<'_>) -> bool {
         let env = &cx.app.env;
         let bound = u32::try_from(self.next.as_micros()).unwrap_or(u32::MAX);
         let pause = Duration::from_micros(u64::from(env.random.below(bound)));

@@ -9,13 +9,13 @@
 
 mod body;
 mod bulk;
-mod commit;
+pub(super) mod commit;
 mod idempotent;
 mod operations;
-mod prepare;
+pub(super) mod prepare;
 mod refused;
 mod replay;
-mod rights;
+pub(super) mod rights;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ use crate::http::{VERSION, conditional};
 use crate::idempotency::Answer;
 use crate::model::validate::{self, Current, Violation};
 use crate::model::{Action, Entity, FieldMask, FieldType, IdKind, Masks};
+use crate::object;
 use crate::pipeline::Context;
 use crate::problem::{Code, FieldError, Problem};
 use crate::store::write::{Check, Mutation};
@@ -134,7 +135,8 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Resul
         }
         What::Create(_) | What::Delete => return Err(Problem::internal("not an update")),
     };
-    let fields = fields.map_err(Problem::validation)?;
+    let mut fields = fields.map_err(Problem::validation)?;
+    object::carry(entity, &before.fields, &mut fields);
     let changed = changed(entity, before, &fields);
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, false);
@@ -180,13 +182,13 @@ fn may_change(rights: &Rights<'_>, sight: &Sight, change: &Change<'_>, before: &
 }
 
 /// The record as the caller may read it: id first, then the readable fields in the order of the model.
-fn shown(entity: &Entity, record: &Record, readable: Option<FieldMask>) -> Value {
+pub(in crate::pipeline) fn shown(entity: &Entity, record: &Record, readable: Option<FieldMask>) -> Value {
     let masks = Masks { readable: readable.unwrap_or_default(), writable: FieldMask::none() };
     Value::Object(validate::readable(entity, &masks, record.id_value(entity), &record.fields))
 }
 
 /// Sets the moments that the model keeps.
-fn stamp(cx: &Context<'_>, entity: &Entity, record: &mut Record, created: bool) {
+pub(in crate::pipeline) fn stamp(cx: &Context<'_>, entity: &Entity, record: &mut Record, created: bool) {
     let now = cx.app.env.now().rfc3339();
     for (name, set) in [("created_at", created), ("updated_at", true)] {
         let stamps = |field: &&crate::model::Field| field.read_only && field.kind == FieldType::Timestamp;
@@ -203,7 +205,7 @@ fn changed(entity: &Entity, before: &Record, after: &Map<String, Value>) -> Vec<
 }
 
 /// Each record once: where it was seen in two versions, the first is as good as any, because both cannot be the stored one.
-pub(super) fn merged(mut checks: Vec<Check>, more: Vec<Check>) -> Vec<Check> {
+pub(in crate::pipeline) fn merged(mut checks: Vec<Check>, more: Vec<Check>) -> Vec<Check> {
     for check in more {
         if !checks.iter().any(|known| known.entity == check.entity && known.id == check.id) {
             checks.push(check);

@@ -58,6 +58,7 @@ pub(super) fn refused(
         .retry_after(1)
         .logged("outcome unknown at the deadline"),
         WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
+        WriteError::Rider(_) => Problem::internal("a rider's condition failed, and none was set"),
         WriteError::Store(error) => Problem::from(error),
     }
 }

@@ -9,36 +9,36 @@ use crate::store::write::Check;
 use crate::value::Record;
 
 /// A caller's access to an entity: to read, and to change it by one action.
-pub(super) struct Rights<'a> {
+pub(in crate::pipeline) struct Rights<'a> {
     entity: &'a Entity,
     action: Action,
     /// To read single records.
-    pub(super) read: Access,
+    pub(in crate::pipeline) read: Access,
     /// To do the action.
-    pub(super) write: Access,
+    pub(in crate::pipeline) write: Access,
     paths: Vec<Path>,
 }
 
 /// What rights come to for one state of a record.
-pub(super) struct Sight {
+pub(in crate::pipeline) struct Sight {
     /// The fields that the caller sees; `None`: not even that there is such a record.
-    pub(super) readable: Option<FieldMask>,
+    pub(in crate::pipeline) readable: Option<FieldMask>,
     /// The fields that the caller may set; `None`: the action is not allowed.
-    pub(super) writable: Option<FieldMask>,
+    pub(in crate::pipeline) writable: Option<FieldMask>,
     /// What this stands on.
-    pub(super) checks: Vec<Check>,
+    pub(in crate::pipeline) checks: Vec<Check>,
 }
 
 impl<'a> Rights<'a> {
     /// # Errors
     /// 403 where the action is forbidden for all records.
-    pub(super) fn of(cx: &Context<'a>, entity: &'a Entity, action: Action) -> Result<Self, Problem> {
+    pub(in crate::pipeline) fn of(cx: &Context<'a>, entity: &'a Entity, action: Action) -> Result<Self, Problem> {
         let rights = Self::any(cx.model(), cx, entity, action);
         if rights.write.is_forbidden() { Err(rights.forbidden()) } else { Ok(rights) }
     }
 
     /// As [`Rights::of`], of an action that may be forbidden.
-    pub(super) fn any(model: &Model, cx: &Context<'a>, entity: &'a Entity, action: Action) -> Self {
+    pub(in crate::pipeline) fn any(model: &Model, cx: &Context<'a>, entity: &'a Entity, action: Action) -> Self {
         let of = |action| Access::of(model, cx.principal, entity, action);
         let (read, write) = (of(Action::Read), of(action));
         let mut paths = Vec::new();
@@ -53,7 +53,7 @@ impl<'a> Rights<'a> {
     }
 
     /// What may be done to a record in this state; reads what the conditions reach through its refs.
-    pub(super) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<Sight, Problem> {
+    pub(in crate::pipeline) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<Sight, Problem> {
         let related = Related::load(cx.app, self.entity, &[record], &self.paths).await?;
         let mask = |access: &Access| access.mask(cx.model(), self.entity, &related.values(record));
         Ok(Sight { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
@@ -64,7 +64,7 @@ impl<'a> Rights<'a> {
     /// # Errors
     /// 404 for a record that the caller may not see, 403 for one that may be seen and not changed. Who may read nothing of the
     /// entity at all, but change it, sees a record exactly if it may be changed.
-    pub(super) fn to_change(&self, sight: &Sight) -> Result<(FieldMask, FieldMask), Problem> {
+    pub(in crate::pipeline) fn to_change(&self, sight: &Sight) -> Result<(FieldMask, FieldMask), Problem> {
         match (&sight.readable, &sight.writable) {
             (Some(readable), Some(writable)) => Ok((readable.clone(), writable.clone())),
             (Some(_), None) => Err(self.forbidden()),
@@ -74,7 +74,7 @@ impl<'a> Rights<'a> {
     }
 
     /// 403 for the action, or for this record.
-    pub(super) fn forbidden(&self) -> Problem {
+    pub(in crate::pipeline) fn forbidden(&self) -> Problem {
         let verb = self.action.name();
         let plural = &self.entity.plural;
         Problem::forbidden(match self.write.is_forbidden() {

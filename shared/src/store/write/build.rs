@@ -8,7 +8,9 @@ use super::{Batch, Mutation, WriteError};
 use crate::clock::Env;
 use crate::model::{Entity, FieldIx, FieldType, Model, OnDelete};
 use crate::store::table::{Attr, Expr, Item, Key, TableName, Transaction, Write};
+use crate::object;
 use crate::store::tags::{self, Unsettled};
+use crate::store::vanish::Vanishing;
 use crate::store::{items, keys};
 use crate::value::{Record, new_version};
 
@@ -29,8 +31,10 @@ pub(super) enum Purpose {
     Tombstone,
     /// The idempotency row.
     Idempotency,
-    /// An audit or outbox entry, or a further part of the idempotency row.
+    /// An audit or outbox entry, a further part of the idempotency row, or an object that is to vanish.
     Rider,
+    /// A rider with a condition of its own.
+    Conditioned,
     /// A tag.
     Tag,
 }
@@ -44,6 +48,8 @@ pub(super) struct Plan {
     claims: Merged<(Claim, Vec<(usize, FieldIx)>)>,
     guards: Merged<Guard>,
     tags: Vec<(Key, Vec<String>)>,
+    /// Keys of objects that nothing refers to any more.
+    released: Vec<String>,
 }
 
 /// What several mutations do to one item, in the order of the first.
@@ -102,6 +108,7 @@ impl Plan {
             plan.rows(model, entity, mutation);
             plan.unique(model, entity, at, mutation)?;
             plan.references(model, entity, at, mutation);
+            plan.released.extend(object::released(entity, fields(&mutation.before), fields(&mutation.after)));
             plan.own_guards(entity, at, mutation, closing.as_ref().filter(|closing| closing.mutation == at));
             touches.extend(tags::touched(model, entity, mutation.before.as_ref(), mutation.after.as_ref()));
         }
@@ -260,6 +267,8 @@ impl Plan {
         for item in batch.riders.audit.iter().chain(&batch.riders.outbox) {
             self.put(Purpose::Rider, item.clone(), None);
         }
+        let conditioned = batch.riders.conditioned.iter().cloned();
+        self.actions.extend(conditioned.map(|write| (Purpose::Conditioned, write)));
     }
 
     /// The transaction with this token. The same plan and token at another time are another body: keep what was sent.
@@ -270,6 +279,11 @@ impl Plan {
         let (mut purposes, mut writes): (Vec<_>, Vec<_>) =
             actions.chain(claims).chain(guards).map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
         let (version, now) = (new_version(env), env.now());
+        for key in &self.released {
+            let row = Vanishing::object(env, key, now).item();
+            writes.push((TableName::Data, Write::Put { item: row, condition: None }));
+            purposes.push(Purpose::Rider);
+        }
         let mut elements = Vec::new();
         for (tag, parts) in &self.tags {
             let element = tags::element(&token, now, parts);
@@ -281,6 +295,10 @@ impl Plan {
         let unsettled = Unsettled { elements };
         Built { transaction: Transaction { token, writes }, purposes, unsettled, bytes }
     }
+}
+
+fn fields(record: &Option<Record>) -> Option<&serde_json::Map<String, serde_json::Value>> {
+    record.as_ref().map(|record| &record.fields)
 }
 
 fn absent() -> Expr {

@@ -30,6 +30,7 @@ impl Writer {
     fn failed(&self, batch: &Batch, purpose: &Purpose, old: Option<Item>) -> (u8, Refused) {
         let (rank, error) = match purpose {
             Purpose::Idempotency => (1, WriteError::IdempotencyRow(old.map(Box::new))),
+            Purpose::Conditioned => (2, WriteError::Rider(old.map(Box::new))),
             Purpose::Record(at) => (2, changed(batch, *at, old.as_ref())),
             Purpose::Check(check) => (3, WriteError::CheckFailed { check: *check }),
             Purpose::Guard(guard) => return self.guard_failed(guard, old.as_ref()),

@@ -19,7 +19,7 @@ mod unique;
 
 use std::sync::Arc;
 
-use super::table::{Item, SharedTable, TableError};
+use super::table::{Item, SharedTable, TableError, Write};
 use super::tags::Unsettled;
 use crate::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldIx, Model};
@@ -97,6 +97,8 @@ pub struct Riders {
     pub audit: Vec<Item>,
     /// Outbox entries: keys that exist nowhere yet.
     pub outbox: Vec<Item>,
+    /// Changes of items that are neither records nor anything that belongs to one, with conditions of their own.
+    pub conditioned: Vec<Write>,
 }
 
 /// A write as a caller asks for it.
@@ -168,6 +170,8 @@ pub enum WriteError {
         /// An entity whose records may be those.
         by: EntityIx,
     },
+    /// The condition of one of [`Riders::conditioned`] was not met; the item as it was, if there is one.
+    Rider(Option<Box<Item>>),
     /// There is a live idempotency row of this key: another request with it has had its effect.
     IdempotencyRow(Option<Box<Item>>),
     /// It does not fit into one transaction. Nothing was sent.
@@ -196,6 +200,7 @@ impl std::fmt::Display for WriteError {
             Self::Store(error) => write!(f, "the table: {error}"),
             // Old items would show what the log must not hold.
             Self::IdempotencyRow(_) => f.write_str("an idempotency row of this key exists"),
+            Self::Rider(_) => f.write_str("the condition of a rider was not met"),
             Self::Changed { mutation, .. } => write!(f, "the record of mutation {mutation} has changed"),
             other => write!(f, "{other:?}"),
         }

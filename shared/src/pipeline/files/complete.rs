@@ -1,0 +1,183 @@
+//! `POST /v1/{plural}/{id}/{field}/complete`: what arrived is held against what was announced, and the record shows it.
+//!
+//! The transaction of the record keeps the new object and lets the old one vanish; it is repeated while others change the record.
+//! Completing what is complete already changes nothing and says so with the same answer.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{Target, announce, record_of};
+use crate::files::upload::{self, Begun};
+use crate::http::{Reply, conditional};
+use crate::model::{Action, EntityIx, FieldIx};
+use crate::object::{self, File, media};
+use crate::pipeline::Context;
+use crate::pipeline::system::{body, parameters::Parameters};
+use crate::pipeline::write::commit::{Pauses, deadline};
+use crate::pipeline::write::prepare::{merged, shown, stamp};
+use crate::pipeline::write::rights::{Rights, Sight};
+use crate::problem::{Code, FieldError, Problem};
+use crate::store::keys;
+use crate::store::table::{Item, TableError, TableName};
+use crate::store::vanish::{KEPT, Vanishing};
+use crate::store::write::{Batch, Check, Mutation, Riders, WriteError};
+use crate::value::{Record, new_version};
+
+/// Answers it.
+///
+/// # Errors
+/// 409 while nothing has arrived, or where the caller began no upload; 410 where it was not completed in time; 422 for content that
+/// is not what was announced; 403, 404, 412 as for any write.
+pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
+    let target = Target::of(cx, entity, id, field)?;
+    let rights = target.rights(cx, Action::Upload)?;
+    Parameters::read(cx.request, &[])?;
+    empty_body(cx)?;
+    let mut pauses = Pauses::new();
+    let mut verified = None;
+    loop {
+        let (record, begun) = read(cx, &target).await?;
+        let sight = rights.look(cx, &record).await?;
+        target.permit(&rights, &sight, Action::Upload)?;
+        let begun = begun.ok_or_else(|| Problem::conflict("You have begun no upload here; ask for a link with upload first."))?;
+        if object::key_of(&record.fields, target.field) == Some(&begun.object) {
+            return Ok(answer(&target, &record, &sight));
+        }
+        conditional::check_write(&cx.request.headers, Some(&record.version), false)?;
+        if verified.as_ref() != Some(&begun.object) {
+            cx.gate.passed().await;
+            verify(&target, &begun).await?;
+            verified = Some(begun.object.clone());
+        }
+        match commit(cx, &target, &rights, record, sight, &begun).await? {
+            Ok(reply) => return Ok(reply),
+            Err(WriteError::Rider(row)) => return Err(too_late(row.as_deref())),
+            Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. }) if pauses.pause(cx).await => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+}
+
+/// There is nothing to say: no body, or an empty object.
+fn empty_body(cx: &Context<'_>) -> Result<(), Problem> {
+    match body::optional(cx.request)? {
+        Value::Null => Ok(()),
+        Value::Object(members) if members.is_empty() => Ok(()),
+        Value::Object(members) => Err(announce::invalid(announce::unknown(&members, &[]))),
+        _ => Err(announce::invalid(vec![FieldError::new("", "type", "must be an empty object, or left out")])),
+    }
+}
+
+/// The record and the caller's upload; beside it what has to precede a write.
+async fn read(cx: &Context<'_>, target: &Target<'_>) -> Result<(Record, Option<Begun>), Problem> {
+    let row = upload::place(target.entity, target.id, target.field, cx.principal);
+    let places = [(TableName::Data, keys::record(target.entity, target.id)), (TableName::Data, row)];
+    let (found, ready) = futures::join!(cx.app.table.get(&places, true), cx.app.indexes.before_write(deadline(cx)));
+    ready?;
+    let mut found = found?.into_iter();
+    let record = record_of(found.next().flatten())?;
+    let begun = match found.next().flatten() {
+        Some(row) => Some(upload::read(&row).ok_or_else(|| TableError::Broken("an upload's row cannot be read".into()))?),
+        None => None,
+    };
+    Ok((record, begun))
+}
+
+/// Size, type and checksum as the store found them. The signature bound them already; this trusts nobody.
+async fn verify(target: &Target<'_>, begun: &Begun) -> Result<(), Problem> {
+    let Some(stored) = target.objects.head(&begun.object).await? else {
+        return Err(Problem::conflict("Nothing has arrived under the link of this upload; send the file first."));
+    };
+    let mut errors = Vec::new();
+    let mut wrong = |name: &str, message: String| errors.push(FieldError::new(format!("/{name}"), "mismatch", message));
+    if stored.size != begun.file.size {
+        wrong("size", format!("{} bytes arrived, {} were announced", stored.size, begun.file.size));
+    }
+    if stored.content_type.as_deref().and_then(media::essence) != media::essence(&begun.file.content_type) {
+        wrong("content_type", "another type arrived than was announced".to_owned());
+    }
+    if stored.sha256.as_deref() != Some(&announce::digest(&begun.file.sha256)[..]) {
+        wrong("sha256", "other content arrived than was announced".to_owned());
+    }
+    if !errors.is_empty() {
+        let detail = "What arrived is not what was announced; begin again with upload.";
+        return Err(Problem::new(Code::ValidationFailed, detail).with_errors(errors));
+    }
+    Ok(target.objects.keep(&begun.object).await?)
+}
+
+async fn commit(
+    cx: &Context<'_>,
+    target: &Target<'_>,
+    rights: &Rights<'_>,
+    before: Record,
+    sight: Sight,
+    begun: &Begun,
+) -> Result<Result<Reply, WriteError>, Problem> {
+    let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
+    let file = File {
+        filename: begun.file.filename.clone(),
+        content_type: begun.file.content_type.clone(),
+        size: begun.file.size,
+        sha256: begun.file.sha256.clone(),
+        uploaded_at: cx.app.env.now().rfc3339(),
+    };
+    after.fields.insert(target.field.name.clone(), serde_json::to_value(&file).map_err(Problem::internal)?);
+    let size = Value::Object(after.fields.clone()).to_string().len();
+    if size > target.entity.max_bytes {
+        let detail = format!("With this file's name and type the record takes {size} bytes, at most {} are stored.", target.entity.max_bytes);
+        return Err(Problem::new(Code::ValidationFailed, detail));
+    }
+    after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
+    stamp(cx, target.entity, &mut after, false);
+    let new = rights.look(cx, &after).await?;
+    if new.writable.is_none() {
+        return Err(rights.forbidden());
+    }
+    let checks: Vec<Check> = merged(sight.checks, new.checks.clone());
+    let told = target.told(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
+    let batch = Batch {
+        mutations: vec![Mutation::update(target.entity, before, after.clone())],
+        checks,
+        riders: Riders {
+            audit: vec![told],
+            conditioned: vec![Vanishing::keep(begun.vanishing.clone())],
+            ..Riders::default()
+        },
+    };
+    match cx.app.writer.write(&batch, deadline(cx)).await {
+        Ok(written) => {
+            cx.app.writer.clear(written.unsettled).await;
+            Ok(Ok(answer(target, &after, &new)))
+        }
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// The record as the caller may read it.
+fn answer(target: &Target<'_>, record: &Record, sight: &Sight) -> Reply {
+    let body = shown(target.entity, record, sight.readable.clone());
+    let reply = Reply::json(StatusCode::OK, &body);
+    if sight.readable.is_some() { reply.version(&record.version) } else { reply }
+}
+
+/// The row that lets the object vanish says otherwise.
+fn too_late(row: Option<&Item>) -> Problem {
+    match row {
+        Some(row) if row.attrs.contains_key(KEPT) => {
+            Problem::conflict("This upload was completed before, and its file has been replaced or cleared since; begin a new one.")
+        }
+        _ => Problem::new(Code::Gone, "This upload was not completed in time; begin a new one."),
+    }
+}
+
+fn refused(error: WriteError) -> Problem {
+    match error {
+        WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } => {
+            Problem::unavailable("conflicts until the deadline")
+        }
+        WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
+        WriteError::Store(error) => error.into(),
+        error => Problem::internal(error),
+    }
+}

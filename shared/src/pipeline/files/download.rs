@@ -1,0 +1,179 @@
+//! `GET /v1/{plural}/{id}/{field}/download`: a link, in one wait.
+//!
+//! The record is read, the limits are charged and the audit trail is written at the same time: the entry stands there before it is
+//! known whether a link may be given, and is withdrawn where none is. A crash in between leaves an entry of a link that nobody got;
+//! a link without an entry cannot be.
+
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::header::LOCATION;
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Target, record_of, secret, secret_json};
+use crate::clock::Micros;
+use crate::http::{JSON, Reply, header_value, negotiate};
+use crate::model::{Action, EntityIx, FieldIx, FileLimits};
+use crate::object::disposition::{self, Disposition};
+use crate::object::{self, Download, File, Objects, media};
+use crate::pipeline::Context;
+use crate::pipeline::admit::{AdmitError, Headers};
+use crate::pipeline::system::parameters::{Parameters, refuse};
+use crate::problem::Problem;
+use crate::store::keys;
+use crate::store::table::{Key, Returning, TableName, Write};
+use crate::value::Record;
+
+/// Answers it, and gives the limits that stand on the answer.
+///
+/// # Errors
+/// A refused admission; no link is given then.
+pub async fn download(
+    cx: &Context<'_>,
+    admission: impl Future<Output = Result<Headers, AdmitError>>,
+    entity: EntityIx,
+    id: &str,
+    field: FieldIx,
+) -> Result<(Headers, Result<Reply, Problem>), AdmitError> {
+    let mut admission = pin!(admission);
+    // Whoever was denied a moment ago is denied without a call.
+    if let Poll::Ready(decided) = futures::poll!(admission.as_mut()) {
+        return Ok((decided?, link(cx, entity, id, field).await.map(|(reply, _)| reply)));
+    }
+    let (limits, link) = futures::join!(admission, link(cx, entity, id, field));
+    match (limits, link) {
+        (Ok(limits), link) => Ok((limits, link.map(|(reply, _)| reply))),
+        (Err(refused), link) => {
+            if let Ok((_, entry)) = link {
+                withdraw_best_effort(cx, entry).await;
+            }
+            Err(refused)
+        }
+    }
+}
+
+/// What is asked for.
+pub(super) struct Asked {
+    expires_in: Option<u64>,
+    disposition: Disposition,
+}
+
+/// Takes an entry back: no link is given after all. Where that fails, the entry stays.
+async fn withdraw_best_effort(cx: &Context<'_>, key: Key) {
+    let write = Write::Delete { key, condition: None };
+    if let Err(error) = cx.app.table.write(TableName::Data, write, Returning::Nothing).await {
+        tracing::warn!(%error, correlation_id = cx.correlation, "the entry of a link that was not given stays");
+    }
+}
+
+/// The answer with the link, and its entry in the audit trail.
+async fn link(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<(Reply, Key), Problem> {
+    let target = Target::of(cx, entity, id, field)?;
+    let rights = target.rights(cx, Action::Download)?;
+    let asked = Asked::read(&Parameters::read(cx.request, &["expires_in", "disposition"])?)?;
+    let now = cx.app.env.now();
+    let window = asked.window(target.limits.link_expiry);
+    let expires_at = end(now, window).rfc3339();
+
+    let told = target.told(cx, "download", json!({ "expires_at": expires_at, "disposition": asked.disposition.name() }));
+    let entry = told.key.clone();
+    let told = cx.app.table.write(TableName::Data, Write::Put { item: told, condition: None }, Returning::Nothing);
+    let found = async {
+        let place = [(TableName::Data, keys::record(target.entity, id))];
+        let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
+        target.permit(&rights, &rights.look(cx, &record).await?, Action::Download)?;
+        signed(target.objects, target.limits, target.field, &record, asked.disposition, now, window).await
+    };
+    let (told, found) = futures::join!(told, found);
+    let found = match (told, found) {
+        (Ok(_), Ok(found)) => Ok(found),
+        (_, Err(problem)) => Err(problem),
+        (Err(error), Ok(_)) => Err(error.into()),
+    };
+    let (url, file) = match found {
+        Ok(found) => found,
+        Err(problem) => {
+            withdraw_best_effort(cx, entry).await;
+            return Err(problem);
+        }
+    };
+    let reply = match negotiate::names(&cx.request.headers, JSON) {
+        false => secret(Reply::empty(StatusCode::FOUND).header(LOCATION, header_value(url))),
+        true => {
+            let File { filename, content_type, size, .. } = file;
+            let document = json!({
+                "url": url, "expires_at": expires_at, "filename": filename, "content_type": content_type, "size": size,
+            });
+            secret_json(StatusCode::OK, &document)
+        }
+    };
+    Ok((reply, entry))
+}
+
+/// A link to the file in a field of a record.
+///
+/// # Errors
+/// 404 where there is none.
+pub(super) async fn signed(
+    objects: &dyn Objects,
+    limits: &FileLimits,
+    field: &crate::model::Field,
+    record: &Record,
+    disposition: Disposition,
+    now: Micros,
+    window: Duration,
+) -> Result<(String, File), Problem> {
+    let (file, key) = File::of(&record.fields, field).zip(object::key_of(&record.fields, field)).ok_or_else(no_file)?;
+    let shown = media::essence(&file.content_type).is_some_and(|essence| media::is_listed(&limits.inline, &essence));
+    let disposition = if shown { disposition } else { Disposition::Attachment };
+    let disposition = disposition::header(disposition, &file.filename);
+    let link = Download { key, content_type: &file.content_type, disposition: &disposition };
+    let link = objects.sign_download(link, now, window).await?;
+    Ok((link.url, file))
+}
+
+/// A window in whole seconds, one at least: links know nothing finer.
+pub(super) fn whole(window: Duration) -> Duration {
+    Duration::from_secs(window.as_secs().max(1))
+}
+
+/// When a window that begins now ends: links count whole seconds.
+pub(super) fn end(now: Micros, window: Duration) -> Micros {
+    Micros(now.seconds().saturating_mul(1_000_000)).plus(window)
+}
+
+pub(super) fn no_file() -> Problem {
+    Problem::new(crate::problem::Code::NotFound, "There is no file in this field of the record.")
+}
+
+impl Asked {
+    /// # Errors
+    /// 400 that names the parameter.
+    pub(super) fn read(parameters: &Parameters) -> Result<Self, Problem> {
+        let expires_in = parameters.get("expires_in").map(|text| {
+            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            // More digits than a number holds are more than any limit.
+            let seconds = digits.then(|| text.parse().unwrap_or(u64::MAX));
+            seconds.filter(|seconds| *seconds > 0).ok_or_else(|| refuse("expires_in", "must be a whole number of seconds, 1 or more"))
+        });
+        let disposition = match parameters.get("disposition") {
+            None | Some("attachment") => Disposition::Attachment,
+            Some("inline") => Disposition::Inline,
+            Some(_) => return Err(refuse("disposition", "must be inline or attachment")),
+        };
+        Ok(Self { expires_in: expires_in.transpose()?, disposition })
+    }
+
+    /// How long the link lives: shortened by the caller, never lengthened.
+    pub(super) fn window(&self, limit: Duration) -> Duration {
+        let limit = whole(limit);
+        self.expires_in.map_or(limit, |seconds| Duration::from_secs(seconds).min(limit))
+    }
+
+    /// What a browser is to do.
+    pub(super) fn disposition(&self) -> Disposition {
+        self.disposition
+    }
+}

@@ -1,0 +1,141 @@
+//! `GET /v1/_shares/{secret}`: anybody who has the address gets a link of one minute.
+//!
+//! Limited by the client's address first, then charged to whoever shared, as a download. What the sharer may do is asked anew: the
+//! consumer's record as it is by now, the record as it is, the file as it is. The use is counted last, on condition that one is left,
+//! in one transaction with the entry of the audit trail.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::LOCATION;
+use serde_json::json;
+
+use super::download::{Asked, end, signed};
+use super::shares::has_ended;
+use super::{Target, record_of, secret};
+use crate::app::App;
+use crate::consumer::record::Row;
+use crate::files::share::{self, Share};
+use crate::http::{ApiRequest, Reply, header_value};
+use crate::limit::Call;
+use crate::limit::address::Door;
+use crate::model::{Action, EntityIx, FieldIx, FieldType, Operation};
+use crate::object;
+use crate::pipeline::{Context, Gate, admit};
+use crate::pipeline::system::parameters::Parameters;
+use crate::principal::Principal;
+use crate::problem::{Code, Problem};
+use crate::store::keys;
+use crate::store::repeat::repeated;
+use crate::store::table::{Item, Reason, TableError, TableName, Transaction, Write};
+
+/// How long the link lives.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Answers it.
+///
+/// # Errors
+/// 404 for an address that never was, and where the sharer may not read the file any more; 410 for a share that was revoked, has
+/// ended, was used up, or whose file is gone; 429.
+pub async fn shared(app: &App, request: &ApiRequest, correlation: &str, secret_text: &str) -> Result<Reply, Problem> {
+    let now = app.env.now();
+    app.addresses.admit(request.address, Door::Open, now).map_err(|denied| admit::too_often(&denied))?;
+    let asked = Asked::read(&Parameters::read(request, &["disposition"])?)?;
+    let place = [(TableName::Data, share::place(secret_text))];
+    let found = app.table.get(&place, true).await?.pop().flatten();
+    let share = found.as_ref().and_then(Share::read).ok_or_else(Problem::not_found)?;
+    if let Some(why) = has_ended(&share, now) {
+        return Err(gone(why));
+    }
+    let (entity, field) = place_of(app, &share)?;
+    let (record, principal) = present(app, &share, entity).await?;
+    let gate = Gate::open();
+    let cx = Context { app, request, principal: &principal, correlation, gate: &gate };
+    let target = Target::of(&cx, entity, &share.terms.record, field)?;
+
+    let calls = [Call { entity: Some(entity), operation: Operation::Download, count: 1 }];
+    let (limits, link) = futures::join!(admit::admit(app, &principal, request.address, &calls), async {
+        let record = record_of(record).map_err(|_| gone("The file of this share is gone."))?;
+        let rights = target.rights(&cx, Action::Download).map_err(no_longer)?;
+        let sight = rights.look(&cx, &record).await?;
+        target.permit(&rights, &sight, Action::Download).map_err(no_longer)?;
+        if object::key_of(&record.fields, target.field) != Some(&share.object) {
+            return Err(gone("The file of this share is gone."));
+        }
+        signed(target.objects, target.limits, target.field, &record, asked.disposition(), now, WINDOW).await
+    });
+    let limits = limits.map_err(Problem::from)?;
+    let counted = match link {
+        Ok((url, _)) => count(&cx, &target, &share).await.map(|()| url),
+        Err(problem) => Err(problem),
+    };
+    match counted {
+        Ok(url) => {
+            let mut reply = secret(Reply::empty(StatusCode::FOUND).header(LOCATION, header_value(url)));
+            reply.headers.extend(limits);
+            Ok(reply)
+        }
+        Err(mut problem) => {
+            problem.headers.extend(limits);
+            Err(problem)
+        }
+    }
+}
+
+fn gone(why: &str) -> Problem {
+    Problem::new(Code::Gone, why)
+}
+
+/// Whoever shared may not do so any more. That may change again, so it is not gone; and it is nobody's business.
+fn no_longer(problem: Problem) -> Problem {
+    match problem.code {
+        Code::Forbidden => Problem::not_found(),
+        _ => problem,
+    }
+}
+
+/// The entity and field by the model that runs here.
+fn place_of(app: &App, share: &Share) -> Result<(EntityIx, FieldIx), Problem> {
+    let entity = app.model.by_name(&share.terms.entity).ok_or_else(Problem::not_found)?;
+    let field = entity.by_field(&share.terms.field).ok_or_else(Problem::not_found)?;
+    match &field.kind {
+        FieldType::File(limits) if limits.share_expiry.is_some() => Ok((entity.ix, field.ix)),
+        _ => Err(Problem::not_found()),
+    }
+}
+
+/// The record, and the sharer, as they are by now.
+async fn present(app: &App, share: &Share, entity: EntityIx) -> Result<(Option<Item>, Principal), Problem> {
+    let record = keys::record(app.model.entity(entity), &share.terms.record);
+    let places = [(TableName::Data, record), (TableName::Data, keys::consumer(&share.terms.sharer.consumer))];
+    let mut found = app.table.get(&places, true).await?.into_iter();
+    let record = found.next().flatten();
+    let row = found.next().flatten().map(|row| Row::from_item(&row)).transpose().map_err(Problem::internal)?;
+    let sharer = share.terms.sharer.now(&app.model, row).ok_or_else(Problem::not_found)?;
+    Ok((record, sharer))
+}
+
+/// Counts the use, with its entry.
+async fn count(cx: &Context<'_>, target: &Target<'_>, share: &Share) -> Result<(), Problem> {
+    let env = &cx.app.env;
+    let expires_at = end(env.now(), WINDOW).rfc3339();
+    let detail = json!({ "share": share.terms.id, "expires_at": expires_at, "address": cx.request.address.to_string() });
+    let told = Write::Put { item: target.told(cx, "share.download", detail), condition: None };
+    let writes = vec![(TableName::Data, share.count(env.now())), (TableName::Data, told)];
+    // One token for all attempts: a use is counted once, however often it has to be sent.
+    let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
+    let once = || async {
+        cx.app.table.transact(transaction.clone()).await.map_err(|error| match error {
+            TableError::Cancelled(reasons) if !reasons.iter().any(is_condition) => TableError::Busy("conflict".to_owned()),
+            error => error,
+        })
+    };
+    match repeated(env, once).await {
+        Err(TableError::Cancelled(_)) => Err(gone("This share has ended, or was used as often as it may be.")),
+        other => Ok(other?),
+    }
+}
+
+fn is_condition(reason: &Reason) -> bool {
+    matches!(reason, Reason::ConditionFailed(_))
+}
