@@ -9,6 +9,8 @@ use holdfast::aws;
 use holdfast::clock::Env;
 use holdfast::config::Settings;
 use holdfast::model::Model;
+use holdfast::object::SharedObjects;
+use holdfast::s3::S3Objects;
 use holdfast::startup::Startup;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
@@ -64,8 +66,11 @@ pub async fn in_process(
             async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload).await) }
         }),
     );
-    // Each function has its own application, as it has on Lambda: nothing is shared but the tables.
+    // Each function has its own application, as it has on Lambda: nothing is shared but the stores.
     let app = || Arc::new(App::of(&startup));
+    let objects: SharedObjects =
+        Arc::new(S3Objects::new(&aws::local_config(&stores.s3, aws::plain_http_client()), &startup.settings.files_bucket));
+    let app_with_files = || Arc::new(App::of(&startup).with_objects(objects.clone()));
     let data_api = app();
     functions.insert(
         "data-api".into(),
@@ -74,7 +79,7 @@ pub async fn in_process(
             async move { holdfast_data_api::handle(&app, event).await }
         }),
     );
-    let download = app();
+    let download = app_with_files();
     functions.insert(
         "download".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -90,7 +95,7 @@ pub async fn in_process(
             async move { holdfast_docs::handle(&app, event).await }
         }),
     );
-    let reporter = app();
+    let reporter = app_with_files();
     functions.insert(
         "usage-reporter".into(),
         function(move |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| {

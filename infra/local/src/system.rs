@@ -127,7 +127,8 @@ impl Local {
         let listener = embedded::loopback(options.port).await.map_err(|error| {
             StartError::Io(format!("port {} (choose another with --port, 0 for any free one)", options.port), error)
         })?;
-        let stores = Stores::start(options.data.as_deref(), options.dynamodb_port, options.s3_port).await?;
+        let ports = (options.dynamodb_port, options.s3_port);
+        let stores = Stores::start(options.data.as_deref(), ports, options.env.clone(), model.cors.origins.clone()).await?;
         let functions = match &options.functions_url {
             Some(url) => compose::remote(&template, url),
             None => compose::in_process(&model, &issuer, &stores, &options.env).await,
@@ -174,11 +175,13 @@ enum Held {
 }
 
 impl Stores {
-    /// Starts both. A directory is served by one process at a time.
+    /// Starts both. A directory is served by one process at a time. `ports`: of DynamoDB and of S3, 0 picks a free one. Links end
+    /// by the clock of `env`; pages of `origins` may use them.
     ///
     /// # Errors
     /// [`StartError::InUse`] and [`StartError::Io`].
-    pub async fn start(data: Option<&Path>, dynamodb_port: u16, s3_port: u16) -> Result<Self, StartError> {
+    pub async fn start(data: Option<&Path>, ports: (u16, u16), env: Env, origins: Vec<String>) -> Result<Self, StartError> {
+        let (dynamodb_port, s3_port) = ports;
         let io = |what: &str| {
             let what = what.to_owned();
             move |error| StartError::Io(what, error)
@@ -194,7 +197,7 @@ impl Stores {
                 (Held::Memory { _objects: objects }, None, path)
             }
         };
-        let files = Files::start(&objects, s3_port).await.map_err(io("the embedded S3"))?;
+        let files = Files::start(&objects, s3_port, env, origins).await.map_err(io("the embedded S3"))?;
         let dynamo = match Dynamo::start(database.as_deref(), dynamodb_port).await {
             Ok(dynamo) => dynamo,
             Err(error) => {

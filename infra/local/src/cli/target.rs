@@ -69,7 +69,7 @@ impl Target {
                 if !directory.exists() {
                     return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
                 }
-                let (endpoint, stores) = match Stores::start(Some(directory), 0, 0).await {
+                let (endpoint, stores) = match Stores::start(Some(directory), (0, 0), env.clone(), Vec::new()).await {
                     Ok(stores) => (stores.dynamodb.clone(), Some(stores)),
                     Err(StartError::InUse(_)) => (in_use(directory)?, None),
                     Err(error) => return Err(error.into()),

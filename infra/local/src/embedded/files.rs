@@ -1,11 +1,22 @@
 //! The embedded S3: s3s over a directory. Signatures are checked, so an address that works here is a signed one.
+//!
+//! [`guard`] adds in front of it what real S3 does and this library does not, as far as links depend on it.
 
+mod answers;
+mod guard;
+mod incoming;
+
+use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 
+use holdfast::clock::Env;
+use hyper::service::service_fn;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 
+use self::guard::Guard;
 use super::{BUCKET, CREDENTIAL, loopback};
 use crate::server::{Server, serve};
 
@@ -17,17 +28,24 @@ pub struct Files {
 }
 
 impl Files {
-    /// Starts it over a directory, which is made with the one bucket where it is missing.
+    /// Starts it over a directory, which is made with the one bucket where it is missing. Links end by the clock of `env`; pages of
+    /// `origins` (`*` for any) may use them.
     ///
     /// # Errors
     /// When the directory cannot be used or the port is taken.
-    pub async fn start(directory: &Path, port: u16) -> std::io::Result<Self> {
+    pub async fn start(directory: &Path, port: u16, env: Env, origins: Vec<String>) -> std::io::Result<Self> {
         std::fs::create_dir_all(directory.join(BUCKET))?;
         let store = FileSystem::new(directory).map_err(|error| std::io::Error::other(format!("embedded S3: {error:?}")))?;
         let mut builder = S3ServiceBuilder::new(store);
         builder.set_auth(SimpleAuth::from_single(CREDENTIAL, CREDENTIAL));
-        let service = builder.build();
-        let server = serve(loopback(port).await?, move |_| service.clone())?;
+        let guard = Arc::new(Guard::new(builder.build(), directory, env, origins));
+        let server = serve(loopback(port).await?, move |_| {
+            let guard = guard.clone();
+            service_fn(move |request| {
+                let guard = guard.clone();
+                async move { Ok::<_, Infallible>(guard.answer(request).await) }
+            })
+        })?;
         Ok(Self { endpoint: format!("http://{}", server.address), server })
     }
 
