@@ -15,8 +15,9 @@ use holdfast::http::{ApiRequest, ApiResponse};
 use holdfast::model::{Model, parse};
 use holdfast::pipeline;
 use holdfast::principal::Verified;
+use holdfast::s3::S3Objects;
 use holdfast::store::table::SharedTable;
-use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
+use holdfast_local::embedded::{BUCKET, DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
@@ -70,6 +71,9 @@ impl Stack {
         let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
         let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
         let app = App::new(self.model.clone(), table, Arc::new(authenticator), self.env.clone(), "test");
+        // Links are signed without a call, so there need not be anybody to call.
+        let nowhere = holdfast::aws::local_config("http://127.0.0.1:9", holdfast::aws::plain_http_client());
+        let app = app.with_objects(Arc::new(S3Objects::new(&nowhere, BUCKET)));
         Instance { app, waits }
     }
 }

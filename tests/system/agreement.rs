@@ -8,7 +8,8 @@ use holdfast_local::gateway::routes::Routes;
 use holdfast_local::template::{EMBEDDED, Template};
 use holdfast_tests::root;
 
-/// `contract.md`, as routes: method, path, function, whether the authorizer is asked first.
+/// `contract.md`, as routes: method, path, function, whether the authorizer is asked first; and, at the end, what revokes shares by
+/// file and lists and revokes them by consumer, which the contract leaves open.
 const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/{plural}", "data-api", true),
     ("POST", "/v1/{plural}", "data-api", true),
@@ -45,6 +46,9 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/openapi.yaml", "docs", false),
     ("GET", "/v1/docs", "docs", false),
     ("GET", "/v1/docs/llms.txt", "docs", false),
+    ("DELETE", "/v1/{plural}/{id}/{field}/shares", "download", true),
+    ("GET", "/v1/_consumers/{id}/shares", "download", true),
+    ("DELETE", "/v1/_consumers/{id}/shares", "download", true),
 ];
 
 #[test]

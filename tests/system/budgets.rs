@@ -1,7 +1,11 @@
 //! What requests may cost at most (`architecture.md` 7): waits for the table one after another, calls, capacity units.
 
+use std::time::Duration;
+
 use holdfast::dynamodb::Kind;
 use holdfast::principal::Verified;
+use holdfast::store::write::{Batch, Mutation};
+use holdfast::value::Record;
 use holdfast_tests::stack::{Cost, Instance, Stack, somebody};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -28,6 +32,7 @@ entities:
       year: integer
       author: {ref: author, on_delete: restrict, inverse: books}
       shop: {ref: shop, on_delete: restrict, inverse: books}
+      cover: file
     indexes:
       by_title: {sort: [title]}
 roles:
@@ -73,9 +78,22 @@ async fn furnished() -> Caller {
         let book = json!({"id": format!("b{number}"), "title": format!("t{number}"), "author_id": "a", "shop_id": "s"});
         caller.cost(201, "POST /v1/books", book).await;
     }
+    filed(&caller).await;
     caller.cost(200, "GET /v1/books?sort=title", Value::Null).await;
     // Somebody else from here on: whoever has called so often holds a lease and need not ask the limiter.
     Caller { who: somebody("cleo", "admin"), ..caller }
+}
+
+/// A book with a file, as if it had been uploaded.
+async fn filed(caller: &Caller) {
+    let app = &caller.instance.app;
+    let entity = app.model.by_name("book").unwrap();
+    let file = json!({"filename": "a", "content_type": "text/plain", "size": 1, "sha256": "0", "uploaded_at": "2026-11-21T00:00:00.000Z"});
+    let Value::Object(fields) = json!({"title": "filed", "cover": file, "cover#": "f/1"}) else { unreachable!() };
+    let record = Record { id: "filed".into(), version: "v".into(), fields };
+    let batch = Batch { mutations: vec![Mutation::create(entity, record)], ..Batch::default() };
+    let written = app.writer.write(&batch, app.env.now().plus(Duration::from_secs(20))).await.unwrap();
+    app.writer.clear(written.unsettled).await;
 }
 
 #[tokio::test]
@@ -117,13 +135,27 @@ async fn writes_cost_two_waits_and_the_clearing_of_tags() {
 }
 
 #[tokio::test]
+async fn a_link_costs_one_wait_with_its_limits_and_its_audit_entry_beside_the_record() {
+    let caller = furnished().await;
+    let link = caller.cost(302, "GET /v1/books/filed/cover/download", Value::Null).await;
+    // The record, the limiter, the audit trail.
+    assert_eq!(figures(&link), (1, 3, 1.0, 2.0));
+    let none = caller.cost(404, "GET /v1/books/b1/cover/download", Value::Null).await;
+    // The entry is taken back.
+    assert_eq!((none.waits, none.usage.total_calls()), (2, 4));
+    let body = json!({"filename": "a", "content_type": "text/plain", "size": 1, "sha256": "0".repeat(64)});
+    let upload = caller.cost(201, "POST /v1/books/b1/cover/upload", body).await;
+    assert_eq!((upload.waits, upload.usage.total_calls()), (2, 3));
+}
+
+#[tokio::test]
 async fn a_denial_repeated_within_a_second_costs_nothing() {
     let caller = furnished().await;
     let narrow = Caller { who: Verified { plan: Some("narrow".into()), ..somebody("bob", "admin") }, ..caller };
     narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
     narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
     narrow.cost(429, "GET /v1/books/b1", Value::Null).await;
-    for line in ["GET /v1/books/b1", "GET /v1/books?sort=title", "DELETE /v1/books/b1"] {
+    for line in ["GET /v1/books/b1", "GET /v1/books?sort=title", "DELETE /v1/books/b1", "GET /v1/books/filed/cover/download"] {
         let denied = narrow.cost(429, line, Value::Null).await;
         assert_eq!(figures(&denied), (0, 0, 0.0, 0.0), "{line}");
     }

@@ -8,7 +8,7 @@ use regex::Regex;
 
 /// Layer by module, from the lines `//! N name, name` of the crate's documentation.
 fn layers(source: &str) -> BTreeMap<String, u8> {
-    let line = Regex::new(r"(?m)^//! (\d+) +([a-z_]+(?:, [a-z_]+)*)$").unwrap();
+    let line = Regex::new(r"(?m)^//! (\d+) +([a-z0-9_]+(?:, [a-z0-9_]+)*)$").unwrap();
     line.captures_iter(source)
         .flat_map(|found| {
             let layer = found[1].parse().unwrap();
@@ -32,9 +32,9 @@ fn is_test(path: &Path) -> bool {
 fn imports(source: &str) -> BTreeSet<String> {
     let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let direct = Regex::new(r"crate::([a-z_]+)").unwrap();
+    let direct = Regex::new(r"crate::([a-z0-9_]+)").unwrap();
     let listed = Regex::new(r"use crate::\{([^;]*)\};").unwrap();
-    let first = Regex::new(r"(?:^|,)\s*([a-z_]+)").unwrap();
+    let first = Regex::new(r"(?:^|,)\s*([a-z0-9_]+)").unwrap();
     let nested = Regex::new(r"\{[^{}]*\}").unwrap();
     let mut found: BTreeSet<String> = direct.captures_iter(&code).map(|found| found[1].to_owned()).collect();
     for list in listed.captures_iter(&code) {

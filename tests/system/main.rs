@@ -3,6 +3,7 @@
 
 mod agreement;
 mod budgets;
+mod files;
 mod gateway;
 mod layers;
 mod northwind;

@@ -141,7 +141,10 @@ auth: {claims: [customer_id, region]}
         let model = crate::model::parse("m", MODEL).unwrap();
         let sharer = Sharer::of(&caller(&["reader"]), None);
         let now = sharer.now(&model, None).unwrap();
-        assert_eq!((now.roles.clone(), now.plan.as_deref(), now.key_id.clone()), (vec!["reader".to_owned()], Some("large"), None));
+        assert_eq!(
+            (now.roles.clone(), now.plan.as_deref(), now.key_id.clone()),
+            (vec!["reader".to_owned()], Some("large"), None)
+        );
         assert_eq!(now.claims["region"], "north");
         assert_eq!(now.expires, None);
     }
@@ -154,7 +157,10 @@ auth: {claims: [customer_id, region]}
         assert_eq!(sharer.now(&model, was).unwrap().roles, ["admin"]);
         let fewer = row(4, Some(record(Some(&["reader"]), false, json!({"customer_id": "b"}))));
         let now = sharer.now(&model, fewer).unwrap();
-        assert_eq!((now.roles.clone(), now.claims["customer_id"].clone(), now.epoch), (vec!["reader".to_owned()], json!("b"), Some(4)));
+        assert_eq!(
+            (now.roles.clone(), now.claims["customer_id"].clone(), now.epoch),
+            (vec!["reader".to_owned()], json!("b"), Some(4))
+        );
         let without = sharer.now(&model, row(4, Some(record(Some(&["reader"]), false, json!({}))))).unwrap();
         assert_eq!(without.claims.get("customer_id"), None, "the record gave it and does no longer");
         assert_eq!(without.claims["region"], "north");

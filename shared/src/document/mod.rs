@@ -8,6 +8,7 @@
 
 mod caller;
 mod components;
+mod files;
 mod filters;
 mod markdown;
 mod names;
@@ -24,6 +25,7 @@ mod yaml;
 use serde_json::{Map, Value, json};
 
 use crate::model::{Action, Entity, FieldMask, Masks, Model};
+use crate::object as stored;
 use crate::policy::Access;
 use crate::principal::Principal;
 
@@ -65,7 +67,11 @@ impl<'a> Source<'a> {
         const SERVED: [Action; 5] = [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete];
         let (model, principal) = (self.model, self.principal);
         let allowed = move |entity: &Entity, action| !Access::of(model, principal, entity, action).is_forbidden();
-        model.entities.iter().filter(move |entity| SERVED.iter().any(|action| allowed(entity, *action)))
+        let uploads = move |entity: &Entity| {
+            let access = Access::of(model, principal, entity, Action::Upload).widest();
+            stored::fields(entity).any(|field| access.contains(field.ix))
+        };
+        model.entities.iter().filter(move |entity| SERVED.iter().any(|action| allowed(entity, *action)) || uploads(entity))
     }
 }
 
@@ -75,6 +81,7 @@ impl<'a> Source<'a> {
 pub fn openapi(model: &Model, principal: &Principal, base_url: &str) -> Value {
     let source = Source { model, principal, base_url };
     let mut paths = operations::paths(&source);
+    paths.extend(files::paths(&source));
     paths.extend(system::paths(&source));
     let mut document = json!({
         "openapi": "3.1.0",

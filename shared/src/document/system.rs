@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::operations::body;
-use super::{Source, object, refer, responses};
-use crate::model::SystemPermission;
+use super::{Source, files, object, refer, responses};
+use crate::model::{Model, SystemPermission};
+use crate::object as stored;
 
 /// The tag of all of them.
 pub(super) const TAG: &str = "_system";
@@ -38,6 +39,16 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
             "/v1/_consumers/{id}/keys/{key_id}",
             json!({"parameters": [path("id", "Id of the consumer."), path("key_id", "Id of the key.")], "delete": delete_key()}),
         );
+        if shares(source.model) {
+            let id = path("id", "Id of the consumer.");
+            let item = json!({"parameters": [id], "get": list_shares(), "delete": revoke_shares()});
+            put("/v1/_consumers/{id}/shares", item);
+        }
+    }
+    if shares(source.model) {
+        let secret = json!({"name": "secret", "in": "path", "required": true, "description": "The address that was shared says it.",
+            "schema": {"type": "string"}});
+        put("/v1/_shares/{secret}", json!({"parameters": [secret], "get": use_share()}));
     }
     if may(source, SystemPermission::Cache) {
         put("/v1/_cache/purge", json!({"post": purge()}));
@@ -46,6 +57,36 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
         put("/v1/_audit", json!({"get": audit()}));
     }
     paths
+}
+
+/// Whether files of the model may be shared at all.
+fn shares(model: &Model) -> bool {
+    let mut limits = model.entities.iter().flat_map(stored::fields).filter_map(stored::limits);
+    limits.any(|limits| limits.share_expiry.is_some())
+}
+
+fn list_shares() -> Value {
+    let answer = answer("Shares that live.", &[], Some(files::page()));
+    operation("listApiConsumerShares", "List the shares of a consumer", pages(), "200", answer, &[406])
+}
+
+fn revoke_shares() -> Value {
+    let answer = answer("They are revoked.", &[], None);
+    operation("revokeApiConsumerShares", "Revoke the shares of a consumer", vec![], "204", answer, &[])
+}
+
+/// Open to everybody, so it stands in every document of a model with shares.
+fn use_share() -> Value {
+    let mut used = operation(
+        "useShare",
+        "Get a link to a file that was shared",
+        vec![files::disposition()],
+        "302",
+        files::redirect("A link of one minute."),
+        &[404, 410],
+    );
+    used["security"] = json!([]);
+    used
 }
 
 fn path(name: &str, description: &str) -> Value {

@@ -58,6 +58,24 @@ fn an_operation_is_there_if_and_only_if_it_is_allowed() {
                     assert_eq!(found.contains(&(method.to_owned(), path.clone())), allowed, "{} {method} {path}", role.name);
                     checked += 1;
                 }
+                for field in crate::object::fields(entity) {
+                    let of = |action| Access::of(&model, &principal, entity, action).widest().contains(field.ix);
+                    let (up, down) = (of(Action::Upload), of(Action::Download) && of(Action::Read));
+                    let shared = crate::object::limits(field).unwrap().share_expiry.is_some();
+                    for (method, path, allowed) in [
+                        ("POST", "upload", up),
+                        ("POST", "complete", up),
+                        ("GET", "download", down),
+                        ("POST", "shares", shared && down),
+                        ("GET", "shares", shared && (up || down)),
+                        ("DELETE", "shares", shared && (up || down)),
+                        ("DELETE", "shares/{share_id}", shared && (up || down)),
+                    ] {
+                        let path = format!("/v1/{}/{{id}}/{}/{path}", entity.plural, field.name);
+                        assert_eq!(found.contains(&(method.to_owned(), path.clone())), allowed, "{} {method} {path}", role.name);
+                        checked += 1;
+                    }
+                }
             }
         }
     }

@@ -91,8 +91,7 @@ pub fn create(env: &Env, entity: &Entity, terms: &Terms, object: &str, ends: Mic
     let mut rows = vec![row.key.clone()];
     rows.extend(listed.iter().cloned());
     let vanishing = Vanishing::object(env, object, ends.plus(REMEMBERED)).with_rows(rows).rows_only();
-    let listing =
-        |key: Key| Item::new(key).with(OBJECT, Attr::S(object.to_owned())).with(HASH, Attr::S(hash.clone()));
+    let listing = |key: Key| Item::new(key).with(OBJECT, Attr::S(object.to_owned())).with(HASH, Attr::S(hash.clone()));
     let items = [row, vanishing.item()].into_iter().chain(listed.into_iter().map(listing));
     (secret, items.map(|item| Write::Put { item, condition: None }).collect())
 }
@@ -125,9 +124,14 @@ impl Share {
 
     /// Counts one use, on condition that there is one left.
     pub fn count(&self, now: Micros) -> Write {
-        let condition = "attribute_exists(pk) AND attribute_not_exists(#r) AND #e > :now AND (attribute_not_exists(#m) OR #n < #m)";
         let condition =
-            Expr::new(condition).name("#r", REVOKED).name("#e", ENDS).name("#m", MOST).name("#n", USED).value(":now", Attr::N(now.0));
+            "attribute_exists(pk) AND attribute_not_exists(#r) AND #e > :now AND (attribute_not_exists(#m) OR #n < #m)";
+        let condition = Expr::new(condition)
+            .name("#r", REVOKED)
+            .name("#e", ENDS)
+            .name("#m", MOST)
+            .name("#n", USED)
+            .value(":now", Attr::N(now.0));
         let update = Expr::new("SET #n = #n + :one").name("#n", USED).value(":one", Attr::N(1));
         Write::Update { key: self.key.clone(), update, condition: Some(condition) }
     }

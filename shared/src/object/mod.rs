@@ -111,7 +111,8 @@ roles: {admin: {all: true}}
     fn keys_follow_their_files_and_are_released_with_them() {
         let model = crate::model::parse("m", MODEL).unwrap();
         let entity = &model.entities[0];
-        let before = record(json!({"title": "A", "cover": {"size": 1}, "cover#": "f/1", "sample": {"size": 2}, "sample#": "f/2"}));
+        let before =
+            record(json!({"title": "A", "cover": {"size": 1}, "cover#": "f/1", "sample": {"size": 2}, "sample#": "f/2"}));
         let mut after = record(json!({"title": "B", "cover": {"size": 1}, "sample": null}));
         carry(entity, &before, &mut after);
         assert_eq!(after.get("cover#"), Some(&json!("f/1")));

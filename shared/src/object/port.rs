@@ -74,7 +74,8 @@ impl std::error::Error for ObjectError {}
 /// Calls that Holdfast makes. Links are signed in this process, without a call; they hold from `now` on for `window`.
 pub trait Objects: Send + Sync {
     /// A link for one PUT. The object is marked as pending until [`Objects::keep`].
-    fn sign_upload<'a>(&'a self, upload: Upload<'a>, now: Micros, window: Duration) -> BoxFuture<'a, Result<Signed, ObjectError>>;
+    fn sign_upload<'a>(&'a self, upload: Upload<'a>, now: Micros, window: Duration)
+    -> BoxFuture<'a, Result<Signed, ObjectError>>;
 
     /// A link for GET (and HEAD is another method: refused).
     fn sign_download<'a>(

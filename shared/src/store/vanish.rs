@@ -87,19 +87,22 @@ impl Vanishing {
         })
     }
 
-    /// Marks the object of a row as one that is in use, unless it is being deleted.
+    /// Marks the object of a row as one that is in use, unless it was before, or is being deleted.
     pub fn keep(key: Key) -> Write {
-        mark(key, KEPT, TAKEN)
+        mark(key, KEPT, "attribute_not_exists(#kept) AND attribute_not_exists(#taken)")
     }
 
     /// Marks the object of a row as one that is being deleted, unless it is in use.
     pub fn take(key: Key) -> Write {
-        mark(key, TAKEN, KEPT)
+        mark(key, TAKEN, "attribute_not_exists(#kept)")
     }
 }
 
-fn mark(key: Key, set: &str, unless: &str) -> Write {
-    let condition = Expr::new("attribute_exists(pk) AND attribute_not_exists(#unless)").name("#unless", unless);
-    let update = Expr::new("SET #set = :yes").name("#set", set).value(":yes", Attr::Bool(true));
+fn mark(key: Key, mark: &str, unless: &str) -> Write {
+    let mut condition = Expr::new(format!("attribute_exists(pk) AND {unless}")).name("#kept", KEPT);
+    if unless.contains("#taken") {
+        condition = condition.name("#taken", TAKEN);
+    }
+    let update = Expr::new("SET #mark = :yes").name("#mark", mark).value(":yes", Attr::Bool(true));
     Write::Update { key, update, condition: Some(condition) }
 }

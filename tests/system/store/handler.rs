@@ -60,7 +60,8 @@ pub async fn handle_with(
     let answer = Answer { status: 200, headers: [].into(), body: body.to_string().into_bytes() };
     let rows = idempotency::items(&scope, &print, &answer, env.now()).map_err(|error| TableError::Broken(error.to_string()))?;
     let audit = Item::new(Key::new("a#2026-11-21#0", env.bytes::<16>())).with("w", Attr::S(format!("{request:?}")));
-    let batch = Batch { mutations, riders: Riders { idempotency: rows, audit: vec![audit], ..Riders::default() }, ..Batch::default() };
+    let batch =
+        Batch { mutations, riders: Riders { idempotency: rows, audit: vec![audit], ..Riders::default() }, ..Batch::default() };
     let writer = store.writer(table);
     match writer.write(&batch, store.deadline()).await {
         Ok(written) => {

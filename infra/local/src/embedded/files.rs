@@ -13,6 +13,7 @@ use std::sync::Arc;
 use holdfast::clock::Env;
 use hyper::service::service_fn;
 use s3s::auth::SimpleAuth;
+use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 
@@ -37,6 +38,10 @@ impl Files {
         std::fs::create_dir_all(directory.join(BUCKET))?;
         let store = FileSystem::new(directory).map_err(|error| std::io::Error::other(format!("embedded S3: {error:?}")))?;
         let mut builder = S3ServiceBuilder::new(store);
+        // The guard holds links to the clock of the process, which may be ahead of the system's.
+        let mut config = S3Config::default();
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         builder.set_auth(SimpleAuth::from_single(CREDENTIAL, CREDENTIAL));
         let guard = Arc::new(Guard::new(builder.build(), directory, env, origins));
         let server = serve(loopback(port).await?, move |_| {

@@ -37,7 +37,9 @@ pub(super) fn read(body: &Value, limits: &FileLimits) -> Result<Announced, Probl
     take("size", &|value| size(value, limits.max_size));
     take("sha256", &|value| match sha256(value) {
         Some(_) => Ok(()),
-        None => Err(("format", "must be the SHA-256 of the content: 64 hexadecimal digits, or 44 characters of base64".to_owned())),
+        None => {
+            Err(("format", "must be the SHA-256 of the content: 64 hexadecimal digits, or 44 characters of base64".to_owned()))
+        }
     });
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     match (errors.is_empty(), body.get("size").and_then(whole), body.get("sha256").and_then(sha256)) {

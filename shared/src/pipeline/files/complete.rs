@@ -51,7 +51,7 @@ pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: Field
         }
         match commit(cx, &target, &rights, record, sight, &begun).await? {
             Ok(reply) => return Ok(reply),
-            Err(WriteError::Rider(row)) => return Err(too_late(row.as_deref())),
+            Err(WriteError::Rider(row)) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
             Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. }) if pauses.pause(cx).await => {}
             Err(error) => return Err(refused(error)),
         }
@@ -125,7 +125,10 @@ async fn commit(
     after.fields.insert(target.field.name.clone(), serde_json::to_value(&file).map_err(Problem::internal)?);
     let size = Value::Object(after.fields.clone()).to_string().len();
     if size > target.entity.max_bytes {
-        let detail = format!("With this file's name and type the record takes {size} bytes, at most {} are stored.", target.entity.max_bytes);
+        let detail = format!(
+            "With this file's name and type the record takes {size} bytes, at most {} are stored.",
+            target.entity.max_bytes
+        );
         return Err(Problem::new(Code::ValidationFailed, detail));
     }
     after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
@@ -139,11 +142,7 @@ async fn commit(
     let batch = Batch {
         mutations: vec![Mutation::update(target.entity, before, after.clone())],
         checks,
-        riders: Riders {
-            audit: vec![told],
-            conditioned: vec![Vanishing::keep(begun.vanishing.clone())],
-            ..Riders::default()
-        },
+        riders: Riders { audit: vec![told], conditioned: vec![Vanishing::keep(begun.vanishing.clone())], ..Riders::default() },
     };
     match cx.app.writer.write(&batch, deadline(cx)).await {
         Ok(written) => {
@@ -161,12 +160,29 @@ fn answer(target: &Target<'_>, record: &Record, sight: &Sight) -> Reply {
     if sight.readable.is_some() { reply.version(&record.version) } else { reply }
 }
 
-/// The row that lets the object vanish says otherwise.
+/// Another call has completed the upload, or it cannot be completed any more.
+async fn already(
+    cx: &Context<'_>,
+    target: &Target<'_>,
+    rights: &Rights<'_>,
+    begun: &Begun,
+    row: Option<&Item>,
+) -> Result<Reply, Problem> {
+    let (record, _) = read(cx, target).await?;
+    let sight = rights.look(cx, &record).await?;
+    target.permit(rights, &sight, Action::Upload)?;
+    match object::key_of(&record.fields, target.field) == Some(&begun.object) {
+        true => Ok(answer(target, &record, &sight)),
+        false => Err(too_late(row)),
+    }
+}
+
+/// What the row that lets the object vanish says.
 fn too_late(row: Option<&Item>) -> Problem {
     match row {
-        Some(row) if row.attrs.contains_key(KEPT) => {
-            Problem::conflict("This upload was completed before, and its file has been replaced or cleared since; begin a new one.")
-        }
+        Some(row) if row.attrs.contains_key(KEPT) => Problem::conflict(
+            "This upload was completed before, and its file has been replaced or cleared since; begin a new one.",
+        ),
         _ => Problem::new(Code::Gone, "This upload was not completed in time; begin a new one."),
     }
 }

@@ -8,8 +8,8 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::header::LOCATION;
 use http::StatusCode;
+use http::header::LOCATION;
 use serde_json::json;
 
 use super::{Target, record_of, secret, secret_json};
@@ -156,7 +156,9 @@ impl Asked {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             // More digits than a number holds are more than any limit.
             let seconds = digits.then(|| text.parse().unwrap_or(u64::MAX));
-            seconds.filter(|seconds| *seconds > 0).ok_or_else(|| refuse("expires_in", "must be a whole number of seconds, 1 or more"))
+            seconds
+                .filter(|seconds| *seconds > 0)
+                .ok_or_else(|| refuse("expires_in", "must be a whole number of seconds, 1 or more"))
         });
         let disposition = match parameters.get("disposition") {
             None | Some("attachment") => Disposition::Attachment,

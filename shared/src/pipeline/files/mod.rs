@@ -16,9 +16,6 @@ mod shared;
 mod shares;
 mod upload;
 
-#[cfg(test)]
-mod tests;
-
 use http::header::{CACHE_CONTROL, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 use serde_json::Value;

@@ -40,14 +40,13 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     let longest = target.limits.share_expiry.ok_or_else(Problem::not_found)?;
     let rights = target.rights(cx, Action::Download)?;
     if cx.principal.anonymous {
-        return Err(Problem::forbidden("Only callers who are known may share: each use asks whether they still may read the file."));
+        return Err(Problem::forbidden(
+            "Only callers who are known may share: each use asks whether they still may read the file.",
+        ));
     }
     Parameters::read(cx.request, &[])?;
     let (expires_in, most) = wished(&body::optional(cx.request)?)?;
-    let places = [
-        (TableName::Data, keys::record(target.entity, id)),
-        (TableName::Data, keys::consumer(&cx.principal.consumer)),
-    ];
+    let places = [(TableName::Data, keys::record(target.entity, id)), (TableName::Data, keys::consumer(&cx.principal.consumer))];
     let mut found = cx.app.table.get(&places, true).await?.into_iter();
     let record = record_of(found.next().flatten())?;
     target.permit(&rights, &rights.look(cx, &record).await?, Action::Download)?;
@@ -124,7 +123,12 @@ pub async fn list_of_consumer(cx: &Context<'_>, consumer: &str) -> Result<Reply,
     page(cx, &parameters, keys::share_of_consumer(consumer, "").pk, &|_| true).await
 }
 
-async fn page(cx: &Context<'_>, parameters: &Parameters, pk: String, shows: &(dyn Fn(&Share) -> bool + Send + Sync)) -> Result<Reply, Problem> {
+async fn page(
+    cx: &Context<'_>,
+    parameters: &Parameters,
+    pk: String,
+    shows: &(dyn Fn(&Share) -> bool + Send + Sync),
+) -> Result<Reply, Problem> {
     let after = parameters.cursor()?.map(position).transpose()?;
     let (shares, next) = share::list(&*cx.app.table, pk, parameters.limit()?, after).await?;
     let now = cx.app.env.now();
@@ -166,7 +170,8 @@ pub async fn revoke(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     let all = administers(cx, &target).await?;
     let listing = keys::share_of_file(target.entity, id, &target.field.name, share);
     let found = share::one(&*cx.app.table, listing).await?;
-    let share = found.filter(|share| all || share.terms.sharer.consumer == cx.principal.consumer).ok_or_else(Problem::not_found)?;
+    let share =
+        found.filter(|share| all || share.terms.sharer.consumer == cx.principal.consumer).ok_or_else(Problem::not_found)?;
     end_of(cx, std::slice::from_ref(&share)).await?;
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }

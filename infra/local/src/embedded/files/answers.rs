@@ -19,7 +19,8 @@ pub(super) fn empty(status: StatusCode) -> Answer {
 
 /// An error in the form of S3.
 pub(super) fn error(status: StatusCode, code: &str, message: &str) -> Answer {
-    let xml = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let xml =
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     let mut answer = Response::new(s3s::Body::from(xml));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
@@ -78,8 +79,7 @@ pub(super) fn is_of(range: &HeaderValue, found: &HeaderMap) -> bool {
 
 /// An HTTP date.
 fn moment(value: Option<&HeaderValue>) -> Option<PrimitiveDateTime> {
-    let format =
-        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     PrimitiveDateTime::parse(value?.to_str().ok()?, format).ok()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | | s3s-fs alone | here |
 //! |---|---|---|
-//! | a link's end | by the system's clock | by the clock of the process too, so that tests can move it |
+//! | a link's window | by the system's clock | its beginning by the clock of the process, its end by both, so that tests can move it |
 //! | content that breaks its SHA-256 | refused after it has replaced the object | refused before |
 //! | `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, `If-Range` of GET and HEAD | ignored | honoured |
 //! | what is kept about a deleted object | stays | goes |
@@ -17,8 +17,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use holdfast::clock::Env;
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, IF_RANGE, ORIGIN,
-    RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, IF_RANGE,
+    ORIGIN, RANGE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -30,6 +30,8 @@ use time::macros::format_description;
 use super::answers::{self, Answer};
 use super::incoming;
 
+/// Seconds by which the clocks of signer and store may differ.
+const SKEW: i64 = 900;
 const CHECKSUM: &str = "x-amz-checksum-sha256";
 
 /// The service behind what it lacks.
@@ -64,8 +66,8 @@ impl Guard {
     }
 
     async fn served(&self, request: Request<Incoming>) -> Answer {
-        if self.has_expired(request.uri().query().unwrap_or_default()) {
-            return answers::error(StatusCode::FORBIDDEN, "AccessDenied", "Request has expired");
+        if let Some(why) = self.out_of_time(request.uri().query().unwrap_or_default()) {
+            return answers::error(StatusCode::FORBIDDEN, "AccessDenied", why);
         }
         let (parts, body) = request.into_parts();
         match parts.method {
@@ -123,15 +125,18 @@ impl Guard {
         }
     }
 
-    /// Whether a link has ended.
-    fn has_expired(&self, query: &str) -> bool {
+    /// Why a link does not hold now: it has ended, or has not begun, as far as clocks may differ.
+    fn out_of_time(&self, query: &str) -> Option<&'static str> {
         let value = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
         let format = format_description!("[year][month][day]T[hour][minute][second]Z");
         let begun = value("X-Amz-Date").and_then(|text| PrimitiveDateTime::parse(text, format).ok());
         let seconds = value("X-Amz-Expires").and_then(|text| text.parse::<i64>().ok());
-        match begun.zip(seconds) {
-            Some((begun, seconds)) => self.env.now().seconds() >= begun.assume_utc().unix_timestamp().saturating_add(seconds),
-            None => false,
+        let (begun, seconds) = (begun?.assume_utc().unix_timestamp(), seconds?);
+        let now = self.env.now().seconds();
+        match now {
+            now if now >= begun.saturating_add(seconds) => Some("Request has expired"),
+            now if now < begun - SKEW => Some("Request is not yet valid"),
+            _ => None,
         }
     }
 
