@@ -74,6 +74,8 @@ impl Objects for S3Objects {
         async move {
             let size = i64::try_from(upload.size).map_err(|error| ObjectError::Broken(error.to_string()))?;
             let put = self.client.put_object().bucket(&self.bucket).key(upload.key).tagging(PENDING);
+            // Once: a repetition would put the mark on again after it was taken off.
+            let put = put.if_none_match("*");
             let put = put.content_type(upload.content_type).content_length(size).checksum_sha256(STANDARD.encode(upload.sha256));
             put.presigned(window(now, span)?).await.map(|request| signed(&request)).map_err(|error| failed(&error))
         }

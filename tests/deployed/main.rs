@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use holdfast_tests::System;
-use serde_json::json;
+use holdfast_tests::upload::{announced, headers};
+use reqwest::{Method, Response};
+use serde_json::{Value, json};
 
 #[tokio::test]
 #[ignore = "needs a deployed system: tests/deployed.sh"]
@@ -67,4 +69,72 @@ async fn a_write_happens_once_per_key() {
 async fn limits_are_shown_on_every_answer() {
     let reply = System::deployed().actor("deployed-limits", &["admin"]).get("/v1/publishers").await.expect(200);
     assert!(!reply.header("ratelimit").is_empty() && !reply.header("ratelimit-policy").is_empty(), "{:?}", reply.headers);
+}
+
+/// Uses a link as a client without any credentials does.
+async fn linked(method: Method, url: &str, headers: &[(&str, &str)], content: &[u8]) -> Response {
+    let client = holdfast_local::client::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let mut call = client.request(method, url).body(content.to_vec());
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    call.send().await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed system: tests/deployed.sh"]
+async fn files_go_up_and_come_down_by_links() {
+    let admin = System::deployed().actor("deployed-files", &["admin"]);
+    admin.post("/v1/authors", json!({ "id": "filed", "name": "Filed" })).await.expect(201);
+    let field = "/v1/authors/filed/portrait";
+    let content = b"not really a picture";
+    let begun = admin.post(&format!("{field}/upload"), announced("Grüße \"1\".png", "image/png", content)).await.expect(201);
+    assert_eq!(begun.header("cache-control"), "no-store");
+    let (url, all) = (begun.body["url"].as_str().unwrap(), headers(&begun.body));
+    admin.post(&format!("{field}/complete"), json!({})).await.expect_problem(409, "conflict");
+    let other: Vec<(&str, &str)> =
+        all.iter().map(|(name, value)| (*name, if *name == "content-type" { "text/html" } else { *value })).collect();
+    assert_eq!(linked(Method::PUT, url, &other, content).await.status(), 403, "another type");
+    assert_eq!(linked(Method::GET, url, &[], b"").await.status(), 403, "another method");
+    let sent = linked(Method::PUT, url, &all, content).await;
+    assert_eq!(sent.status(), 200, "{}", sent.text().await.unwrap());
+    let done = admin.post(&format!("{field}/complete"), json!({})).await.expect(200);
+    assert_eq!(done.body["portrait"]["size"], content.len());
+    let link = admin.get(&format!("{field}/download?disposition=inline")).await.expect(302);
+    let location = link.header("location");
+    let found = linked(Method::GET, location, &[], b"").await;
+    assert_eq!(found.status(), 200);
+    let disposition = found.headers()["content-disposition"].to_str().unwrap().to_owned();
+    assert_eq!(disposition, "inline; filename=\"Gr__e '1'.png\"; filename*=UTF-8''Gr%C3%BC%C3%9Fe%20%221%22.png");
+    assert_eq!(found.headers()["content-type"], "image/png");
+    assert_eq!(found.bytes().await.unwrap().as_ref(), content);
+    let part = linked(Method::GET, location, &[("range", "bytes=4-9")], b"").await;
+    assert_eq!((part.status().as_u16(), part.bytes().await.unwrap().as_ref()), (206, &content[4..10]));
+    let longer = location.replace("X-Amz-Expires=300", "X-Amz-Expires=3600");
+    assert_ne!(longer, location);
+    assert_eq!(linked(Method::GET, &longer, &[], b"").await.status(), 403, "an altered window");
+    admin.patch("/v1/authors/filed", json!({ "portrait": null })).await.expect(200);
+    admin.get(&format!("{field}/download")).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed system: tests/deployed.sh"]
+async fn shares_need_no_credentials_and_end() {
+    let system = System::deployed();
+    let admin = system.actor("deployed-shares", &["admin"]);
+    admin.post("/v1/authors", json!({ "id": "shared", "name": "Shared" })).await.expect(201);
+    admin.post("/v1/shelves", json!({ "id": "shared", "name": "Shared" })).await.expect(201);
+    let book = json!({ "id": "shared", "title": "Shared", "author_id": "shared", "shelf_id": "shared", "price": "1.00" });
+    admin.post("/v1/books", book).await.expect(201);
+    let (field, content) = ("/v1/books/shared/sample", b"%PDF-1.7 hardly");
+    let begun = admin.post(&format!("{field}/upload"), announced("a.pdf", "application/pdf", content)).await.expect(201).body;
+    let sent = linked(Method::PUT, begun["url"].as_str().unwrap(), &headers(&begun), content).await;
+    assert_eq!(sent.status(), 200);
+    admin.post(&format!("{field}/complete"), Value::Null).await.expect(200);
+    let share = admin.post(&format!("{field}/shares"), json!({ "max_downloads": 1 })).await.expect(201).body;
+    let address = share["url"].as_str().unwrap();
+    let path = &address[address.find("/v1/_shares/").unwrap()..];
+    let link = system.anonymous().get(path).await.expect(302);
+    assert_eq!(linked(Method::GET, link.header("location"), &[], b"").await.bytes().await.unwrap().as_ref(), content);
+    system.anonymous().get(path).await.expect_problem(410, "gone");
 }

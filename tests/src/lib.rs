@@ -11,6 +11,7 @@ pub mod crash;
 pub mod proxy;
 pub mod stack;
 mod system;
+pub mod upload;
 pub mod waits;
 
 pub use actor::{Actor, Call, Reply};

@@ -66,10 +66,11 @@ pub fn fields(entity: &Entity) -> impl Iterator<Item = &Field> {
 /// Gives the fields of a changed record the keys of the files that it still has.
 pub fn carry(entity: &Entity, before: &Map<String, Value>, after: &mut Map<String, Value>) {
     for field in fields(entity) {
-        let kept = after.get(&field.name).is_some_and(|value| !value.is_null());
-        if let (true, Some(key)) = (kept, before.get(&member(&field.name))) {
-            after.insert(member(&field.name), key.clone());
-        }
+        let (kept, member) = (after.get(&field.name).is_some_and(|value| !value.is_null()), member(&field.name));
+        match before.get(&member).filter(|_| kept) {
+            Some(key) => after.insert(member, key.clone()),
+            None => after.remove(&member),
+        };
     }
 }
 

@@ -73,7 +73,7 @@ impl std::error::Error for ObjectError {}
 
 /// Calls that Holdfast makes. Links are signed in this process, without a call; they hold from `now` on for `window`.
 pub trait Objects: Send + Sync {
-    /// A link for one PUT. The object is marked as pending until [`Objects::keep`].
+    /// A link for one PUT, refused where the object is there already. The object is marked as pending until [`Objects::keep`].
     fn sign_upload<'a>(&'a self, upload: Upload<'a>, now: Micros, window: Duration)
     -> BoxFuture<'a, Result<Signed, ObjectError>>;
 

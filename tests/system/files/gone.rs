@@ -1,8 +1,9 @@
 //! What nothing refers to any more vanishes in the end, and nothing else does.
 
+use holdfast_tests::upload::announced;
 use serde_json::json;
 
-use super::{World, announced};
+use super::World;
 
 const CONTENT: &[u8] = b"not really a picture";
 const DAY: i64 = 86_400;

@@ -163,7 +163,7 @@ async fn file_operations_cost_what_the_plan_says() {
     world.covered("b", "ann", CONTENT).await;
     let dear = world.system.actor_with("dear", &["admin"], &[], Some("dear"));
     let left = |reply: &holdfast_tests::Reply| reply.header("x-ratelimit-remaining").parse::<u64>().unwrap();
-    let body = super::announced("a.png", "image/png", CONTENT);
+    let body = holdfast_tests::upload::announced("a.png", "image/png", CONTENT);
     assert_eq!(left(&dear.post("/v1/books/b/cover/upload", body.clone()).await.expect(201)), 60);
     assert_eq!(left(&dear.get("/v1/books/b/cover/download").await.expect(302)), 30);
     dear.post("/v1/books/b/cover/upload", body).await.expect_problem(429, "quota_exceeded");

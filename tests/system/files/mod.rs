@@ -18,11 +18,11 @@ use holdfast::files::{Swept, sweep};
 use holdfast::s3::S3Objects;
 use holdfast_local::Options;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};
+use holdfast_tests::upload::{announced, headers};
 use holdfast_tests::{Actor, Reply, System};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 const MODEL: &str = "
 name: Files
@@ -133,9 +133,7 @@ impl World {
 
     /// Sends content as an upload's link says.
     async fn send(&self, link: &Value, content: &[u8]) -> Answer {
-        let headers: Vec<(&str, &str)> =
-            link["headers"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
-        self.call(Method::PUT, link["url"].as_str().unwrap(), &headers, content).await
+        self.call(Method::PUT, link["url"].as_str().unwrap(), &headers(link), content).await
     }
 
     async fn call(&self, method: Method, url: &str, headers: &[(&str, &str)], content: &[u8]) -> Answer {
@@ -177,15 +175,6 @@ impl World {
         let app = App::new(local.model.clone(), table, Arc::new(authenticator), self.env.clone(), "local");
         app.with_objects(Arc::new(S3Objects::new(&config(&local.stores.s3), BUCKET)))
     }
-}
-
-/// The body that announces an upload.
-fn announced(name: &str, kind: &str, content: &[u8]) -> Value {
-    json!({ "filename": name, "content_type": kind, "size": content.len(), "sha256": sha256(content) })
-}
-
-fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A link without one part of its query, or with another value.

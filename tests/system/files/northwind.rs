@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use holdfast_tests::upload::{announced, headers};
 use holdfast_tests::{System, northwind_data, northwind_model};
 use serde_json::{Value, json};
 use tokio::process::Command;
-
-use super::announced;
 
 /// Runs curl; what it prints.
 async fn curl(arguments: &[&str]) -> Vec<u8> {
@@ -51,12 +50,7 @@ async fn pictures_go_up_and_come_down_with_curl_alone() {
         let post = ["-X", "POST", "-H", &bearer, "-H", "Content-Type: application/json"];
         let link = curl(&[&post[..], &["-d", &body, &format!("{field}/upload")]].concat()).await;
         let link: Value = serde_json::from_slice(&link).unwrap();
-        let headers: Vec<String> = link["headers"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(name, value)| format!("{name}: {}", value.as_str().unwrap()))
-            .collect();
+        let headers: Vec<String> = headers(&link).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
         let mut put = vec!["-T", path.to_str().unwrap()];
         for header in &headers {
             put.extend(["-H", header]);

@@ -1,9 +1,10 @@
 //! Uploads: what is announced is what arrives, or nothing.
 
+use holdfast_tests::upload::{announced, headers, sha256};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{World, announced, assert_secret, sha256};
+use super::{World, assert_secret};
 
 const CONTENT: &[u8] = b"not really a picture";
 
@@ -18,11 +19,11 @@ async fn what_goes_up_is_shown_and_comes_down() {
     members.sort();
     assert_eq!(members, ["expires_at", "headers", "method", "url"]);
     assert_eq!(link.body["method"], "PUT");
-    let headers = &link.body["headers"];
-    assert_eq!((&headers["content-type"], &headers["content-length"]), (&json!("image/png"), &json!("20")));
-    assert!(headers["x-amz-checksum-sha256"].is_string(), "{headers}");
+    let sent = &link.body["headers"];
+    assert_eq!((&sent["content-type"], &sent["content-length"]), (&json!("image/png"), &json!("20")));
+    assert!(sent["x-amz-checksum-sha256"].is_string(), "{sent}");
     let signed = link.body["url"].as_str().unwrap();
-    for bound in ["content-length", "content-type", "host", "x-amz-checksum-sha256"] {
+    for bound in ["content-length", "content-type", "host", "if-none-match", "x-amz-checksum-sha256", "x-amz-tagging"] {
         let named = signed.split("X-Amz-SignedHeaders=").nth(1).unwrap().split('&').next().unwrap();
         assert!(named.split("%3B").any(|name| name == bound), "{bound} in {named}");
     }
@@ -54,20 +55,20 @@ async fn a_link_admits_exactly_what_was_announced() {
     world.book("b", "ann").await;
     let link = admin.post("/v1/books/b/cover/upload", announced("a.png", "image/png", CONTENT)).await.expect(201).body;
     let url = link["url"].as_str().unwrap();
-    let header = |name: &str| link["headers"][name].as_str().unwrap();
-    let tagging = ("x-amz-tagging", header("x-amz-tagging"));
-    let (kind, sum) = (("content-type", header("content-type")), ("x-amz-checksum-sha256", header("x-amz-checksum-sha256")));
-    let other = link["headers"]["x-amz-checksum-sha256"].as_str().unwrap().replacen(['A', 'b', 'c', 'd', 'e'], "f", 1);
+    // Without the length: whoever sends the content says its length.
+    let all: Vec<(&str, &str)> = headers(&link).into_iter().filter(|(name, _)| *name != "content-length").collect();
+    let without = |left: &str| all.iter().copied().filter(|(name, _)| *name != left).collect::<Vec<_>>();
+    let with = |name: &'static str, value: &'static str| [without(name), vec![(name, value)]].concat();
     let longer = [CONTENT, b"!"].concat();
     let swapped = CONTENT.iter().rev().copied().collect::<Vec<_>>();
     let cases: [(&str, Vec<(&str, &str)>, &[u8], u16); 7] = [
-        ("other content of the same size", vec![kind, sum, tagging], &swapped, 400),
-        ("more content", vec![kind, sum, tagging], &longer, 403),
-        ("less content", vec![kind, sum, tagging], &CONTENT[1..], 403),
-        ("another type", vec![("content-type", "text/html"), sum, tagging], CONTENT, 403),
-        ("no type", vec![sum, tagging], CONTENT, 403),
-        ("another checksum", vec![kind, ("x-amz-checksum-sha256", &other), tagging], CONTENT, 403),
-        ("no checksum", vec![kind, tagging], CONTENT, 403),
+        ("other content of the same size", all.clone(), &swapped, 400),
+        ("more content", all.clone(), &longer, 403),
+        ("less content", all.clone(), &CONTENT[1..], 403),
+        ("another type", with("content-type", "text/html"), CONTENT, 403),
+        ("no type", without("content-type"), CONTENT, 403),
+        ("another checksum", with("x-amz-checksum-sha256", "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="), CONTENT, 403),
+        ("no checksum", without("x-amz-checksum-sha256"), CONTENT, 403),
     ];
     for (what, headers, content, status) in cases {
         let answer = world.call(Method::PUT, url, &headers, content).await;
@@ -75,11 +76,15 @@ async fn a_link_admits_exactly_what_was_announced() {
         admin.post("/v1/books/b/cover/complete", json!({})).await.expect_problem(409, "conflict");
     }
     for method in [Method::GET, Method::DELETE, Method::POST] {
-        let answer = world.call(method.clone(), url, &[kind, sum, tagging], &[]).await;
+        let answer = world.call(method.clone(), url, &all, &[]).await;
         assert!(matches!(answer.status, 400 | 403), "{method}: {}", answer.status);
     }
+    // Once, and then never again, so that nothing changes behind a file that is complete.
+    world.send(&link, CONTENT).await.expect(200);
+    world.send(&link, CONTENT).await.expect(412);
+    let second = admin.post("/v1/books/b/cover/upload", announced("a.png", "image/png", CONTENT)).await.expect(201).body;
     world.pass(121);
-    world.send(&link, CONTENT).await.expect(403);
+    world.send(&second, CONTENT).await.expect(403);
     world.system.stop().await;
 }
 
