@@ -99,7 +99,7 @@ version: 1.0.0
 entities:
   book: {id: string, fields: {title: string, owner: {type: string, max: 20}}}
 roles: {admin: {all: true}, reader: {entities: {book: {view: true}}}}
-plans: {small: {quotas: {day: 5}}, large: {quotas: {day: 50}}}
+plans: {small: {rates: {burst: {rate: 5}}}, large: {rates: {burst: {rate: 50}}}}
 auth: {claims: [customer_id, region]}
 ";
 
