@@ -98,7 +98,9 @@ name: T
 version: 1.0.0
 entities:
   book: {id: string, fields: {title: string, owner: {type: string, max: 20}}}
-roles: {admin: {all: true}, reader: {entities: {book: {view: true}}}}
+roles:
+  admin: {all: true}
+  reader: {entities: {book: {read: {rows: {owner: $claim.customer_id, title: $claim.region}}}}}
 plans: {small: {rates: {burst: {rate: 5}}}, large: {rates: {burst: {rate: 50}}}}
 auth: {claims: [customer_id, region]}
 ";
