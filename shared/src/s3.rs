@@ -3,7 +3,7 @@
 //! Links are signed with the credentials of the function (nothing of the caller's stands in them). What an upload's link binds is
 //! signed as headers: S3 refuses a PUT with another type, length or checksum, and computes the checksum of what arrives itself.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -47,7 +47,7 @@ impl S3Objects {
 
 fn window(now: Micros, window: Duration) -> Result<PresigningConfig, ObjectError> {
     let start = UNIX_EPOCH + Duration::from_secs(u64::try_from(now.seconds()).unwrap_or(0));
-    let config = PresigningConfig::builder().start_time(SystemTime::from(start)).expires_in(window).build();
+    let config = PresigningConfig::builder().start_time(start).expires_in(window).build();
     config.map_err(|error| ObjectError::Broken(error.to_string()))
 }
 
