@@ -7,6 +7,7 @@ use sha2::Sha256;
 use tokio::sync::OnceCell;
 
 use crate::auth::Authenticator;
+use crate::cache::{self, Cache};
 use crate::clock::Env;
 use crate::idempotency;
 use crate::limit::Limiter;
@@ -26,6 +27,8 @@ pub struct App {
     pub table: SharedTable,
     /// Writes records.
     pub writer: Writer,
+    /// Keeps answers of reads.
+    pub cache: Cache,
     /// Which indexes may be read.
     pub indexes: Indexes,
     /// Admits requests.
@@ -48,6 +51,7 @@ impl App {
     pub fn new(model: Arc<Model>, table: SharedTable, authenticator: Arc<Authenticator>, env: Env, environment: &str) -> Self {
         Self {
             writer: Writer::new(table.clone(), model.clone(), env.clone()),
+            cache: Cache::new(table.clone(), env.clone(), cache::Settings::default()),
             indexes: Indexes::new(table.clone(), model.clone(), env.clone()),
             limiter: Limiter::new(table.clone(), env.clone(), crate::limit::Settings::default()),
             addresses: AddressGuard::new(model.limits.per_address),
@@ -72,6 +76,12 @@ impl App {
     pub fn with_objects(mut self, objects: SharedObjects) -> Self {
         self.objects = Some(objects);
         self
+    }
+
+    /// With a cache that works like this.
+    #[must_use]
+    pub fn with_cache(self, settings: cache::Settings) -> Self {
+        Self { cache: Cache::new(self.table.clone(), self.env.clone(), settings), ..self }
     }
 
     /// The deployment's own secrets, read once per process.

@@ -9,7 +9,7 @@
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape
 //! 5  consumer, notify, plan, problem
-//! 6  auth, http
+//! 6  auth, cache, http
 //! 7  document, jwks_http
 //! 8  startup
 //! 9  app
@@ -23,6 +23,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod aws;
+pub mod cache;
 pub mod clock;
 pub mod config;
 pub mod consumer;

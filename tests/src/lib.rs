@@ -11,6 +11,7 @@ pub mod crash;
 pub mod proxy;
 pub mod stack;
 mod system;
+pub mod through;
 pub mod upload;
 pub mod waits;
 

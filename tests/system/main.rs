@@ -3,6 +3,7 @@
 
 mod agreement;
 mod budgets;
+mod cache;
 mod files;
 mod gateway;
 mod layers;

@@ -3,15 +3,18 @@
 //! It carries the sort key of the last row, so a page costs the same wherever it is, and a record that did not move is neither
 //! repeated nor skipped. It is encrypted because the sort key of an index chosen by policy may hold fields that the caller may
 //! not read. It permits nothing: whoever presents it is checked like everybody else.
+//!
+//! The nonce is made of what the cursor holds (as AES-SIV does it): one position has one text, so a page that has not changed
+//! keeps its `ETag`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Digest, Sha256};
 
 use super::Plan;
-use crate::clock::Env;
 use crate::query::ListQuery;
 
 /// First byte of what a cursor holds: the version of its form.
@@ -32,10 +35,11 @@ pub struct BadCursor;
 
 impl Cursor {
     /// The text that a client gets.
-    pub fn seal(&self, key: &[u8; 32], env: &Env, query: &ListQuery, plan: &Plan) -> String {
-        let nonce = env.bytes::<NONCE>();
+    pub fn seal(&self, key: &[u8; 32], query: &ListQuery, plan: &Plan) -> String {
+        let binding = binding(query, plan);
+        let nonce = nonce(key, &binding, &self.position);
         let cipher = XChaCha20Poly1305::new(key.into());
-        let payload = Payload { msg: &self.position, aad: &binding(query, plan) };
+        let payload = Payload { msg: &self.position, aad: &binding };
         let sealed = cipher.encrypt(&XNonce::from(nonce), payload).unwrap_or_default();
         URL_SAFE_NO_PAD.encode([&[VERSION][..], &nonce, &sealed].concat())
     }
@@ -53,6 +57,22 @@ impl Cursor {
         let position = cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| BadCursor)?;
         Ok(Self { position })
     }
+}
+
+/// A nonce that no other content has: HMAC-SHA-256 over all that is sealed.
+///
+/// # Panics
+/// Never: HMAC takes keys of any length.
+#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+fn nonce(key: &[u8; 32], binding: &[u8; 32], position: &[u8]) -> [u8; NONCE] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("a key of any length");
+    mac.update(b"nonce of a cursor");
+    mac.update(binding);
+    mac.update(position);
+    let digest: [u8; 32] = mac.finalize().into_bytes().into();
+    let mut nonce = [0; NONCE];
+    nonce.copy_from_slice(&digest[..NONCE]);
+    nonce
 }
 
 /// What must be the same for a cursor to make sense: entity, filters and order. Limit, fields and includes may change.

@@ -36,6 +36,14 @@ pub struct Plan {
     pub reverse: bool,
 }
 
+impl Plan {
+    /// The plan of a single read: nothing is scanned.
+    pub fn of_record(permitted: &Permitted<ListQuery>) -> Self {
+        let entity = permitted.query().entity;
+        Self { entity, scans: Vec::new(), joins: Vec::new(), order: Vec::new(), reverse: false }
+    }
+}
+
 /// Part of one partition.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {

@@ -98,9 +98,11 @@ impl Access {
         let mut lines: Vec<String> = self
             .alternatives
             .iter()
-            .filter_map(|alternative| {
+            .map(|alternative| {
                 let fields = alternative.fields.iter().map(|field| field.0).collect();
-                serde_json::to_string(&Line(&alternative.rows, fields)).ok()
+                let line = serde_json::to_string(&Line(&alternative.rows, fields));
+                // Nothing in it can fail to be written; if it did, an alternative must not be missing.
+                line.unwrap_or_else(|_| format!("{alternative:?}"))
             })
             .collect();
         lines.sort();

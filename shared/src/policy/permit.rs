@@ -39,6 +39,11 @@ impl<T> Permitted<T> {
         self.related.iter().find(|(of, _)| *of == entity).map(|(_, access)| access)
     }
 
+    /// What may be seen of all entities that filters over to-one relations read.
+    pub fn all_related(&self) -> impl Iterator<Item = (EntityIx, &Access)> {
+        self.related.iter().map(|(of, access)| (*of, access))
+    }
+
     /// What is embedded.
     pub fn includes(&self) -> &[PermittedInclude] {
         &self.includes
@@ -46,6 +51,27 @@ impl<T> Permitted<T> {
 }
 
 impl Permitted<ListQuery> {
+    /// A text that is equal for equal questions with equal effective access, and only then: what cache keys are made of.
+    ///
+    /// Everything is taken apart here without `..`, so that whoever adds something has to say what it means for the cache.
+    pub fn fingerprint(&self) -> String {
+        let Self { query, access, related, includes } = self;
+        // Raw includes are the permitted ones once more.
+        let ListQuery { entity, filters, fixed, sort, fields, includes: _, limit, cursor, count } = query;
+        let asked = format!("{entity:?} {filters:?} {fixed:?} {sort:?} {fields:?} {limit} {cursor:?} {count}");
+        let mut parts = vec![asked, access.fingerprint()];
+        for (entity, access) in related {
+            parts.push(format!("related {entity:?}"));
+            parts.push(access.fingerprint());
+        }
+        for PermittedInclude { relation, target } in includes {
+            parts.push(format!("include {relation:?}"));
+            parts.push(target.fingerprint());
+        }
+        // With its length before each, no two lists of parts run together into one text.
+        parts.iter().map(|part| format!("{}:{part}", part.len())).collect()
+    }
+
     /// The records of this relation that belong to one parent: the same permission, one filter more.
     pub fn of_parent(&self, model: &Model, field: FieldIx, parent: serde_json::Value) -> Self {
         use crate::query::condition::Comparison;

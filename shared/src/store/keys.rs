@@ -18,6 +18,7 @@
 //! | upload under way | `w#<entity>#<id>#<field>` | hash of consumer, subject |
 //! | share | `h#<hash of its secret>` | `0x00` |
 //! | share in the lists of its file and consumer | `hf#<entity>#<id>#<field>`, `hc#<consumer>` | share id |
+//! | cache entry (volatile) | `z#<hash of question and access>` | `0x00` |
 //! | listed notice (volatile) | `n#<consumer>` and `n*` | moment, random |
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
 //! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
@@ -117,6 +118,11 @@ pub fn entity_tag(entity: &Entity, shard: u16) -> Key {
 /// The tag of everything: a purge of all touches it.
 pub fn global_tag() -> Key {
     Key::new("t#*", ONLY)
+}
+
+/// An entry of the cache, in the volatile table.
+pub fn cached(hash: &str) -> Key {
+    Key::new(format!("z#{hash}"), ONLY)
 }
 
 /// Part `part` of an idempotency row; part 0 is the row itself.

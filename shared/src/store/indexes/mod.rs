@@ -122,6 +122,12 @@ impl Indexes {
         }
     }
 
+    /// The states as they were last read, however long ago, or as they are in a new table: a guess that costs nothing, for what is
+    /// looked at while [`Indexes::states`] reads them.
+    pub fn last_known(&self) -> Arc<States> {
+        self.memory().read.as_ref().map_or_else(Arc::default, |(_, states)| Arc::clone(states))
+    }
+
     /// To be called before every write: a call of its own once in [`REFRESH`]. Marks stale what this model does not keep, and
     /// then lets writes wait until no reader remembers it as ready.
     ///

@@ -1,0 +1,305 @@
+//! The cache: answers of reads, shared by all callers with equal effective access, on all instances.
+//!
+//! ```text
+//! Permitted + Plan -> Place (key, tags) -> look: tags and entry in one call -> equal and settled? -> hit
+//!                                                                           -> miss -> read -> fill
+//! ```
+//! An answer depends on tags ([`crate::store::tags`]), which every write changes in its own transaction. An entry holds what its
+//! tags said *before* its data were read; it is served only while they all say the same, and none of them has a write under it
+//! that may be half visible. So whoever asks after a write was acknowledged never gets what was true before it, on any instance.
+//!
+//! There are two levels, memory and the volatile table, and one rule for both. Nothing here can fail a request: whatever goes
+//! wrong is a miss, counted. docs/cache.md has the argument.
+
+mod background;
+mod counters;
+mod entry;
+mod flights;
+mod key;
+mod memory;
+mod place;
+mod sight;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::clock::{Env, Micros};
+use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
+use crate::store::tags;
+
+pub use counters::{Counters, Event};
+pub use entry::Answer;
+pub use key::CacheKey;
+pub use place::{Mode, Place, reads_others};
+pub use sight::Sight;
+
+use background::Background;
+use entry::Entry;
+use flights::Flights;
+use memory::{Held, Memory};
+
+/// How the cache of one instance works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Settings {
+    /// Bytes of answers in memory.
+    pub memory: u64,
+    /// How long an entry may be used at all, so that what nobody asks for any more disappears.
+    pub life: Duration,
+    /// How long a request waits for the cache before it reads without.
+    pub patience: Duration,
+    /// How long an instance then leaves the cache alone.
+    pub rest: Duration,
+    /// Share of the hits that are read anew and compared, 0 to 1.
+    pub sample: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            memory: 8 << 20,
+            life: Duration::from_secs(3600),
+            patience: Duration::from_millis(400),
+            rest: Duration::from_secs(1),
+            sample: 0.001,
+        }
+    }
+}
+
+/// What the cache says of a place.
+#[derive(Debug)]
+pub enum Look {
+    /// This is the answer.
+    Hit(Arc<Answer>),
+    /// It has none. With what the tags said, an answer that is read from now on may be kept; without, it may not.
+    Miss(Option<Sight>),
+}
+
+/// An answer that the cache did not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filled {
+    /// It was read and kept.
+    Stored,
+    /// It was read, and is too large to be kept.
+    TooLarge,
+    /// Another request of this instance was reading it.
+    Shared,
+}
+
+/// What a second look at a sampled hit shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// It was right.
+    Same,
+    /// Something changed meanwhile: nothing can be said.
+    Unclear,
+    /// It was wrong. This must never happen.
+    Stale,
+}
+
+/// The cache of one instance.
+pub struct Cache {
+    table: SharedTable,
+    env: Env,
+    settings: Settings,
+    memory: Memory,
+    flights: Flights,
+    background: Background,
+    /// Until when the cache is left alone, microseconds.
+    resting: AtomicI64,
+    /// What has happened.
+    pub counters: Counters,
+}
+
+impl Cache {
+    /// Once per process.
+    pub fn new(table: SharedTable, env: Env, settings: Settings) -> Self {
+        Self {
+            table,
+            env,
+            memory: Memory::new(settings.memory),
+            settings,
+            flights: Flights::default(),
+            background: Background::default(),
+            resting: AtomicI64::new(i64::MIN),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Looks for an answer: one call, tags and, unless it is in memory, the entry. None at all within the bound of `bounded`.
+    pub async fn look(&self, place: &Place) -> Look {
+        let now = self.env.now();
+        let held = self.memory.get(&place.key).filter(|held| held.expires > now);
+        if let (Mode::Bounded(bound), Some(held)) = (place.mode, &held)
+            && held.checked().plus(bound) > now
+        {
+            return self.hit(Event::HitUnchecked, &held.answer);
+        }
+        if now.0 < self.resting.load(Ordering::Relaxed) {
+            return self.miss(Event::Failure, None);
+        }
+        let mut asked: Vec<_> = place.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
+        if held.is_none() {
+            asked.push((TableName::Volatile, place.key.item()));
+        }
+        let found = match tokio::time::timeout(self.settings.patience, self.table.get(&asked, true)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return self.failed(&error),
+            Err(_) => return self.failed(&TableError::Busy("no answer in time".to_owned())),
+        };
+        let (of_tags, of_entry) = found.split_at(place.tags.len());
+        let sight = Sight::new(now, &place.tags, of_tags);
+        if !sight.is_settled() {
+            self.settle_best_effort(&sight);
+            return self.miss(Event::Unsettled, None);
+        }
+        match held {
+            Some(held) if held.stamp == sight.stamp() => {
+                held.check(now);
+                self.hit(Event::HitMemory, &held.answer)
+            }
+            Some(_) => self.miss(Event::Miss, Some(sight)),
+            None => match of_entry.first().and_then(Option::as_ref).map(|item| Entry::decode(&place.key, item)) {
+                Some(Ok(entry)) if entry.stamp == sight.stamp() && entry.expires > now.seconds() => {
+                    let answer = Arc::new(entry.answer);
+                    let expires = Micros(entry.expires.saturating_mul(1_000_000));
+                    self.memory.insert(place.key, Held::new(sight.stamp(), Arc::clone(&answer), now, expires));
+                    self.hit(Event::HitTable, &answer)
+                }
+                Some(Err(what)) => {
+                    tracing::warn!(what, "an entry of the cache cannot be read");
+                    self.counters.add(Event::Failure);
+                    self.miss(Event::Miss, Some(sight))
+                }
+                _ => self.miss(Event::Miss, Some(sight)),
+            },
+        }
+    }
+
+    /// Reads an answer that the cache does not have, and keeps it. Requests of this instance for the same answer, which found
+    /// the tags saying the same, share one reading: what is right for a hit is right for them.
+    ///
+    /// # Errors
+    /// Those of `read`, which are not kept; whoever waits then reads on its own.
+    pub async fn fill<E>(
+        &self,
+        place: &Place,
+        sight: &Sight,
+        read: impl Future<Output = Result<Answer, E>>,
+    ) -> Result<(Arc<Answer>, Filled), E> {
+        let flight = self.flights.join(place.key, sight.stamp());
+        let mut filled = Filled::Shared;
+        let reading = async {
+            let answer = Arc::new(read.await?);
+            filled = if self.keep(place, sight, &answer) { Filled::Stored } else { Filled::TooLarge };
+            Ok(answer)
+        };
+        let answer = flight.get_or_try_init(|| reading).await.cloned()?;
+        self.counters.add(match filled {
+            Filled::Stored => Event::Stored,
+            Filled::TooLarge => Event::TooLarge,
+            Filled::Shared => Event::Shared,
+        });
+        Ok((answer, filled))
+    }
+
+    /// Whether this hit is to be read anew, to see that it is right.
+    pub fn samples(&self) -> bool {
+        const WHOLE: f64 = 1_000_000.0;
+        self.settings.sample > 0.0 && f64::from(self.env.random.below(1_000_000)) < self.settings.sample * WHOLE
+    }
+
+    /// Compares a hit with what was read after it. A difference means something only if no write lies between the two; the tags
+    /// tell, read by a transaction, which meets a conflict where a commit is under way.
+    pub async fn compare(&self, place: &Place, hit: &Answer, read: &Answer) -> Sample {
+        let sample = if hit == read { Sample::Same } else { self.judge(place).await };
+        self.counters.add(match sample {
+            Sample::Same => Event::SampleSame,
+            Sample::Unclear => Event::SampleUnclear,
+            Sample::Stale => Event::SampleStale,
+        });
+        if sample == Sample::Stale {
+            self.forget_best_effort(place).await;
+        }
+        sample
+    }
+
+    /// Forgets what is in memory.
+    pub fn clear_memory(&self) {
+        self.memory.clear();
+    }
+
+    /// Waits until nothing is under way in the background any more.
+    pub async fn idle(&self) {
+        self.background.idle().await;
+    }
+
+    async fn judge(&self, place: &Place) -> Sample {
+        let asked: Vec<_> = place.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
+        let served = self.memory.get(&place.key);
+        match (served, self.table.get_transaction(&asked).await) {
+            (Some(served), Ok(found)) => {
+                let sight = Sight::new(self.env.now(), &place.tags, &found);
+                let unchanged = sight.is_settled() && sight.stamp() == served.stamp;
+                if unchanged { Sample::Stale } else { Sample::Unclear }
+            }
+            _ => Sample::Unclear,
+        }
+    }
+
+    fn hit(&self, event: Event, answer: &Arc<Answer>) -> Look {
+        self.counters.add(event);
+        Look::Hit(Arc::clone(answer))
+    }
+
+    fn miss(&self, event: Event, sight: Option<Sight>) -> Look {
+        self.counters.add(event);
+        Look::Miss(sight)
+    }
+
+    fn failed(&self, error: &TableError) -> Look {
+        tracing::warn!(%error, "the cache cannot be read and is left alone for a moment");
+        self.resting.store(self.env.now().plus(self.settings.rest).0, Ordering::Relaxed);
+        self.miss(Event::Failure, None)
+    }
+
+    /// Whether the answer is kept: in memory at once, in the table in the background.
+    fn keep(&self, place: &Place, sight: &Sight, answer: &Arc<Answer>) -> bool {
+        let expires = sight.asked.plus(self.settings.life);
+        let entry = Entry { stamp: sight.stamp(), expires: expires.seconds(), answer: (**answer).clone() };
+        let Some(item) = entry.encode(&place.key, sight.asked) else { return false };
+        self.memory.insert(place.key, Held::new(sight.stamp(), Arc::clone(answer), sight.asked, expires));
+        // A fill that took long must not replace what was read later.
+        let condition =
+            Expr::new("attribute_not_exists(pk) OR #a < :a").name("#a", entry::ASKED).value(":a", Attr::N(sight.asked.0));
+        let write = Write::Put { item, condition: Some(condition) };
+        let table = Arc::clone(&self.table);
+        self.background.best_effort(async move {
+            match table.write(TableName::Volatile, write, Returning::Nothing).await {
+                Ok(_) | Err(TableError::ConditionFailed(_)) => {}
+                Err(error) => tracing::warn!(%error, "an entry of the cache could not be stored"),
+            }
+        });
+        true
+    }
+
+    async fn forget_best_effort(&self, place: &Place) {
+        self.memory.forget(&place.key);
+        let write = Write::Delete { key: place.key.item(), condition: None };
+        if let Err(error) = self.table.write(TableName::Volatile, write, Returning::Nothing).await {
+            tracing::warn!(%error, "a wrong entry of the cache could not be removed");
+        }
+    }
+
+    /// Removes what dead writers have left under the tags.
+    fn settle_best_effort(&self, sight: &Sight) {
+        for tag in sight.open().filter(|tag| tags::overdue(&self.env, tag) > 0) {
+            let (table, env, tag) = (Arc::clone(&self.table), self.env.clone(), tag.clone());
+            self.background.alone(tag.key.clone(), async move {
+                if let Err(error) = tags::settle(table.as_ref(), &env, &tag).await {
+                    tracing::debug!(%error, "a tag stays unsettled");
+                }
+            });
+        }
+    }
+}

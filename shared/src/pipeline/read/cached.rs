@@ -1,0 +1,166 @@
+//! The cache's stage: an answer that was kept, where it is the very answer that the data would give; else the data's.
+//!
+//! ```text
+//! plan -> look -> hit (a share of them is read anew and compared)
+//!              -> miss -> fresh -> kept, if the tags were settled before
+//! bypass ---------------> fresh
+//! ```
+
+use std::sync::Arc;
+
+use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::fresh;
+use super::refused::no_index;
+use crate::cache::{Answer, Event, Filled, Look, Place, Sample};
+use crate::pipeline::{Context, embed};
+use crate::plan::{self, Plan};
+use crate::policy::Permitted;
+use crate::problem::Problem;
+use crate::query::ListQuery;
+use crate::store::indexes::States;
+
+/// What is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Read<'a> {
+    /// A page of a list.
+    List,
+    /// The record with this id.
+    Record(&'a str),
+}
+
+/// An answer, how it was planned, and where it comes from.
+pub(super) struct Answered {
+    pub(super) answer: Arc<Answer>,
+    pub(super) plan: Plan,
+    pub(super) status: Status,
+}
+
+/// What the cache had to do with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Hit,
+    Stored,
+    Shared,
+    Miss,
+    Bypass,
+}
+
+impl Status {
+    /// The header that tells it (RFC 9211).
+    pub(super) fn name(self) -> HeaderName {
+        HeaderName::from_static("cache-status")
+    }
+
+    /// Its value.
+    pub(super) fn value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Hit => "holdfast; hit",
+            Self::Stored => "holdfast; fwd=miss; stored",
+            Self::Shared => "holdfast; fwd=miss; collapsed",
+            Self::Miss => "holdfast; fwd=miss",
+            Self::Bypass => "holdfast; fwd=bypass",
+        })
+    }
+}
+
+/// Answers a permitted query.
+///
+/// # Errors
+/// Those of [`fresh`], or that no index serves it; never one of the cache.
+pub(super) async fn answer(cx: &Context<'_>, permitted: &Permitted<ListQuery>, read: Read<'_>) -> Result<Answered, Problem> {
+    let app = cx.app;
+    let wanted = !is_refused(&cx.request.headers);
+    // The states of indexes are guessed from the last time and read at the same time if that is long ago: one wait.
+    let guess = app.indexes.last_known();
+    let (states, looked) = futures::join!(app.indexes.states(), look(cx, permitted, read, &guess, wanted));
+    let states = states?;
+    let looked = if states == guess { looked } else { look(cx, permitted, read, &states, wanted).await };
+    let (plan, found) = looked?;
+    let (answer, status) = serve(cx, permitted, read, &states, &plan, found).await?;
+    Ok(Answered { answer, plan, status })
+}
+
+/// What was found, or what the data say.
+async fn serve(
+    cx: &Context<'_>,
+    permitted: &Permitted<ListQuery>,
+    read: Read<'_>,
+    states: &States,
+    plan: &Plan,
+    found: Option<(Place, Look)>,
+) -> Result<(Arc<Answer>, Status), Problem> {
+    let cache = &cx.app.cache;
+    let fresh = async {
+        match read {
+            Read::List => fresh::list(cx, permitted, states, plan).await,
+            Read::Record(id) => fresh::record(cx, permitted, states, id).await,
+        }
+    };
+    Ok(match found {
+        None => {
+            cache.counters.add(Event::Bypass);
+            (Arc::new(fresh.await?), Status::Bypass)
+        }
+        Some((_, Look::Miss(None))) => (Arc::new(fresh.await?), Status::Miss),
+        Some((place, Look::Miss(Some(sight)))) => {
+            let (answer, filled) = cache.fill(&place, &sight, fresh).await?;
+            (answer, Status::of(filled))
+        }
+        Some((place, Look::Hit(answer))) if cache.samples() => (sampled(cx, &place, answer, fresh.await?).await, Status::Hit),
+        Some((_, Look::Hit(answer))) => (answer, Status::Hit),
+    })
+}
+
+impl Status {
+    fn of(filled: Filled) -> Self {
+        match filled {
+            Filled::Stored => Self::Stored,
+            Filled::Shared => Self::Shared,
+            Filled::TooLarge => Self::Miss,
+        }
+    }
+}
+
+/// The plan under these states, and what the cache has of its answer; `None` where it may have nothing.
+async fn look(
+    cx: &Context<'_>,
+    permitted: &Permitted<ListQuery>,
+    read: Read<'_>,
+    states: &States,
+    wanted: bool,
+) -> Result<(Plan, Option<(Place, Look)>), Problem> {
+    let model = &cx.app.model;
+    embed::check(cx.app, states, permitted).map_err(|none| no_index(&none))?;
+    let (plan, place) = match read {
+        Read::List => {
+            let plan = plan::plan(model, states, permitted).map_err(|none| no_index(&none))?;
+            let place = Place::of_list(model, states, permitted, &plan);
+            (plan, place)
+        }
+        Read::Record(id) => (Plan::of_record(permitted), Place::of_record(model, states, permitted, id)),
+    };
+    let Some(place) = place.filter(|_| wanted) else { return Ok((plan, None)) };
+    let found = cx.app.cache.look(&place).await;
+    Ok((plan, Some((place, found))))
+}
+
+/// A hit beside what the data say now. A hit that was wrong is told to the log and to nobody else.
+async fn sampled(cx: &Context<'_>, place: &Place, hit: Arc<Answer>, read: Answer) -> Arc<Answer> {
+    match cx.app.cache.compare(place, &hit, &read).await {
+        Sample::Same => hit,
+        Sample::Unclear => Arc::new(read),
+        Sample::Stale => {
+            tracing::error!(correlation_id = cx.correlation, path = cx.request.path, "the cache held a wrong answer");
+            Arc::new(read)
+        }
+    }
+}
+
+/// Whether the request wants an answer from the data themselves.
+fn is_refused(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).into_iter().filter_map(|value| value.to_str().ok());
+    let mut directives = lines.flat_map(|line| line.split(',')).map(str::trim);
+    directives.any(|directive| directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store"))
+}

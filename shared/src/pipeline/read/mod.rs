@@ -1,0 +1,107 @@
+//! Reads: a list, one record.
+//!
+//! ```text
+//! parse -> permit -> (plan -> cache -> fresh) -> reply
+//! ```
+
+mod cached;
+mod fresh;
+mod refused;
+
+use http::header::LINK;
+use http::{HeaderName, StatusCode};
+use serde_json::Value;
+
+use super::context::Context;
+use crate::cache::{self, Answer};
+use crate::http::{JSON, Reply, header_value};
+use crate::model::{Deprecation, EntityIx};
+use crate::plan::{Cursor, Plan};
+use crate::policy;
+use crate::problem::Problem;
+use crate::query::{self, ListQuery};
+use crate::store::indexes::States;
+
+use cached::{Answered, Read};
+use refused::{bad_parameters, refused};
+
+/// `GET /v1/{plural}`.
+///
+/// # Errors
+/// Parameters that cannot be accepted, an action that is not allowed, what the table says.
+pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
+    let (app, model) = (cx.app, &cx.app.model);
+    let entity = model.entity(entity);
+    let query = query::parse_list(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
+    let permitted = policy::permit_list(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
+    // Side by side, so that a new instance waits once for both.
+    let (secrets, answered) = futures::join!(app.secrets(), cached::answer(cx, &permitted, Read::List));
+    let Answered { answer, plan, status } = answered?;
+    let next = next_cursor(&answer, &secrets?.cursor, permitted.query(), &plan);
+    // A list has no version of its own; its ETag is the hash of what it shows, under the model that shows it.
+    let body = list_body(&answer, next.as_deref());
+    let mut reply = Reply::of(StatusCode::OK, header_value(JSON), body).version(&answer.version);
+    reply = reply.header(status.name(), status.value());
+    if let Some(next) = next {
+        reply = reply.also(LINK, header_value(next_link(cx, &next)));
+    }
+    Ok(deprecated(reply, entity.deprecated.as_ref()))
+}
+
+/// `GET /v1/{plural}/{id}`. What one read gives by itself goes past the cache, which could not be faster.
+///
+/// # Errors
+/// As [`list`]; 404 for a record that does not exist or may not be seen.
+pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    let model = &cx.app.model;
+    let entity = model.entity(entity);
+    let query = query::parse_get(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
+    let permitted = policy::permit_get(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
+    let record = |answer: &Answer| Reply::of(StatusCode::OK, header_value(JSON), answer.body.clone()).version(&answer.version);
+    let reply = if cache::reads_others(model, &permitted) {
+        let Answered { answer, status, .. } = cached::answer(cx, &permitted, Read::Record(id)).await?;
+        record(&answer).header(status.name(), status.value())
+    } else {
+        // Nothing is embedded, so no index is asked.
+        record(&fresh::record(cx, &permitted, &States::default(), id).await?)
+    };
+    Ok(deprecated(reply, entity.deprecated.as_ref()))
+}
+
+/// The cursor behind this page.
+fn next_cursor(answer: &Answer, secret: &[u8; 32], query: &ListQuery, plan: &Plan) -> Option<String> {
+    let position = answer.next.clone()?;
+    Some(Cursor { position }.seal(secret, query, plan))
+}
+
+/// The document of a list around its records.
+fn list_body(answer: &Answer, next: Option<&str>) -> Vec<u8> {
+    let next = next.map_or(Value::Null, Value::from).to_string();
+    let total = answer.total.map_or_else(String::new, |total| format!(",\"total\":{total}"));
+    [b"{\"data\":", &answer.body[..], b",\"next_cursor\":", next.as_bytes(), total.as_bytes(), b"}"].concat()
+}
+
+/// `Link: <...>; rel="next"`: the same query with the next cursor.
+fn next_link(cx: &Context<'_>, cursor: &str) -> String {
+    let kept = cx.request.query.split('&').filter(|part| !part.is_empty() && !part.starts_with("cursor="));
+    let query: Vec<&str> = kept.collect();
+    let separator = if query.is_empty() { "" } else { "&" };
+    format!("<{}{}?{}{separator}cursor={cursor}>; rel=\"next\"", cx.request.base_url, cx.request.path, query.join("&"))
+}
+
+/// `Deprecation` (RFC 9745), `Sunset` (RFC 8594).
+fn deprecated(reply: Reply, deprecation: Option<&Deprecation>) -> Reply {
+    let Some(deprecation) = deprecation else { return reply };
+    let reply = reply.header(HeaderName::from_static("deprecation"), header_value(format!("@{}", deprecation.since)));
+    match deprecation.sunset.and_then(http_date) {
+        Some(date) => reply.header(HeaderName::from_static("sunset"), header_value(date)),
+        None => reply,
+    }
+}
+
+/// A moment as an HTTP date (RFC 9110, 5.6.7).
+fn http_date(seconds: i64) -> Option<String> {
+    let format =
+        time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()
+}

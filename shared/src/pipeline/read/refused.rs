@@ -1,0 +1,75 @@
+//! Why a read is refused, as the caller is told.
+
+use crate::model::Entity;
+use crate::pipeline::Context;
+use crate::pipeline::embed::ListError;
+use crate::pipeline::scan::ScanError;
+use crate::plan::NoIndex;
+use crate::policy::Denied;
+use crate::problem::{Code, FieldError, Problem};
+use crate::query::BadParameter;
+
+/// All parameters that are wrong: the first in the detail, each among the errors.
+pub(super) fn bad_parameters(wrong: &[BadParameter]) -> Problem {
+    let message = |bad: &BadParameter| format!("{}: {}", bad.name, bad.why);
+    let code = Code::InvalidParameter.name();
+    let errors = wrong.iter().map(|bad| FieldError::new(format!("/{}", bad.name), code, message(bad))).collect();
+    let (name, detail) = wrong.first().map_or((String::new(), String::new()), |bad| (bad.name.clone(), message(bad)));
+    Problem::invalid_parameter(&name, detail).with_errors(errors)
+}
+
+/// A cursor of another list.
+pub(super) fn bad_cursor() -> Problem {
+    Problem::invalid_parameter("cursor", "is not a cursor that this list gave; filters and sort must be those of the page before")
+}
+
+/// A count that would examine too much.
+pub(super) fn too_many_to_count(entity: &Entity) -> Problem {
+    Problem::invalid_parameter(
+        "count",
+        format!(
+            "counting would examine more rows of {} than a request may; narrow the filter to the equality of an index",
+            entity.name
+        ),
+    )
+}
+
+/// A list that no index serves.
+pub(super) fn no_index(none: &NoIndex) -> Problem {
+    Problem::invalid_parameter(&none.parameter, none.help.clone())
+}
+
+/// What the caller may not do.
+pub(super) fn refused(cx: &Context<'_>, denied: &Denied) -> Problem {
+    match denied {
+        Denied::Action { entity, action } => {
+            Problem::forbidden(format!("your roles do not allow to {} {}", action.name(), cx.app.model.entity(*entity).plural))
+        }
+        // As if it did not exist: whether it does is not the caller's to know.
+        Denied::Field { entity, parameter } => {
+            let name = parameter.rsplit('=').next().unwrap_or(parameter);
+            let parameter = parameter.split('=').next().unwrap_or(parameter);
+            let why = format!("{} has no field \"{name}\"", cx.app.model.entity(*entity).name);
+            Problem::invalid_parameter(parameter, why)
+        }
+    }
+}
+
+/// Rows that cannot be had.
+pub(super) fn scan_failed(error: ScanError) -> Problem {
+    match error {
+        ScanError::TooManyParents => {
+            let why = "a filter over a relation matches too many records on its other side; add a filter that an index serves";
+            Problem::new(Code::InvalidParameter, why)
+        }
+        ScanError::Table(error) => error.into(),
+    }
+}
+
+/// A list that cannot be had.
+pub(super) fn list_failed(error: ListError) -> Problem {
+    match error {
+        ListError::NoIndex(none) => no_index(&none),
+        ListError::Scan(error) => scan_failed(error),
+    }
+}

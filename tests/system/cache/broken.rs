@@ -1,0 +1,121 @@
+//! The protocol, broken on purpose, so that the suites can show that they notice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, SharedTable, TableError, TableName, Transaction, Write};
+use holdfast::store::tags;
+use holdfast_tests::through::{Otherwise, Through};
+
+/// A part of the protocol that is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breach {
+    /// Tags are read after the data, not before.
+    TagsAfterData,
+    /// Writers do not say which of their writes may be half visible.
+    NoUnsettledSet,
+    /// Answers do not depend on this entity.
+    LeftOut(&'static str),
+}
+
+/// The table as it is, or with a part of the protocol left out by whoever uses it.
+pub fn perhaps_broken(table: &SharedTable, breach: Option<Breach>) -> SharedTable {
+    let table = Arc::clone(table);
+    match breach {
+        None => table,
+        Some(Breach::TagsAfterData) => Arc::new(Through::<TagsLast> { table, otherwise: Arc::default() }),
+        Some(Breach::NoUnsettledSet) => Arc::new(Through { table, otherwise: Arc::new(NeverUnsettled) }),
+        Some(Breach::LeftOut(entity)) => Arc::new(Through { table, otherwise: Arc::new(Deaf { tag: format!("t#e#{entity}") }) }),
+    }
+}
+
+fn is_tag((table, key): &(TableName, Key)) -> bool {
+    *table == TableName::Data && key.pk.starts_with("t#")
+}
+
+/// Reads what was queried last time before the tags, and gives that to the query that follows: as if the tags were last.
+#[derive(Default)]
+struct TagsLast {
+    known: Mutex<Vec<RangeQuery>>,
+    ahead: Mutex<HashMap<String, RangePage>>,
+}
+
+impl Otherwise for TagsLast {
+    fn get<'a>(
+        &'a self,
+        table: &'a SharedTable,
+        keys: &'a [(TableName, Key)],
+        consistent: bool,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        async move {
+            if keys.iter().any(is_tag) {
+                let known = self.known.lock().unwrap().clone();
+                for query in known {
+                    let page = table.query(query.clone()).await?;
+                    self.ahead.lock().unwrap().insert(format!("{query:?}"), page);
+                }
+            }
+            table.get(keys, consistent).await
+        }
+        .boxed()
+    }
+
+    fn query<'a>(&'a self, table: &'a SharedTable, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        async move {
+            if let Some(page) = self.ahead.lock().unwrap().remove(&format!("{query:?}")) {
+                return Ok(page);
+            }
+            let mut known = self.known.lock().unwrap().clone();
+            if !known.contains(&query) && known.len() < 8 {
+                known.push(query.clone());
+                *self.known.lock().unwrap() = known;
+            }
+            table.query(query).await
+        }
+        .boxed()
+    }
+}
+
+/// Takes the elements out of the changes of tags.
+struct NeverUnsettled;
+
+impl Otherwise for NeverUnsettled {
+    fn transact<'a>(&'a self, table: &'a SharedTable, mut transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        for (_, write) in &mut transaction.writes {
+            let Write::Update { key, update, .. } = write else { continue };
+            if key.pk.starts_with("t#") {
+                update.text = "SET #v = :v".to_owned();
+                update.names.retain(|name, _| name == "#v");
+                update.values.retain(|name, _| name == ":v");
+            }
+        }
+        table.transact(transaction)
+    }
+}
+
+/// Always sees the same in the tags of one entity.
+struct Deaf {
+    tag: String,
+}
+
+impl Otherwise for Deaf {
+    fn get<'a>(
+        &'a self,
+        table: &'a SharedTable,
+        keys: &'a [(TableName, Key)],
+        consistent: bool,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        async move {
+            let mut found = table.get(keys, consistent).await?;
+            for ((_, key), item) in keys.iter().zip(&mut found) {
+                if key.pk == self.tag {
+                    *item = Some(Item::new(key.clone()).with(tags::VERSION, Attr::S("always".to_owned())));
+                }
+            }
+            Ok(found)
+        }
+        .boxed()
+    }
+}
