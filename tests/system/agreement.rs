@@ -119,3 +119,12 @@ fn every_function_of_the_template_is_a_binary_of_the_workspace() {
     let named: BTreeSet<String> = template.functions.iter().map(|function| function.binary.clone()).collect();
     assert_eq!(named, built);
 }
+
+/// The bucket cannot read the model: its parameter repeats what the demo's says.
+#[test]
+fn pages_that_may_use_the_api_may_use_links_of_files() {
+    let template = std::fs::read_to_string(root().join("template.yaml")).unwrap();
+    let parameter = template.split("  FilesCorsOrigins:\n").nth(1).unwrap();
+    let default = parameter.lines().find_map(|line| line.trim().strip_prefix("Default: ")).unwrap();
+    assert_eq!(default.split(',').collect::<Vec<_>>(), demo().cors.origins);
+}

@@ -1,5 +1,6 @@
 //! Files from outside: what goes up and comes down through links, and what is refused.
 
+mod crash;
 mod gone;
 mod links;
 mod northwind;
@@ -16,6 +17,7 @@ use holdfast::clock::{Clock, Env, Micros, SystemClock, SystemRandom};
 use holdfast::dynamodb::{DynamoTable, Options as TableOptions};
 use holdfast::files::{Swept, sweep};
 use holdfast::s3::S3Objects;
+use holdfast::store::table::SharedTable;
 use holdfast_local::Options;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};
 use holdfast_tests::upload::{announced, headers};
@@ -166,14 +168,19 @@ impl World {
 
     /// An application over the system's stores, as a function has it.
     fn app(&self) -> App {
-        let local = self.system.local();
-        let config = |endpoint: &str| holdfast::aws::local_config(endpoint, holdfast::aws::plain_http_client());
+        let config = holdfast::aws::local_config(&self.system.local().stores.dynamodb, holdfast::aws::plain_http_client());
         let options = TableOptions::new(DATA_TABLE, VOLATILE_TABLE);
-        let table = Arc::new(DynamoTable::new(&config(&local.stores.dynamodb), options, self.env.clone()));
+        self.app_over(Arc::new(DynamoTable::new(&config, options, self.env.clone())))
+    }
+
+    /// The same over another table.
+    fn app_over(&self, table: SharedTable) -> App {
+        let local = self.system.local();
         let nobody = Arc::new(StaticJwks::new([].into(), None));
         let authenticator = Authenticator::new(local.model.clone(), table.clone(), nobody, self.env.clone());
         let app = App::new(local.model.clone(), table, Arc::new(authenticator), self.env.clone(), "local");
-        app.with_objects(Arc::new(S3Objects::new(&config(&local.stores.s3), BUCKET)))
+        let config = holdfast::aws::local_config(&local.stores.s3, holdfast::aws::plain_http_client());
+        app.with_objects(Arc::new(S3Objects::new(&config, BUCKET)))
     }
 }
 
