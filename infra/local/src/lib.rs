@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod functions;
 pub mod gateway;
 pub mod import;
+mod schedule;
 mod server;
 mod system;
 pub mod template;

@@ -10,10 +10,12 @@ use holdfast::auth::local::LocalIssuer;
 use holdfast::clock::Env;
 use holdfast::model::{self, Mistake, Model};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::compose;
 use crate::embedded::{self, Dynamo, Files};
 use crate::gateway::Gateway;
+use crate::schedule::every_minute;
 use crate::server::Server;
 use crate::template::{EMBEDDED, Template, TemplateError};
 
@@ -21,6 +23,8 @@ use crate::template::{EMBEDDED, Template, TemplateError};
 pub const DATABASE: &str = "dynamodb.sqlite";
 /// Directory of the embedded S3 in the data directory.
 const OBJECTS: &str = "s3";
+/// The function that is called once a minute.
+const REPORTER: &str = "usage-reporter";
 /// Held by the process that serves a data directory.
 const LOCK: &str = "lock";
 
@@ -109,6 +113,7 @@ pub struct Local {
     /// The stores.
     pub stores: Stores,
     server: Server,
+    schedule: Option<JoinHandle<()>>,
 }
 
 impl Local {
@@ -133,11 +138,16 @@ impl Local {
             Some(url) => compose::remote(&template, url),
             None => compose::in_process(&model, &issuer, &stores, &options.env).await,
         };
+        let reporter = functions.as_ref().ok().and_then(|functions| functions.get(REPORTER).cloned());
+        let env = options.env.clone();
         let gateway = functions
             .and_then(|functions| Gateway::new(template, functions, options.env).map_err(StartError::Template))
             .and_then(|gateway| gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error)));
         match gateway {
-            Ok(server) => Ok(Self { address: server.address, model, issuer, stores, server }),
+            Ok(server) => {
+                let schedule = reporter.map(|reporter| every_minute(reporter, env));
+                Ok(Self { address: server.address, model, issuer, stores, server, schedule })
+            }
             Err(error) => {
                 stores.stop().await;
                 Err(error)
@@ -152,6 +162,9 @@ impl Local {
 
     /// Lets requests under way end, then stops everything.
     pub async fn stop(self) {
+        if let Some(schedule) = self.schedule {
+            schedule.abort();
+        }
         self.server.stop().await;
         self.stores.stop().await;
     }
