@@ -100,6 +100,8 @@ pub struct Secrets {
     pub cursor: [u8; 32],
     /// Hashes idempotency scopes and requests.
     pub idempotency: idempotency::Keys,
+    /// The secrets of consumers' webhooks derive from it.
+    pub webhook: [u8; 32],
 }
 
 impl Secrets {
@@ -124,7 +126,11 @@ impl Secrets {
     }
 
     fn derive(master: &[u8]) -> Self {
-        Self { cursor: derived(master, b"cursor"), idempotency: idempotency::Keys::new(derived(master, b"idempotency")) }
+        Self {
+            cursor: derived(master, b"cursor"),
+            idempotency: idempotency::Keys::new(derived(master, b"idempotency")),
+            webhook: derived(master, b"webhook"),
+        }
     }
 }
 

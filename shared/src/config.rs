@@ -38,6 +38,8 @@ pub struct Settings {
     pub model: PathBuf,
     /// `HOLDFAST_ENV`: name of the deployment, 1 to 16 of `a-z0-9`; it stands in API keys. Default `dev`.
     pub environment: String,
+    /// `HOLDFAST_NOTICES_TOPIC`: ARN of the SNS topic that notices go to; without it they go to the log.
+    pub notices_topic: Option<String>,
     /// `HOLDFAST_TLS_ROOTS`: certificates to trust, PEM; without it those of the system.
     pub tls_roots: Option<PathBuf>,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
@@ -76,6 +78,7 @@ impl Settings {
             files_bucket: reader.required("HOLDFAST_FILES_BUCKET"),
             model: reader.path("HOLDFAST_MODEL").unwrap_or_else(default_model),
             environment: reader.environment("HOLDFAST_ENV"),
+            notices_topic: reader.topic("HOLDFAST_NOTICES_TOPIC"),
             tls_roots: reader.path("HOLDFAST_TLS_ROOTS"),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };
@@ -121,6 +124,14 @@ impl Reader<'_> {
             self.refuse(variable, format!("`{name}` is no name of a table: 3 to 255 of a-z A-Z 0-9 _ - ."));
         }
         name
+    }
+
+    fn topic(&mut self, variable: &'static str) -> Option<String> {
+        let arn = self.optional(variable)?;
+        if !arn.starts_with("arn:") || !arn.contains(":sns:") {
+            self.refuse(variable, format!("`{arn}` is no ARN of an SNS topic"));
+        }
+        Some(arn)
     }
 
     fn path(&mut self, variable: &'static str) -> Option<PathBuf> {

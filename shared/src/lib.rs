@@ -1,21 +1,22 @@
 //! Holdfast: what the handlers have in common.
 //!
 //! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
-//! adapters (`dynamodb`, `s3`) know an AWS SDK.
+//! adapters (`dynamodb`, `s3`, `sns`) know an AWS SDK.
 //! ```text
 //! 0  aws, clock, config, id, json, principal
 //! 1  api_key, model
 //! 2  object, value
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape
-//! 5  consumer, notify, plan, problem
-//! 6  auth, cache, http
-//! 7  document, jwks_http
-//! 8  startup
-//! 9  app
-//! 10 files
-//! 11 pipeline
-//! 12 lambda
+//! 5  notify, plan, problem
+//! 6  consumer, sns
+//! 7  auth, cache, http
+//! 8  document, jwks_http
+//! 9  startup
+//! 10 app
+//! 11 files
+//! 12 pipeline, report
+//! 13 lambda
 //! ```
 
 pub mod api_key;
@@ -46,8 +47,10 @@ pub mod policy;
 pub mod principal;
 pub mod problem;
 pub mod query;
+pub mod report;
 pub mod s3;
 pub mod shape;
+pub mod sns;
 pub mod startup;
 pub mod store;
 pub mod value;

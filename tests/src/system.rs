@@ -3,15 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use holdfast::auth::local::{LocalIssuer, TokenRequest};
 use holdfast::clock::Env;
-use holdfast_local::{Local, Options};
+use holdfast::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast_local::embedded::{DATA_TABLE, VOLATILE_TABLE};
+use holdfast_local::{Between, Local, Options};
 use serde_json::Value;
 
 use crate::Actor;
+use crate::proxy::{Faults, Proxy};
 
 /// A running system and the key that its tokens are signed with.
 pub struct System {
@@ -19,6 +22,7 @@ pub struct System {
     issuer: Arc<LocalIssuer>,
     env: Env,
     local: Option<Local>,
+    proxy: Option<Arc<Proxy>>,
 }
 
 impl System {
@@ -37,7 +41,46 @@ impl System {
     pub async fn start_with(options: Options) -> Self {
         let env = options.env.clone();
         let local = Local::start(options).await.unwrap_or_else(|error| panic!("{error}"));
-        Self { base: local.url(), issuer: local.issuer.clone(), env, local: Some(local) }
+        Self { base: local.url(), issuer: local.issuer.clone(), env, local: Some(local), proxy: None }
+    }
+
+    /// A system of our own whose functions reach their DynamoDB through the proxy, with the faults of the real one.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn start_behind_proxy(options: Options, faults: Faults) -> Self {
+        let place: Arc<OnceLock<Arc<Proxy>>> = Arc::default();
+        let (found, seed) = (Arc::clone(&place), faults.seed);
+        let between: Between = Arc::new(move |endpoint| {
+            let found = Arc::clone(&found);
+            Box::pin(async move {
+                // The tables are made in peace.
+                let proxy = Arc::new(Proxy::start(&endpoint, Faults::none(seed)).await?);
+                let endpoint = proxy.endpoint.clone();
+                let _ = found.set(proxy);
+                Ok(endpoint)
+            })
+        });
+        let mut system = Self::start_with(Options { between: Some(between), ..options }).await;
+        system.proxy = place.get().cloned();
+        system.proxy().set(faults);
+        system
+    }
+
+    /// The proxy before the store.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("a system behind the proxy")
+    }
+
+    /// The tables of a system of our own, past the proxy.
+    pub fn table(&self) -> DynamoTable {
+        let config = holdfast::aws::local_config(&self.local().stores.dynamodb, holdfast::aws::plain_http_client());
+        let mut names = TableOptions::new(DATA_TABLE, VOLATILE_TABLE);
+        names.attempt_timeout = Duration::from_secs(20);
+        DynamoTable::new(&config, names, self.env.clone())
     }
 
     /// The deployed system that HOLDFAST_TEST_URL and HOLDFAST_TEST_KEYS name (see `tests/deployed.sh`).
@@ -48,7 +91,7 @@ impl System {
         let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set; run tests/deployed.sh"));
         let env = Env::system();
         let issuer = LocalIssuer::open(Path::new(&variable("HOLDFAST_TEST_KEYS")), &env).expect("the signing key");
-        Self { base: variable("HOLDFAST_TEST_URL"), issuer: Arc::new(issuer), env, local: None }
+        Self { base: variable("HOLDFAST_TEST_URL"), issuer: Arc::new(issuer), env, local: None, proxy: None }
     }
 
     /// Where the API answers, without `/v1`.

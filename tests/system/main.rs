@@ -4,9 +4,11 @@
 mod agreement;
 mod budgets;
 mod cache;
+mod faults;
 mod files;
 mod gateway;
 mod layers;
 mod northwind;
+mod notices;
 mod scale;
 mod store;

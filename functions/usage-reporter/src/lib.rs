@@ -1,9 +1,22 @@
-//! The scheduled function: once a minute it finishes what others left.
+//! The scheduled function: once a minute it finishes what others left, and tells what there is to tell.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast::app::App;
 use holdfast::clock::Micros;
+use holdfast::notify::log::LogTopic;
+use holdfast::notify::post::HttpsPost;
+use holdfast::notify::{Post, Topic};
+use holdfast::report::{self, Senders};
+use holdfast::sns::SnsTopic;
+use holdfast::startup::Startup;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
+
+/// How long before the end of the invocation no delivery begins any more: as long as the slowest receiver may take.
+const RESERVE: Duration = Duration::from_secs(10);
 
 /// An event of EventBridge's schedule, as far as it matters here.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -13,14 +26,59 @@ pub struct ScheduledEvent {
     pub time: Option<String>,
 }
 
-/// Handles one tick: cascades that a function did not live to finish are resumed, files that nothing refers to are deleted.
+/// What a tick works with; made once per process.
+pub struct Reporter {
+    /// The parts of the API.
+    pub app: Arc<App>,
+    /// Where notices go.
+    pub senders: Senders,
+}
+
+impl Reporter {
+    /// The reporter of a deployment: its topic if it has one, else the log.
+    pub fn of(startup: &Startup, app: Arc<App>) -> Self {
+        let topic: Arc<dyn Topic> = match &startup.settings.notices_topic {
+            Some(arn) => Arc::new(SnsTopic::new(&startup.aws, arn)),
+            None => Arc::new(LogTopic),
+        };
+        let post: Arc<dyn Post> = Arc::new(HttpsPost::new());
+        Self { app, senders: Senders::new(topic, post) }
+    }
+}
+
+/// The parts of a tick that failed; the next tick tries again.
+#[derive(Debug)]
+pub struct Failed(Vec<String>);
+
+impl Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl Failed {
+    /// Notes how a part went; what it gave, if it went well.
+    fn note<T, E: Display>(&mut self, part: &str, outcome: Result<T, E>) -> Option<T> {
+        outcome.map_err(|error| self.0.push(format!("{part}: {error}"))).ok()
+    }
+}
+
+/// Handles one tick. Sustained throttling and thresholds that nobody told are told, what was told is delivered, cascades that a
+/// function did not live to finish are resumed, files that nothing refers to are deleted. No part waits for another to go well.
 ///
 /// # Errors
-/// What the table says; the next tick tries again.
-pub async fn handle(app: &App, event: LambdaEvent<ScheduledEvent>) -> Result<(), holdfast::store::write::WriteError> {
+/// [`Failed`].
+pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> Result<(), Failed> {
+    let app = &reporter.app;
     let deadline = Micros(i64::try_from(event.context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000));
-    let swept = app.writer.sweep(deadline).await?;
-    let files = holdfast::files::sweep(app, deadline).await?;
-    tracing::info!(time = event.payload.time, ?swept, ?files, "tick");
-    Ok(())
+    let until = Micros(deadline.0.saturating_sub(i64::try_from(RESERVE.as_micros()).unwrap_or(0)));
+    let mut failed = Failed(Vec::new());
+    let told = failed.note("thresholds and throttling", report::tell_watched(app, until).await);
+    let delivered = failed.note("delivery of notices", report::deliver(app, &reporter.senders, until).await);
+    let swept = failed.note("cascades", app.writer.sweep(deadline).await);
+    let files = failed.note("files", holdfast::files::sweep(app, deadline).await);
+    tracing::info!(time = event.payload.time, ?told, ?delivered, ?swept, ?files, "tick");
+    if failed.0.is_empty() { Ok(()) } else { Err(failed) }
 }

@@ -7,6 +7,7 @@ use holdfast::clock::Env;
 use holdfast::config::ProcessVariables;
 use holdfast::s3::S3Objects;
 use holdfast::startup::Startup;
+use holdfast_usage_reporter::Reporter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -14,9 +15,9 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
-    let app = App::of(&startup).with_objects(Arc::new(objects));
+    let reporter = Reporter::of(&startup, Arc::new(App::of(&startup).with_objects(Arc::new(objects))));
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        holdfast_usage_reporter::handle(&app, event).await.map_err(Error::from)
+        holdfast_usage_reporter::handle(&reporter, event).await.map_err(Error::from)
     }))
     .await
 }

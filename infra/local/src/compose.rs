@@ -17,7 +17,7 @@ use lambda_runtime::LambdaEvent;
 
 use crate::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};
 use crate::functions::{Functions, Remote, in_process as function};
-use crate::system::{StartError, Stores};
+use crate::system::StartError;
 use crate::template::Template;
 
 /// The functions of a template as `cargo lambda watch` serves them.
@@ -33,25 +33,26 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
     Ok(functions)
 }
 
-/// The functions in this process, over the embedded stores; tables are made where they are missing.
+/// The functions in this process, over the DynamoDB and the S3 at these endpoints; tables are made where they are missing.
 ///
 /// # Errors
 /// [`StartError::Compose`] when a client or the tables cannot be made.
 pub async fn in_process(
     model: &Arc<Model>,
     issuer: &Arc<LocalIssuer>,
-    stores: &Stores,
+    (dynamodb, s3): (&str, &str),
     env: &Env,
 ) -> Result<Functions, StartError> {
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     let http = aws::http_client(None).map_err(|error| compose(&error))?;
-    let config = aws::local_config(&stores.dynamodb, http);
+    let config = aws::local_config(dynamodb, http);
     let settings = Settings {
         data_table: DATA_TABLE.to_owned(),
         volatile_table: VOLATILE_TABLE.to_owned(),
         files_bucket: BUCKET.to_owned(),
         model: PathBuf::new(),
         environment: "local".to_owned(),
+        notices_topic: None,
         tls_roots: None,
         local_keys: None,
     };
@@ -69,7 +70,7 @@ pub async fn in_process(
     // Each function has its own application, as it has on Lambda: nothing is shared but the stores.
     let app = || Arc::new(App::of(&startup));
     let objects: SharedObjects =
-        Arc::new(S3Objects::new(&aws::local_config(&stores.s3, aws::plain_http_client()), &startup.settings.files_bucket));
+        Arc::new(S3Objects::new(&aws::local_config(s3, aws::plain_http_client()), &startup.settings.files_bucket));
     let app_with_files = || Arc::new(App::of(&startup).with_objects(objects.clone()));
     let data_api = app();
     functions.insert(
@@ -95,12 +96,13 @@ pub async fn in_process(
             async move { holdfast_docs::handle(&app, event).await }
         }),
     );
-    let reporter = app_with_files();
+    // Its notices go to the log.
+    let reporter = Arc::new(holdfast_usage_reporter::Reporter::of(&startup, app_with_files()));
     functions.insert(
         "usage-reporter".into(),
         function(move |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| {
-            let app = reporter.clone();
-            async move { holdfast_usage_reporter::handle(&app, event).await }
+            let reporter = reporter.clone();
+            async move { holdfast_usage_reporter::handle(&reporter, event).await }
         }),
     );
     Ok(functions)

@@ -15,4 +15,4 @@ mod server;
 mod system;
 pub mod template;
 
-pub use system::{Local, Options, StartError, Stores};
+pub use system::{Between, Local, Options, StartError, Stores};

@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use holdfast::auth::local::LocalIssuer;
 use holdfast::clock::Env;
 use holdfast::model::{self, Mistake, Model};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
 
 use crate::compose;
 use crate::embedded::{self, Dynamo, Files};
 use crate::gateway::Gateway;
-use crate::schedule::every_minute;
+use crate::schedule::{Running, Schedule};
 use crate::server::Server;
 use crate::template::{EMBEDDED, Template, TemplateError};
 
@@ -27,6 +27,9 @@ const OBJECTS: &str = "s3";
 const REPORTER: &str = "usage-reporter";
 /// Held by the process that serves a data directory.
 const LOCK: &str = "lock";
+
+/// Stands between the functions and the embedded DynamoDB: given the endpoint of the one, it gives the endpoint for the others.
+pub type Between = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<String>> + Send + Sync>;
 
 /// What to start.
 #[derive(Clone)]
@@ -47,6 +50,8 @@ pub struct Options {
     pub keys: Option<PathBuf>,
     /// Where `cargo lambda watch` serves the functions; `None`: they run in this process.
     pub functions_url: Option<String>,
+    /// What stands between the functions and the embedded DynamoDB; tests put the faults of the real one there.
+    pub between: Option<Between>,
     /// Clock and random source of everything in this process.
     pub env: Env,
 }
@@ -63,6 +68,7 @@ impl Options {
             data: None,
             keys: None,
             functions_url: None,
+            between: None,
             env: Env::system(),
         }
     }
@@ -112,8 +118,9 @@ pub struct Local {
     pub issuer: Arc<LocalIssuer>,
     /// The stores.
     pub stores: Stores,
+    schedule: Schedule,
+    running: Running,
     server: Server,
-    schedule: Option<JoinHandle<()>>,
 }
 
 impl Local {
@@ -134,19 +141,25 @@ impl Local {
         })?;
         let ports = (options.dynamodb_port, options.s3_port);
         let stores = Stores::start(options.data.as_deref(), ports, options.env.clone(), model.cors.origins.clone()).await?;
-        let functions = match &options.functions_url {
-            Some(url) => compose::remote(&template, url),
-            None => compose::in_process(&model, &issuer, &stores, &options.env).await,
+        let dynamodb = match &options.between {
+            Some(between) => between(stores.dynamodb.clone()).await,
+            None => Ok(stores.dynamodb.clone()),
         };
-        let reporter = functions.as_ref().ok().and_then(|functions| functions.get(REPORTER).cloned());
-        let env = options.env.clone();
-        let gateway = functions
-            .and_then(|functions| Gateway::new(template, functions, options.env).map_err(StartError::Template))
-            .and_then(|gateway| gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error)));
-        match gateway {
-            Ok(server) => {
-                let schedule = reporter.map(|reporter| every_minute(reporter, env));
-                Ok(Self { address: server.address, model, issuer, stores, server, schedule })
+        let functions = match (&options.functions_url, dynamodb) {
+            (Some(url), _) => compose::remote(&template, url),
+            (None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,
+            (None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
+        };
+        let started = functions.and_then(|functions| {
+            let schedule = Schedule::new(&template, &functions, options.env.clone());
+            let gateway = Gateway::new(template, functions, options.env).map_err(StartError::Template)?;
+            let server = gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error))?;
+            Ok((schedule, server))
+        });
+        match started {
+            Ok((schedule, server)) => {
+                let running = schedule.start();
+                Ok(Self { address: server.address, model, issuer, stores, schedule, running, server })
             }
             Err(error) => {
                 stores.stop().await;
@@ -160,11 +173,17 @@ impl Local {
         format!("http://{}", self.address)
     }
 
-    /// Lets requests under way end, then stops everything.
+    /// Runs the scheduled functions now, as the clock does once a minute.
+    ///
+    /// # Errors
+    /// What the first function says that fails.
+    pub async fn tick(&self) -> Result<(), String> {
+        self.schedule.tick().await
+    }
+
+    /// Lets requests and functions under way end, then stops everything.
     pub async fn stop(self) {
-        if let Some(schedule) = self.schedule {
-            schedule.abort();
-        }
+        self.running.stop().await;
         self.server.stop().await;
         self.stores.stop().await;
     }

@@ -21,6 +21,8 @@ pub struct Template {
     pub functions: Vec<FunctionDef>,
     /// All routes, in the order of the file.
     pub routes: Vec<RouteDef>,
+    /// All schedules, in the order of the file.
+    pub schedules: Vec<ScheduleDef>,
     /// The authorizer, if there is one.
     pub authorizer: Option<AuthorizerDef>,
 }
@@ -34,6 +36,15 @@ pub struct FunctionDef {
     pub binary: String,
     /// Longest run.
     pub timeout: Duration,
+}
+
+/// A function that runs by the clock.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScheduleDef {
+    /// Logical id of the function.
+    pub function: String,
+    /// How often.
+    pub every: Duration,
 }
 
 /// A route of the API.
@@ -98,9 +109,10 @@ impl Template {
             .unwrap_or(3);
         let authorizer =
             of_type(resources, "AWS::Serverless::HttpApi").map(|(_, api)| authorizer(api)).next().transpose()?.flatten();
-        let mut template = Self { functions: Vec::new(), routes: Vec::new(), authorizer };
+        let mut template = Self { functions: Vec::new(), routes: Vec::new(), schedules: Vec::new(), authorizer };
         for (logical_id, function) in of_type(resources, "AWS::Serverless::Function") {
             template.functions.push(function_def(logical_id, function, default_timeout)?);
+            template.schedules.extend(schedules(logical_id, function)?);
             template.routes.extend(routes(logical_id, function, template.authorizer.is_some())?);
         }
         template.check()?;
@@ -183,6 +195,36 @@ fn routes(logical_id: &str, node: &YamlOwned, has_authorizer: bool) -> Result<Ve
     .collect()
 }
 
+/// The schedules of a function; only rates are understood, no cron expressions.
+fn schedules(logical_id: &str, node: &YamlOwned) -> Result<Vec<ScheduleDef>, TemplateError> {
+    let events = child(node, "Properties").and_then(|properties| child(properties, "Events"));
+    let scheduled = events
+        .into_iter()
+        .flat_map(entries)
+        .filter(|(_, event)| child(event, "Type").and_then(YamlOwned::as_str) == Some("Schedule"));
+    scheduled
+        .map(|(name, event)| {
+            let text = child(event, "Properties").and_then(|properties| child(properties, "Schedule"));
+            let every = text.and_then(YamlOwned::as_str).and_then(rate).ok_or_else(|| {
+                TemplateError(format!("{logical_id}.Events.{name}.Schedule must be such as rate(5 minutes)"))
+            })?;
+            Ok(ScheduleDef { function: logical_id.to_owned(), every })
+        })
+        .collect()
+}
+
+fn rate(text: &str) -> Option<Duration> {
+    let (count, unit) = text.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let unit = match unit.trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    let seconds = count.parse::<u64>().ok().filter(|count| *count > 0)?.checked_mul(unit)?;
+    Some(Duration::from_secs(seconds))
+}
+
 fn authorizer(api: &YamlOwned) -> Result<Option<AuthorizerDef>, TemplateError> {
     let Some(auth) = child(api, "Properties").and_then(|properties| child(properties, "Auth")) else {
         return Ok(None);
@@ -236,6 +278,17 @@ mod tests {
         assert_eq!(template.function("DataApiFunction").unwrap().binary, "data-api");
         assert_eq!(template.function("AuthorizerFunction").unwrap().timeout, Duration::from_secs(10));
         assert_eq!(template.function("DataApiFunction").unwrap().timeout, Duration::from_secs(29));
+        let reporter = ScheduleDef { function: "UsageReporterFunction".into(), every: Duration::from_secs(60) };
+        assert_eq!(template.schedules, [reporter]);
+    }
+
+    #[test]
+    fn rates_are_understood_and_nothing_else() {
+        assert_eq!(rate("rate(1 minute)"), Some(Duration::from_secs(60)));
+        assert_eq!(rate("rate(2 hours)"), Some(Duration::from_secs(7_200)));
+        for wrong in ["rate(0 minutes)", "rate(1 week)", "cron(0 12 * * ? *)", "rate(1)", ""] {
+            assert_eq!(rate(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

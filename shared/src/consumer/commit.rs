@@ -53,6 +53,10 @@ pub struct Change {
     pub before: Option<Value>,
     /// The consumer after.
     pub after: Option<Value>,
+    /// Its version after.
+    pub version: Option<String>,
+    /// Of a key's creation: the key as it may be shown again.
+    pub key: Option<Value>,
 }
 
 impl Change {

@@ -8,6 +8,7 @@ use super::commit::{ATTEMPTS, Change, ChangeKind, Committed, Present, Riders, co
 use super::input::{self, Settings, Violation};
 use super::keys::delete_all;
 use super::record::Row;
+use super::webhook::Salts;
 use super::{Consumer, ConsumerError};
 use crate::clock::Env;
 use crate::model::Model;
@@ -139,6 +140,8 @@ impl<'a> Consumers<'a> {
                 key_id: None,
                 before: Some(before.to_json()),
                 after: None,
+                version: None,
+                key: None,
             };
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(());
@@ -167,6 +170,8 @@ impl<'a> Consumers<'a> {
                 key_id: None,
                 before: before.map(Consumer::to_json),
                 after: Some(consumer.to_json()),
+                version: Some(consumer.version.clone()),
+                key: None,
             };
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(consumer);
@@ -178,11 +183,13 @@ impl<'a> Consumers<'a> {
 
     fn made(&self, id: &str, settings: Settings, present: Option<&Consumer>) -> Consumer {
         let now = self.env.now().rfc3339();
-        let Settings { name, plan, roles, claims, disabled, notify, overrides } = settings;
+        let Settings { name, plan, roles, claims, disabled, notify, overrides, new_webhook_secret } = settings;
         let version: String = self.env.bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
         let created_at = present.map_or_else(|| now.clone(), |present| present.created_at.clone());
+        let salts = present.and_then(|present| present.webhook.as_ref());
         Consumer {
             id: id.to_owned(),
+            webhook: Salts::next(salts, &notify, new_webhook_secret, &version, self.env),
             name,
             plan,
             roles,

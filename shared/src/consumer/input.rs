@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::model::{Model, Plan};
+use crate::notify::target;
 
 /// One thing that is wrong with a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +44,8 @@ pub struct Settings {
     pub notify: Vec<String>,
     /// See [`super::Consumer::overrides`].
     pub overrides: Option<Value>,
+    /// Whether a new secret for its webhooks is asked for.
+    pub new_webhook_secret: bool,
 }
 
 impl Settings {
@@ -60,6 +63,8 @@ impl Settings {
     }
 }
 
+/// A member that a body may have and no answer shows: the answer to it has the new secret instead.
+const NEW_SECRET: &str = "webhook_secret";
 /// Members that the API shows and does not take, unless they equal what is there.
 const READ_ONLY: [&str; 2] = ["created_at", "updated_at"];
 /// Members that a body may have.
@@ -157,7 +162,8 @@ pub fn settings(model: &Model, body: &Value, present: Option<&Value>) -> Result<
     let disabled = reader.flag("disabled");
     let notify = notify(&mut reader);
     let overrides = overrides(&mut reader, model, plan.as_deref());
-    reader.finish(Settings { name, plan, roles, claims, disabled, notify, overrides })
+    let new_webhook_secret = new_secret(&mut reader, &notify);
+    reader.finish(Settings { name, plan, roles, claims, disabled, notify, overrides, new_webhook_secret })
 }
 
 /// The id that a body of a creation names, if it does.
@@ -228,7 +234,7 @@ fn object(body: &Value) -> Result<&Map<String, Value>, Vec<Violation>> {
 
 fn check_members(reader: &mut Reader<'_>, present: Option<&Value>) {
     for (name, value) in reader.body {
-        let known = MEMBERS.contains(&name.as_str());
+        let known = MEMBERS.contains(&name.as_str()) || name == NEW_SECRET;
         let read_only = READ_ONLY.contains(&name.as_str()) || name == "id" && present.is_some();
         if known || name == "id" && present.is_none() {
             continue;
@@ -276,19 +282,34 @@ fn claims(reader: &mut Reader<'_>) -> BTreeMap<String, Value> {
 fn notify(reader: &mut Reader<'_>) -> Vec<String> {
     let addresses = reader.texts("notify").unwrap_or_default();
     for (at, address) in &addresses {
-        if !is_address(address) {
-            let message = "must be an address `mailto:...` or `https://...` without blanks, at most 500 characters";
+        if let Err(message) = check_address(address) {
             reader.refuse(format!("/notify/{at}"), "format", message);
         }
     }
     addresses.into_iter().map(|(_, address)| address.to_owned()).collect()
 }
 
-fn is_address(address: &str) -> bool {
+/// An address where notices can be sent: mail, or a webhook on the public Internet.
+fn check_address(address: &str) -> Result<(), String> {
     let visible = address.len() <= 500 && address.bytes().all(|byte| byte.is_ascii_graphic());
     let mail = |rest: &str| rest.split_once('@').is_some_and(|(who, host)| !who.is_empty() && host.contains('.'));
-    let web = || address.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| host.contains('.')));
-    visible && (address.strip_prefix("mailto:").is_some_and(mail) || address.starts_with("https://") && web())
+    match address.strip_prefix("mailto:") {
+        Some(rest) if visible && mail(rest) => Ok(()),
+        None if visible && address.starts_with("https://") => {
+            target::check(address).map(drop).map_err(|refused| format!("cannot be used: {refused}"))
+        }
+        _ => Err("must be an address `mailto:...` or `https://...` without blanks, at most 500 characters".to_owned()),
+    }
+}
+
+fn new_secret(reader: &mut Reader<'_>, notify: &[String]) -> bool {
+    let Some(value) = reader.member(NEW_SECRET) else { return false };
+    if value != "new" {
+        reader.refuse(format!("/{NEW_SECRET}"), "enum", "can only be `new`, which asks for a new secret");
+    } else if !notify.iter().any(|address| address.starts_with("https://")) {
+        reader.refuse(format!("/{NEW_SECRET}"), "unknown", "needs an `https:` address in `notify`: it signs what is sent there");
+    }
+    true
 }
 
 /// `{"<rate or quota>": {"rate", "burst", "limit"}}`. Names are those of the plan, or of any plan where the record names none: a

@@ -108,6 +108,8 @@ impl Consumers<'_> {
                 key_id: Some(stored.id.clone()),
                 before: Some(shown.clone()),
                 after: Some(shown),
+                version: None,
+                key: serde_json::to_value(KeyView::of(&stored)).ok(),
             };
             match commit(self.table, self.env, writes, (self.riders)(&change)).await? {
                 Committed::Done => return Ok(CreatedKey { view: KeyView::of(&stored), key: new.key }),
@@ -153,6 +155,8 @@ impl Consumers<'_> {
                 key_id: Some(key_id.to_owned()),
                 before: Some(shown.clone()),
                 after: Some(shown),
+                version: None,
+                key: None,
             };
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(());

@@ -11,7 +11,9 @@ mod commit;
 mod directory;
 pub mod input;
 mod keys;
+mod recipient;
 pub mod record;
+pub mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ pub use commit::{Change, ChangeKind, Riders};
 pub use directory::{Consumers, Listed};
 pub use input::Violation;
 pub use keys::{CreatedKey, KeyView};
+pub use recipient::Recipients;
 pub use record::{ApiKey, Consumer};
 
 use crate::store::table::TableError;

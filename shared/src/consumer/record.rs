@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::webhook::Salts;
 use crate::store::table::{Attr, Item, Key};
 
 /// Who calls, pays and is limited.
@@ -26,6 +27,9 @@ pub struct Consumer {
     pub notify: Vec<String>,
     /// Limits that differ from the plan's.
     pub overrides: Option<Value>,
+    /// From what the secret of its webhooks is derived; never shown.
+    #[serde(default)]
+    pub webhook: Option<Salts>,
     /// When it was made, RFC 3339.
     pub created_at: String,
     /// When it was changed, RFC 3339.

@@ -103,6 +103,14 @@ fn operation(id: &str, summary: &str, parameters: Vec<Value>, status: &str, answ
     json!({"operationId": id, "summary": summary, "tags": [TAG], "parameters": parameters, "responses": answers})
 }
 
+/// The same, done once by its `Idempotency-Key`.
+fn once(mut operation: Value) -> Value {
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.push(refer("parameters", "IdempotencyKey"));
+    }
+    operation
+}
+
 fn answer(description: &str, headers: &[&str], schema: Option<Value>) -> Value {
     let mut answer = json!({"description": description, "headers": responses::headers(headers)});
     if let Some(schema) = schema {
@@ -166,10 +174,13 @@ fn notifications(everybody: bool) -> Value {
             "id": {"type": "string"},
             "at": {"type": "string", "format": "date-time"},
             "consumer": {"type": ["string", "null"]},
-            "type": {"type": "string"},
+            "type": {"type": "string", "enum": ["quota.threshold", "requests.throttled", "credentials.suspicious"]},
             "data": {"type": "object"},
+            "delivery": {"type": "string", "enum": ["pending", "delivered", "undeliverable"],
+                "description": "Whether the operator and the consumer's addresses have it, or nothing is tried any more."},
+            "undelivered_to": {"type": "array", "items": {"type": "string"}, "description": "Addresses that it never reached."},
         },
-        "required": ["id", "at", "type"],
+        "required": ["id", "at", "type", "delivery"],
     }));
     let mut parameters = pages();
     if everybody {
@@ -226,7 +237,7 @@ fn create_consumer() -> Value {
     let answer = answer("It was created.", &["Location", "ETag"], consumer());
     let mut made = operation("createApiConsumer", "Create a consumer", vec![], "201", answer, &[406, 409, 415]);
     made["requestBody"] = body(&[(crate::http::JSON, refer("schemas", "ConsumerWrite"))]);
-    made
+    once(made)
 }
 
 fn one_consumer() -> Value {
@@ -251,6 +262,7 @@ fn one_consumer() -> Value {
     patch["requestBody"] = body(&[("application/merge-patch+json", schema()), (crate::http::JSON, schema())]);
     let gone = answer("It was deleted, with its keys.", &[], None);
     let delete = operation("deleteApiConsumer", "Delete a consumer", guards(), "204", gone, &[404, 409, 412]);
+    let (put, patch, delete) = (once(put), once(patch), once(delete));
     json!({"parameters": [path("id", "Id of the consumer.")], "get": get, "put": put, "patch": patch, "delete": delete})
 }
 
@@ -259,12 +271,12 @@ fn create_key() -> Value {
     let mut made = operation("createApiConsumerKey", "Create an API key", vec![], "201", answer, &[404, 406, 409, 415]);
     made["requestBody"] = body(&[(crate::http::JSON, refer("schemas", "KeyCreate"))]);
     made["requestBody"]["required"] = json!(false);
-    made
+    once(made)
 }
 
 fn delete_key() -> Value {
     let answer = answer("It is revoked.", &[], None);
-    operation("deleteApiConsumerKey", "Revoke an API key", vec![], "204", answer, &[404])
+    once(operation("deleteApiConsumerKey", "Revoke an API key", vec![], "204", answer, &[404]))
 }
 
 /// Their schemas.
@@ -291,9 +303,13 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     let mut read = Map::from_iter([("id".to_owned(), json!({"type": "string"}))]);
     read.extend(settings.clone());
+    let shown_once = "The secret that signs what is sent to `https:` addresses: only the answer to the change that made it has it.";
+    read.insert("webhook_secret".to_owned(), json!({"type": "string", "readOnly": true, "description": shown_once}));
     let mut write =
         Map::from_iter([("id".to_owned(), json!({"type": ["string", "null"], "description": "Made where it is missing."}))]);
     write.extend(settings);
+    let renew = "`new` asks for a new secret of the webhooks; the one before signs beside it for a day.";
+    write.insert("webhook_secret".to_owned(), json!({"type": ["string", "null"], "enum": ["new", null], "description": renew}));
     let schema = |properties: Map<String, Value>| json!({"type": "object", "properties": properties});
     object([
         ("Consumer", Some(schema(read))),
@@ -316,12 +332,12 @@ pub(super) fn schemas() -> Map<String, Value> {
                 "type": "object",
                 "properties": {
                     "id": {"type": "string"},
-                    "key": {"type": "string", "description": "The key itself: it cannot be shown again."},
+                    "key": {"type": "string", "description": "The key itself: it cannot be shown again, not even to a repetition by Idempotency-Key."},
                     "created_at": {"type": "string", "format": "date-time"},
                     "expires_at": {"type": ["string", "null"], "format": "date-time"},
                     "publishable": {"type": "boolean"},
                 },
-                "required": ["id", "key", "created_at", "publishable"],
+                "required": ["id", "created_at", "publishable"],
             })),
         ),
         (

@@ -9,20 +9,21 @@ use super::convert::{PK, SK};
 use super::{DynamoTable, error::meaning};
 use crate::store::table::{TableError, TableName};
 
-/// Attribute of the volatile table with the second since 1970 after which an item may be removed.
+/// Attribute with the second since 1970 after which an item may be removed. In the data table idempotency rows alone have it.
 pub const TTL: &str = "ttl";
 
 impl DynamoTable {
-    /// Creates both tables where they are missing; on-demand capacity, time to live on the volatile one.
+    /// Creates both tables where they are missing; on-demand capacity, time to live on.
     ///
     /// # Errors
     /// What DynamoDB says, other than that a table exists.
     pub async fn create_tables(&self) -> Result<(), TableError> {
-        self.create(TableName::Data).await?;
-        if self.create(TableName::Volatile).await? {
-            let ttl = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true).build().map_err(broken)?;
-            let request = self.client.update_time_to_live().table_name(&self.options.volatile);
-            request.time_to_live_specification(ttl).send().await.map_err(meaning)?;
+        for table in [TableName::Data, TableName::Volatile] {
+            if self.create(table).await? {
+                let ttl = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true).build().map_err(broken)?;
+                let request = self.client.update_time_to_live().table_name(self.options.name(table));
+                request.time_to_live_specification(ttl).send().await.map_err(meaning)?;
+            }
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ mod tests {
             Violation { name: "day".into(), quota: true, wait: Duration::from_micros(2_000_001) },
         ];
         let windows = vec![window("burst", false, 1, 0, 1, 20)];
-        let denial = Denial { violated, windows, cost: 1, calls: 1, due: vec![] };
+        let denial = Denial { violated, windows, cost: 1, calls: 1, due: vec![], first_of_minute: false };
         assert_eq!(denied(&denial).last(), Some(&("retry-after", "3".to_owned())));
         assert_eq!(violated_policies(&denial), ["burst", "day"]);
     }

@@ -14,7 +14,7 @@ use super::threshold::{self, Crossing};
 use super::verdict::{self, Excess, Violation, WindowState};
 use crate::clock::{Env, Micros};
 use crate::store::keys;
-use crate::store::table::{Returning, SharedTable, TableError, TableName};
+use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
 
 /// Most updates that one admission may try; a race of the variants ends after three, the rest is for conflicts with a transaction
 /// that tells a threshold or changes the consumer.
@@ -92,6 +92,8 @@ pub struct Denial {
     pub calls: u32,
     /// Thresholds to tell, as in [`Admission::due`].
     pub due: Vec<Crossing>,
+    /// Whether it is this instance's first of the minute: pass the consumer to `crate::notify::watch::note`.
+    pub first_of_minute: bool,
 }
 
 impl Denial {
@@ -135,7 +137,11 @@ pub struct Standing {
 pub struct Health {
     /// Failures of the store since the instance started.
     pub failures: u64,
-    /// When it last failed; `None`: not since it last answered.
+    /// Requests that were admitted without the store, by plans that fail open.
+    pub admitted: u64,
+    /// Requests that were refused without the store, by plans that fail closed.
+    pub refused: u64,
+    /// Since when it fails; `None`: not since it last answered.
     pub failing_since: Option<Micros>,
 }
 
@@ -146,6 +152,8 @@ pub struct Limiter {
     settings: Settings,
     memory: Memory,
     failures: AtomicU64,
+    admitted: AtomicU64,
+    refused: AtomicU64,
     failing_since: AtomicI64,
 }
 
@@ -160,8 +168,16 @@ enum Failure {
 impl Limiter {
     /// A limiter over a table.
     pub fn new(table: SharedTable, env: Env, settings: Settings) -> Self {
-        let (failures, failing_since) = (AtomicU64::new(0), AtomicI64::new(0));
-        Self { table, env, settings, memory: Memory::default(), failures, failing_since }
+        Self {
+            table,
+            env,
+            settings,
+            memory: Memory::default(),
+            failures: AtomicU64::new(0),
+            admitted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            failing_since: AtomicI64::new(0),
+        }
     }
 
     /// Charges a request to its consumer.
@@ -203,7 +219,25 @@ impl Limiter {
     /// How the store has answered.
     pub fn health(&self) -> Health {
         let since = self.failing_since.load(Ordering::Relaxed);
-        Health { failures: self.failures.load(Ordering::Relaxed), failing_since: (since > 0).then_some(Micros(since)) }
+        Health {
+            failures: self.failures.load(Ordering::Relaxed),
+            admitted: self.admitted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            failing_since: (since > 0).then_some(Micros(since)),
+        }
+    }
+
+    /// Asks the store for what an admission needs of it, an update, of an item that concerns no consumer. Whoever reports readiness
+    /// asks while the store is known to fail, so that an instance that gets no requests is found to be well again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn probe(&self, now: Micros) -> Result<(), TableError> {
+        let update = Expr::new("SET #p = :p").name("#p", "probed").value(":p", Attr::N(now.0));
+        let write = Write::Update { key: keys::limiter(""), update, condition: None };
+        self.table.write(TableName::Data, write, Returning::Nothing).await?;
+        self.failing_since.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// An answer without I/O: from a lease, or a refusal that is known to hold still.
@@ -240,7 +274,8 @@ impl Limiter {
         let mut windows = verdict::windows(&subject.plan, &state, charge, now);
         windows.iter_mut().filter(|window| window.name == name).for_each(|window| window.remaining = 0);
         let violated = vec![Violation { name, quota: false, wait }];
-        Some(Err(Refusal::Denied(Denial { violated, windows, cost: charge.total, calls: 0, due: Vec::new() })))
+        let (cost, first_of_minute) = (charge.total, notes.is_first_denial(now));
+        Some(Err(Refusal::Denied(Denial { violated, windows, cost, calls: 0, due: Vec::new(), first_of_minute })))
     }
 
     /// Asks for a lease if the consumer is hot on this instance, one request at a time.
@@ -363,6 +398,7 @@ impl Limiter {
         let _already = self.failing_since.compare_exchange(0, now.0.max(1), Ordering::Relaxed, Ordering::Relaxed);
         tracing::warn!(consumer = subject.consumer, %error, fail_open = subject.plan.fail_open, "the limiter's store failed");
         if !subject.plan.fail_open {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err(Refusal::Unavailable);
         }
         let mut notes = known.notes();
@@ -372,8 +408,14 @@ impl Limiter {
         }
         let windows = verdict::windows(&subject.plan, &state, charge, now);
         match notes.fallback.admit(&subject.plan, &state, charge, now) {
-            Ok(()) => Ok(Admission { windows, cost: charge.total, calls, source: Source::Fallback, due: Vec::new() }),
-            Err(violated) => Err(Refusal::Denied(Denial { violated, windows, cost: charge.total, calls, due: Vec::new() })),
+            Ok(()) => {
+                self.admitted.fetch_add(1, Ordering::Relaxed);
+                Ok(Admission { windows, cost: charge.total, calls, source: Source::Fallback, due: Vec::new() })
+            }
+            Err(violated) => {
+                let (cost, due) = (charge.total, Vec::new());
+                Err(Refusal::Denied(Denial { violated, windows, cost, calls, due, first_of_minute: false }))
+            }
         }
     }
 
@@ -428,7 +470,8 @@ fn deny(
 ) -> Refusal {
     let windows = verdict::windows(&subject.plan, state, charge, now);
     let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), 0, true, now);
-    Refusal::Denied(Denial { violated, windows, cost: charge.total, calls, due })
+    let first_of_minute = notes.is_first_denial(now);
+    Refusal::Denied(Denial { violated, windows, cost: charge.total, calls, due, first_of_minute })
 }
 
 /// Takes a request's units from a lease: how the windows stand then, or nothing if no lease has them.

@@ -72,6 +72,7 @@ pub struct Notes {
     /// Units admitted by the fallback since the store was last reached, and its TATs by rate.
     pub fallback: super::fallback::Local,
     pace: Pace,
+    denied_in: Option<i64>,
     told: HashMap<(String, i64), (i64, Micros)>,
 }
 
@@ -99,6 +100,12 @@ impl Notes {
     pub fn demand(&self, hot: u64) -> Option<u64> {
         let Pace { this, last, .. } = self.pace;
         (this.0.max(last.0) > hot).then(|| this.1.max(last.1))
+    }
+
+    /// Whether no denial of this minute was noted yet; from now on one is.
+    pub fn is_first_denial(&mut self, now: Micros) -> bool {
+        let minute = now.seconds().div_euclid(60);
+        self.denied_in.replace(minute) != Some(minute)
     }
 
     /// Those crossings that this instance should tell now. Who crosses tells at once, and so does an instance that has only just

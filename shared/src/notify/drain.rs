@@ -1,63 +1,36 @@
 //! The reporter's part: takes due rows from the outbox and delivers each to the operator's topic and to its consumer's addresses.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::{StreamExt as _, stream};
 
-use super::notice::Notice;
-use super::outbox::{Entry, SHARDS};
-use super::target;
-use super::webhook::Secret;
+use super::outbox::{Delivery, Entry, SHARDS, mark};
+use super::ports::{Audience, Channels, Message};
+use super::send::{Sent, send};
 use crate::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{RangeQuery, Returning, Table, TableError, TableName, Write};
 
 /// Attempts at one notice before it becomes a dead letter: with [`backoff`] about eleven hours.
 pub const MOST_ATTEMPTS: u32 = 10;
+/// A notice that is older than this becomes a dead letter at its next failure, however few attempts its receiver's open circuit
+/// left to it.
+const OLDEST: Duration = Duration::from_secs(3 * 86_400);
 /// While one reporter sends, others leave the row alone for this long.
 const CLAIM: Duration = Duration::from_secs(120);
 /// Rows read at once.
 const PAGE: usize = 50;
+/// Consumers that are told at a time, each its notices one after another: a slow receiver holds up its own alone.
+const AT_ONCE: usize = 16;
 
-/// Something that takes messages: an SNS topic, a queue of dead letters, the log of one machine.
-pub trait Topic: Send + Sync {
-    /// Publishes; `recipient` is a mail address where the message is meant for one.
-    fn publish<'a>(&'a self, subject: &'a str, body: &'a str, recipient: Option<&'a str>) -> BoxFuture<'a, Result<(), String>>;
-}
-
-/// Something that posts to a webhook: the status that came back.
-pub trait Post: Send + Sync {
-    /// Posts a body; redirects are not followed, addresses inside are refused.
-    fn post<'a>(
-        &'a self,
-        url: &'a str,
-        headers: &'a [(&'static str, String)],
-        body: &'a str,
-    ) -> BoxFuture<'a, Result<u16, String>>;
-}
-
-/// Something that knows where a consumer wants to be told.
-pub trait Addresses: Send + Sync {
-    /// The consumer's `notify`: `https:` and `mailto:` addresses.
-    fn of<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Vec<String>, TableError>>;
-    /// A receiver answered 410: this address is not to be used again.
-    fn gone<'a>(&'a self, consumer: &'a str, address: &'a str) -> BoxFuture<'a, Result<(), TableError>>;
-}
-
-/// Where notices go.
-#[derive(Clone)]
-pub struct Channels {
-    /// The operator's topic: hears everything, mail for consumers too.
-    pub topic: Arc<dyn Topic>,
-    /// Where notices end that could not be delivered.
-    pub dead: Arc<dyn Topic>,
-    /// Webhooks.
-    pub post: Arc<dyn Post>,
-    /// Consumers' addresses.
-    pub addresses: Arc<dyn Addresses>,
-    /// The deployment's secret, from which consumers' webhook secrets derive.
-    pub secret: Arc<[u8]>,
+/// How much a drain may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Most notices.
+    pub notices: usize,
+    /// No attempt begins after this moment of the clock.
+    pub until: Micros,
 }
 
 /// What a drain did.
@@ -71,6 +44,16 @@ pub struct Drained {
     pub dead: u32,
 }
 
+impl Drained {
+    fn and(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered + other.delivered,
+            put_off: self.put_off + other.put_off,
+            dead: self.dead + other.dead,
+        }
+    }
+}
+
 /// The pause after the `attempts`-th failed attempt: 10 s doubled each time, at most 6 h, the second half of it random.
 pub fn backoff(attempts: u32, env: &Env) -> Duration {
     let whole = 10u64.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(6 * 3_600);
@@ -78,21 +61,41 @@ pub fn backoff(attempts: u32, env: &Env) -> Duration {
     Duration::from_millis(half + u64::from(env.random.below(u32::try_from(half).unwrap_or(u32::MAX))))
 }
 
-/// Delivers what is due, at most `limit` notices.
+/// Delivers what is due at `now`.
 ///
 /// # Errors
-/// The store's; what was delivered stays delivered.
-pub async fn drain(table: &dyn Table, env: &Env, channels: &Channels, limit: u32, now: Micros) -> Result<Drained, TableError> {
-    let mut done = Drained::default();
+/// The store's, the first of them; what was delivered stays delivered, and what was not is taken up by the next drain.
+pub async fn drain(table: &dyn Table, env: &Env, channels: &Channels, budget: Budget, now: Micros) -> Result<Drained, TableError> {
+    let mut groups: BTreeMap<Option<String>, Vec<Entry>> = BTreeMap::new();
+    for entry in due(table, budget.notices, now).await? {
+        groups.entry(entry.notice.consumer.clone()).or_default().push(entry);
+    }
+    let jobs = groups.into_values().map(|entries| async move {
+        let mut done = Drained::default();
+        for entry in entries {
+            if env.now() >= budget.until {
+                break;
+            }
+            done = done.and(deliver(table, env, channels, entry, now).await?);
+        }
+        Ok(done)
+    });
+    // Collected first: a stream of closures over borrowed ports is more than the compiler can see to be `Send`.
+    let jobs: Vec<_> = jobs.collect();
+    let outcomes: Vec<Result<Drained, TableError>> = stream::iter(jobs).buffer_unordered(AT_ONCE).collect().await;
+    outcomes.into_iter().try_fold(Drained::default(), |sum, done| Ok(sum.and(done?)))
+}
+
+async fn due(table: &dyn Table, most: usize, now: Micros) -> Result<Vec<Entry>, TableError> {
+    let mut due = Vec::new();
     for shard in 0..SHARDS {
         let mut after = None;
         loop {
             let page = table.query(page(shard, after.take())).await?;
-            for entry in page.items.iter().filter_map(Entry::read).filter(|entry| entry.next <= now) {
-                if done.delivered + done.put_off + done.dead >= limit {
-                    return Ok(done);
-                }
-                deliver(table, env, channels, entry, now, &mut done).await?;
+            due.extend(page.items.iter().filter_map(Entry::read).filter(|entry| entry.next <= now));
+            if due.len() >= most {
+                due.truncate(most);
+                return Ok(due);
             }
             match page.next {
                 Some(next) => after = Some(next),
@@ -100,7 +103,7 @@ pub async fn drain(table: &dyn Table, env: &Env, channels: &Channels, limit: u32
             }
         }
     }
-    Ok(done)
+    Ok(due)
 }
 
 fn page(shard: u16, after: Option<Vec<u8>>) -> RangeQuery {
@@ -117,84 +120,61 @@ fn page(shard: u16, after: Option<Vec<u8>>) -> RangeQuery {
     }
 }
 
-async fn deliver(
-    table: &dyn Table,
-    env: &Env,
-    channels: &Channels,
-    entry: Entry,
-    now: Micros,
-    done: &mut Drained,
-) -> Result<(), TableError> {
+async fn deliver(table: &dyn Table, env: &Env, channels: &Channels, entry: Entry, now: Micros) -> Result<Drained, TableError> {
     // Claimed by moving its time on: another reporter that read the same row fails here.
     let claimed = Entry { next: now.plus(CLAIM), attempts: entry.attempts + 1, ..entry.clone() };
     match table.write(TableName::Data, entry.put_off(claimed.attempts, claimed.next, &entry.done), Returning::Nothing).await {
-        Err(TableError::ConditionFailed(_)) => return Ok(()),
+        Err(TableError::ConditionFailed(_)) => return Ok(Drained::default()),
         other => other?,
     };
-    let (have, failed) = send(channels, &entry.notice, &entry.done, now).await;
-    if !failed.is_empty() && claimed.attempts < MOST_ATTEMPTS {
-        tracing::warn!(notice = entry.notice.id, ?failed, attempts = claimed.attempts, "a notice could not be delivered yet");
-        let next = now.plus(backoff(claimed.attempts, env));
-        table.write(TableName::Data, claimed.put_off(claimed.attempts, next, &have), Returning::Nothing).await?;
-        done.put_off += 1;
-        return Ok(());
+    let sent = send(channels, &entry.notice, &entry.done, now).await;
+    if sent.is_complete() {
+        return done(table, &entry, Delivery::delivered()).await.map(|()| Drained { delivered: 1, ..Drained::default() });
     }
-    if failed.is_empty() {
-        done.delivered += 1;
-    } else {
-        let body = serde_json::json!({"notice": entry.notice, "failed": failed}).to_string();
-        if let Err(why) = channels.dead.publish(&entry.notice.subject(), &body, None).await {
-            // Kept: better late than lost.
-            tracing::error!(notice = entry.notice.id, why, "a dead letter could not be delivered");
-            done.put_off += 1;
-            return Ok(());
-        }
-        done.dead += 1;
+    let is_old = now.0.saturating_sub(entry.born().0) > i64::try_from(OLDEST.as_micros()).unwrap_or(i64::MAX);
+    if sent.failed.is_empty() || claimed.attempts < MOST_ATTEMPTS && !is_old {
+        return put_off(table, env, &entry, &claimed, &sent, now).await;
     }
-    table.write(TableName::Data, Write::Delete { key: entry.key, condition: None }, Returning::Nothing).await?;
-    Ok(())
+    let failed: Vec<String> = sent.failed.iter().map(|(target, why)| format!("{target}: {why}")).collect();
+    let body = serde_json::json!({"notice": entry.notice, "failed": failed}).to_string();
+    let subject = format!("Undeliverable: {}", entry.notice.subject());
+    let message = Message { subject: &subject, body: &body, kind: entry.notice.kind.name(), audience: Audience::DeadLetter };
+    tracing::error!(notice = entry.notice.id, ?failed, "a notice is undeliverable");
+    if let Err(why) = channels.topic.publish(message).await {
+        // Kept: better late than lost.
+        tracing::error!(notice = entry.notice.id, why, "a dead letter could not be delivered");
+        return Ok(Drained { put_off: 1, ..Drained::default() });
+    }
+    done(table, &entry, Delivery::undeliverable(sent.failed_addresses())).await?;
+    Ok(Drained { dead: 1, ..Drained::default() })
 }
 
-/// Sends to everybody who does not have it yet: who has it now, and who failed why.
-async fn send(channels: &Channels, notice: &Notice, before: &[String], now: Micros) -> (Vec<String>, Vec<String>) {
-    let (mut have, mut failed) = (before.to_vec(), Vec::new());
-    let mut targets = vec!["topic".to_owned()];
-    if let Some(consumer) = &notice.consumer {
-        match channels.addresses.of(consumer).await {
-            Ok(addresses) => targets.extend(addresses),
-            Err(error) => failed.push(format!("addresses: {error}")),
+/// Keeps the row for later. An attempt that met nothing but open circuits was none.
+async fn put_off(
+    table: &dyn Table,
+    env: &Env,
+    entry: &Entry,
+    claimed: &Entry,
+    sent: &Sent,
+    now: Micros,
+) -> Result<Drained, TableError> {
+    let (attempts, next) = match sent.failed.is_empty() {
+        true => (entry.attempts, sent.waiting.unwrap_or(now)),
+        false => {
+            tracing::warn!(notice = entry.notice.id, failed = ?sent.failed, attempts = claimed.attempts, "a notice is tried again");
+            (claimed.attempts, now.plus(backoff(claimed.attempts, env)))
         }
+    };
+    match table.write(TableName::Data, claimed.put_off(attempts, next, &sent.have), Returning::Nothing).await {
+        // The claim has run out meanwhile, and another reporter has the row.
+        Err(TableError::ConditionFailed(_)) => Ok(Drained::default()),
+        other => other.map(|_| Drained { put_off: 1, ..Drained::default() }),
     }
-    for target in targets {
-        if have.contains(&target) {
-            continue;
-        }
-        match send_one(channels, notice, &target, now).await {
-            Ok(()) => have.push(target),
-            Err(why) => failed.push(format!("{target}: {why}")),
-        }
-    }
-    (have, failed)
 }
 
-async fn send_one(channels: &Channels, notice: &Notice, target: &str, now: Micros) -> Result<(), String> {
-    let body = notice.payload().to_string();
-    if target == "topic" {
-        return channels.topic.publish(&notice.subject(), &body, None).await;
-    }
-    if let Some(recipient) = target.strip_prefix("mailto:") {
-        return channels.topic.publish(&notice.subject(), &body, Some(recipient)).await;
-    }
-    let Some(consumer) = &notice.consumer else { return Ok(()) };
-    if let Err(refused) = target::check(target) {
-        // It will never be right: told to the log, not tried again.
-        tracing::warn!(consumer, target, %refused, "a webhook's address is refused");
-        return Ok(());
-    }
-    let headers = Secret::of(&channels.secret, consumer).headers(&notice.id, now.seconds(), &body);
-    match channels.post.post(target, &headers, &body).await? {
-        200..=299 => Ok(()),
-        410 => channels.addresses.gone(consumer, target).await.map_err(|error| error.to_string()),
-        status => Err(format!("status {status}")),
-    }
+/// The row is done with; what became of it stands in the list of notices.
+async fn done(table: &dyn Table, entry: &Entry, delivery: Delivery) -> Result<(), TableError> {
+    mark(table, entry, &delivery).await;
+    let gone = Write::Delete { key: entry.key.clone(), condition: None };
+    table.write(TableName::Data, gone, Returning::Nothing).await.map(drop)
 }

@@ -63,6 +63,17 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// Its `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Threshold { .. } => "quota.threshold",
+            Self::Throttled { .. } => "requests.throttled",
+            Self::Suspicious { .. } => "credentials.suspicious",
+        }
+    }
+}
+
 impl Notice {
     /// A notice of now.
     pub fn new(env: &Env, consumer: Option<&str>, kind: Kind, now: Micros) -> Self {

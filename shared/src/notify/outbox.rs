@@ -1,8 +1,10 @@
 //! Rows of the outbox (until delivered) and of the list behind `/v1/_notifications` (90 days).
 
+use serde::Serialize;
+
 use crate::clock::{Env, Micros};
 use crate::store::keys;
-use crate::store::table::{Attr, Item, Key, RangeQuery, Table, TableError, TableName, Write};
+use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Returning, Table, TableError, TableName, Write};
 
 use super::notice::Notice;
 
@@ -15,6 +17,10 @@ const DOCUMENT: &str = "d";
 const ATTEMPTS: &str = "n";
 const NEXT: &str = "x";
 const DONE: &str = "done";
+/// Of a listed row: what became of it; absent while the outbox has it.
+const STATE: &str = "y";
+/// Of a listed row: addresses that it never reached.
+const FAILED: &str = "u";
 
 /// A row of the outbox.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +63,12 @@ impl Entry {
         })
     }
 
+    /// When it was told.
+    pub fn born(&self) -> Micros {
+        let moment = self.key.sk.first_chunk::<8>().copied().map_or(0, i64::from_be_bytes);
+        Micros(moment)
+    }
+
     /// The write that keeps the row for another attempt, if nobody changed it since it was read.
     pub fn put_off(&self, attempts: u32, next: Micros, done: &[String]) -> Write {
         let mut item = Item::new(self.key.clone())
@@ -66,8 +78,65 @@ impl Entry {
         if !done.is_empty() {
             item = item.with(DONE, Attr::Ss(done.to_vec()));
         }
-        let condition = crate::store::table::Expr::new("#x = :x").name("#x", NEXT).value(":x", Attr::N(self.next.0));
+        let condition = Expr::new("#x = :x").name("#x", NEXT).value(":x", Attr::N(self.next.0));
         Write::Put { item, condition: Some(condition) }
+    }
+}
+
+/// What became of a notice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Delivery {
+    /// `pending`, `delivered` or `undeliverable`.
+    pub delivery: String,
+    /// The consumer's addresses that it never reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undelivered_to: Vec<String>,
+}
+
+impl Delivery {
+    /// Everybody has it.
+    pub(super) fn delivered() -> Self {
+        Self { delivery: "delivered".to_owned(), undelivered_to: Vec::new() }
+    }
+
+    /// Nothing is tried any more.
+    pub(super) fn undeliverable(undelivered_to: Vec<String>) -> Self {
+        Self { delivery: "undeliverable".to_owned(), undelivered_to }
+    }
+
+    fn read(item: &Item) -> Self {
+        Self {
+            delivery: item.s(STATE).unwrap_or("pending").to_owned(),
+            undelivered_to: item.attrs.get(FAILED).and_then(Attr::as_ss).map(<[String]>::to_vec).unwrap_or_default(),
+        }
+    }
+}
+
+/// A notice as `/v1/_notifications` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// The notice.
+    #[serde(flatten)]
+    pub notice: Notice,
+    /// What became of it.
+    #[serde(flatten)]
+    pub delivery: Delivery,
+}
+
+/// Notes in the lists what became of an entry. Best effort: the lists may be lost as a whole.
+pub(super) async fn mark(table: &dyn Table, entry: &Entry, delivery: &Delivery) {
+    for of in [None, entry.notice.consumer.as_deref()].into_iter().take(1 + usize::from(entry.notice.consumer.is_some())) {
+        let mut update = Expr::new("SET #y = :y").name("#y", STATE).value(":y", Attr::S(delivery.delivery.clone()));
+        if !delivery.undelivered_to.is_empty() {
+            update.text.push_str(", #u = :u");
+            update = update.name("#u", FAILED).value(":u", Attr::Ss(delivery.undelivered_to.clone()));
+        }
+        // A row that has expired does not come back.
+        let condition = Some(Expr::new("attribute_exists(pk)"));
+        let write = Write::Update { key: keys::notice(of, &entry.key.sk), update, condition };
+        if let Err(error) = table.write(TableName::Volatile, write, Returning::Nothing).await {
+            tracing::debug!(notice = entry.notice.id, %error, "the list of notices does not say what became of one");
+        }
     }
 }
 
@@ -82,7 +151,7 @@ pub async fn list(
     limit: usize,
     after: Option<Vec<u8>>,
     now: Micros,
-) -> Result<(Vec<Notice>, Option<Vec<u8>>), TableError> {
+) -> Result<(Vec<Listed>, Option<Vec<u8>>), TableError> {
     let query = RangeQuery {
         table: TableName::Volatile,
         pk: keys::notice(consumer, &[]).pk,
@@ -96,6 +165,9 @@ pub async fn list(
     };
     let page = table.query(query).await?;
     let live = page.items.iter().filter(|item| item.n("ttl").is_none_or(|end| end > now.seconds()));
-    let notices = live.filter_map(|item| serde_json::from_str(item.s(DOCUMENT)?).ok()).collect();
-    Ok((notices, page.next))
+    let notices = live.filter_map(|item| {
+        let notice = serde_json::from_str(item.s(DOCUMENT)?).ok()?;
+        Some(Listed { notice, delivery: Delivery::read(item) })
+    });
+    Ok((notices.collect(), page.next))
 }

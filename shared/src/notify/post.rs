@@ -12,11 +12,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::BoxFuture;
 
-use super::drain::Post;
+use super::ports::Post;
 use super::target::{self, Refused, is_public};
 
 /// How long a receiver may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Posts to public addresses only.
 pub struct HttpsPost {

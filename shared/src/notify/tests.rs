@@ -42,7 +42,7 @@ async fn percents(table: &SharedTable, consumer: Option<&str>) -> Vec<u8> {
     let (notices, _) = list(table.as_ref(), consumer, 100, None, NOW).await.unwrap();
     let mut percents: Vec<u8> = notices
         .iter()
-        .map(|notice| match &notice.kind {
+        .map(|notice| match &notice.notice.kind {
             Kind::Threshold { percent, .. } => *percent,
             other => panic!("{other:?}"),
         })
@@ -107,12 +107,28 @@ struct World {
     /// Statuses that an address answers with, the last one for ever.
     answers: Mutex<HashMap<String, Vec<u16>>>,
     posted: Mutex<Vec<(String, HashMap<&'static str, String>, String)>>,
-    published: Mutex<Vec<(String, Option<String>)>>,
+    published: Mutex<Vec<(String, String)>>,
+}
+
+impl World {
+    /// Whom messages on the topic were for, in order.
+    fn audiences(&self) -> Vec<String> {
+        self.published.lock().unwrap().iter().map(|(_, audience)| audience.clone()).collect()
+    }
+
+    fn posts_to(&self, url: &str) -> usize {
+        self.posted.lock().unwrap().iter().filter(|(of, ..)| of == url).count()
+    }
 }
 
 impl Topic for World {
-    fn publish<'a>(&'a self, subject: &'a str, _: &'a str, recipient: Option<&'a str>) -> BoxFuture<'a, Result<(), String>> {
-        self.published.lock().unwrap().push((subject.to_owned(), recipient.map(str::to_owned)));
+    fn publish<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Result<(), String>> {
+        let audience = match message.audience {
+            Audience::Operator => "operator",
+            Audience::Consumer(address) => address,
+            Audience::DeadLetter => "dead letter",
+        };
+        self.published.lock().unwrap().push((message.subject.to_owned(), audience.to_owned()));
         Box::pin(async { Ok(()) })
     }
 }
@@ -132,8 +148,9 @@ impl Post for World {
 }
 
 impl Addresses for World {
-    fn of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<String>, TableError>> {
-        Box::pin(async { Ok(self.addresses.lock().unwrap().clone()) })
+    fn of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Recipient, TableError>> {
+        let addresses = self.addresses.lock().unwrap().clone();
+        Box::pin(async { Ok(Recipient { addresses, secrets: vec![secret()] }) })
     }
     fn gone<'a>(&'a self, _: &'a str, address: &'a str) -> BoxFuture<'a, Result<(), TableError>> {
         self.addresses.lock().unwrap().retain(|one| one != address);
@@ -141,14 +158,23 @@ impl Addresses for World {
     }
 }
 
-fn channels(world: &Arc<World>, dead: &Arc<World>) -> Channels {
-    Channels {
-        topic: world.clone(),
-        dead: dead.clone(),
-        post: world.clone(),
-        addresses: world.clone(),
-        secret: Arc::from(&b"a deployment's secret"[..]),
-    }
+fn secret() -> webhook::Secret {
+    webhook::Secret::of(b"a deployment's secret", "c", "salt")
+}
+
+fn channels(world: &Arc<World>) -> Channels {
+    Channels { topic: world.clone(), post: world.clone(), addresses: world.clone(), breaker: Arc::default() }
+}
+
+async fn drained(table: &SharedTable, channels: &Channels, now: Micros) -> Drained {
+    let budget = Budget { notices: 10, until: Micros(i64::MAX) };
+    drain(table.as_ref(), &Env::system(), channels, budget, now).await.unwrap()
+}
+
+/// What the consumer's list says became of its notices.
+async fn deliveries(table: &SharedTable, now: Micros) -> Vec<(String, Vec<String>)> {
+    let (listed, _) = list(table.as_ref(), Some("c"), 100, None, now).await.unwrap();
+    listed.into_iter().map(|one| (one.delivery.delivery, one.delivery.undelivered_to)).collect()
 }
 
 async fn store() -> (Embedded, SharedTable) {
@@ -216,55 +242,54 @@ async fn an_unknown_outcome_of_telling_is_settled_once_either_way() {
 #[tokio::test]
 async fn a_notice_reaches_topic_mail_and_webhook_with_a_signature_that_verifies() {
     let (_embedded, table) = store().await;
-    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
+    let world = Arc::new(World::default());
     let hook = "https://hooks.example.com/limits";
     *world.addresses.lock().unwrap() = vec!["mailto:a@example.com".into(), hook.into(), "https://169.254.169.254/".into()];
     let due = admit(&limiter(&table), 16, NOW).await.due;
     let told = tell(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap();
-    let channels = channels(&world, &dead);
-    let drained = drain(table.as_ref(), &Env::system(), &channels, 10, NOW).await.unwrap();
-    assert_eq!(drained, Drained { delivered: 1, ..Drained::default() });
-    let recipients: Vec<_> = world.published.lock().unwrap().iter().map(|(_, recipient)| recipient.clone()).collect();
-    assert_eq!(recipients, [None, Some("a@example.com".to_owned())]);
+    let channels = channels(&world);
+    assert_eq!(deliveries(&table, NOW).await, [("pending".to_owned(), vec![])]);
+    assert_eq!(drained(&table, &channels, NOW).await, Drained { delivered: 1, ..Drained::default() });
+    assert_eq!(world.audiences(), ["operator", "a@example.com"]);
+    assert_eq!(deliveries(&table, NOW).await, [("delivered".to_owned(), vec![])]);
     let posted = world.posted.lock().unwrap().clone();
     assert_eq!(posted.len(), 1, "an inner address is never called");
     let (url, headers, body) = &posted[0];
     assert_eq!((url.as_str(), &headers["webhook-id"]), (hook, &told[0].id));
-    let secret = webhook::Secret::of(b"a deployment's secret", "c");
     let stamp = headers["webhook-timestamp"].parse().unwrap();
-    assert!(secret.verifies(&headers["webhook-id"], stamp, &headers["webhook-signature"], body, NOW.seconds()));
+    assert!(secret().verifies(&headers["webhook-id"], stamp, &headers["webhook-signature"], body, NOW.seconds()));
     let body: serde_json::Value = serde_json::from_str(body).unwrap();
     assert_eq!(body["type"], "quota.threshold");
     assert_eq!(body["data"]["used"], 16);
     assert_eq!(body["data"]["resets_at"], "2027-04-01T00:00:00.000Z");
     assert_eq!(body["data"]["consumer"], "c");
-    assert_eq!(drain(table.as_ref(), &Env::system(), &channels, 10, NOW).await.unwrap(), Drained::default(), "nothing is left");
+    assert_eq!(drained(&table, &channels, NOW).await, Drained::default(), "nothing is left");
 }
 
 #[tokio::test]
 async fn what_fails_is_tried_again_later_for_those_only_who_lack_it_and_ends_as_a_dead_letter() {
     let (_embedded, table) = store().await;
-    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
+    let world = Arc::new(World::default());
     let (down, gone) = ("https://down.example.com/", "https://gone.example.com/");
     *world.addresses.lock().unwrap() = vec![down.into(), gone.into()];
     *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![500]), (gone.to_owned(), vec![410])]);
     let env = Env::system();
     let due = admit(&limiter(&table), 16, NOW).await.due;
     tell(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
-    let channels = channels(&world, &dead);
-    let (mut now, mut drained) = (NOW, Vec::new());
+    let channels = channels(&world);
+    let (mut now, mut all) = (NOW, Vec::new());
     for _ in 0..super::drain::MOST_ATTEMPTS {
-        drained.push(drain(table.as_ref(), &env, &channels, 10, now).await.unwrap());
+        all.push(drained(&table, &channels, now).await);
         // Not yet due again.
-        assert_eq!(drain(table.as_ref(), &env, &channels, 10, now).await.unwrap(), Drained::default());
+        assert_eq!(drained(&table, &channels, now).await, Drained::default());
         now = now.plus(Duration::from_secs(6 * 3_600));
     }
-    assert_eq!(drained.iter().map(|one| one.put_off).sum::<u32>(), super::drain::MOST_ATTEMPTS - 1);
-    assert_eq!(drained.last().unwrap().dead, 1);
-    assert_eq!(dead.published.lock().unwrap().len(), 1);
-    assert_eq!(world.published.lock().unwrap().len(), 1, "the topic heard it once");
+    assert_eq!(all.iter().map(|one| one.put_off).sum::<u32>(), super::drain::MOST_ATTEMPTS - 1);
+    assert_eq!(all.last().unwrap().dead, 1);
+    assert_eq!(world.audiences(), ["operator", "dead letter"], "the operator heard it once");
+    assert_eq!(deliveries(&table, now).await, [("undeliverable".to_owned(), vec![down.to_owned()])]);
+    assert_eq!(world.posts_to(gone), 1, "410 ends an address");
     let posted = world.posted.lock().unwrap().clone();
-    assert_eq!(posted.iter().filter(|(url, ..)| url == gone).count(), 1, "410 ends an address");
     let ids: std::collections::BTreeSet<_> = posted.iter().map(|(_, headers, _)| headers["webhook-id"].clone()).collect();
     assert_eq!(ids.len(), 1, "every repetition has the same id");
 }
@@ -297,12 +322,12 @@ async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
     let entry = row(NOW).await.unwrap();
     let claim = entry.put_off(1, NOW.plus(Duration::from_secs(120)), &[]);
     table.write(TableName::Data, claim, Returning::Nothing).await.unwrap();
-    let (world, dead) = (Arc::new(World::default()), Arc::new(World::default()));
-    let channels = channels(&world, &dead);
+    let world = Arc::new(World::default());
+    let channels = channels(&world);
     *world.addresses.lock().unwrap() = vec!["https://hooks.example.com/".into()];
-    assert_eq!(drain(table.as_ref(), &env, &channels, 10, NOW).await.unwrap(), Drained::default());
+    assert_eq!(drained(&table, &channels, NOW).await, Drained::default());
     let later = NOW.plus(Duration::from_secs(121));
-    assert_eq!(drain(table.as_ref(), &env, &channels, 10, later).await.unwrap().delivered, 1);
+    assert_eq!(drained(&table, &channels, later).await.delivered, 1);
     assert_eq!(world.posted.lock().unwrap()[0].1["webhook-id"], entry.notice.id);
     assert!(row(later).await.is_none());
 }
@@ -318,6 +343,58 @@ async fn sustained_throttling_is_told_once_an_hour() {
     assert!(tell_throttled(table.as_ref(), &env, "c", (6, 15), NOW).await.unwrap().is_none());
     let next = NOW.plus(Duration::from_secs(3_600));
     assert!(tell_throttled(table.as_ref(), &env, "c", (5, 15), next).await.unwrap().is_some());
+}
+
+/// A receiver that is down costs its own notices' time alone: after three failures it is left alone, and such an attempt is none.
+#[tokio::test]
+async fn a_receiver_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let (_embedded, table) = store().await;
+    let (world, env) = (Arc::new(World::default()), Env::system());
+    let down = "https://down.example.com/";
+    *world.addresses.lock().unwrap() = vec![down.into()];
+    *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![503, 503, 503, 204])]);
+    for hour in 0..6 {
+        let at = NOW.plus(Duration::from_secs(3_600 * hour));
+        tell_throttled(table.as_ref(), &env, "c", (5, 15), at).await.unwrap().unwrap();
+    }
+    let channels = channels(&world);
+    let now = NOW.plus(Duration::from_secs(6 * 3_600));
+    assert_eq!(drained(&table, &channels, now).await.put_off, 6);
+    assert_eq!(world.posts_to(down), 3, "the other three did not wait for it");
+    let later = now.plus(Duration::from_secs(61));
+    let after = drained(&table, &channels, later).await;
+    assert_eq!((after.delivered, after.put_off), (6, 0), "the first that got through closed the circuit");
+    assert_eq!(world.posts_to(down), 3 + 6);
+    assert_eq!(world.audiences(), ["operator"; 6], "and the operator heard each once");
+}
+
+#[tokio::test]
+async fn sustained_throttling_is_found_in_the_minutes_with_denials() {
+    let (_embedded, table) = store().await;
+    let (env, limiter, subject) = (Env::system(), limiter(&table), subject());
+    // A day begins a minute after NOW.
+    let at = |minute: u64| NOW.plus(Duration::from_secs(60 * (2 + minute)));
+    admit(&limiter, 20, at(0)).await;
+    let mut told = Vec::new();
+    for minute in 0..20 {
+        // Denied for ten minutes, then silent.
+        for _ in 0..if minute < 10 { 3 } else { 0 } {
+            let call = [Call { entity: None, operation: Operation::Read, count: 1 }];
+            let denied = limiter.admit(&subject, &call, at(minute)).await;
+            let Err(crate::limit::Refusal::Denied(denial)) = denied else { panic!("{denied:?}") };
+            if denial.first_of_minute {
+                watch::note(table.as_ref(), &subject, at(minute)).await.unwrap();
+            }
+        }
+        for one in watch::watched(table.as_ref(), at(minute)).await.unwrap() {
+            let count = watch::tell_of(table.as_ref(), &env, &limiter, &one, Some(&subject), at(minute)).await.unwrap();
+            told.extend((count > 0).then_some((minute, count)));
+        }
+    }
+    // The thresholds that the admission of 20 crossed and nobody told come at the first tick, the throttling when five whole
+    // minutes had denials, and then not again within the hour.
+    assert_eq!(told, [(0, 3), (5, 1)]);
+    assert!(watch::watched(table.as_ref(), at(60)).await.unwrap().is_empty(), "nobody is watched for ever");
 }
 
 #[test]

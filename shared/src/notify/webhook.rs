@@ -14,25 +14,15 @@ pub struct Secret([u8; 32]);
 pub const TOLERANCE: i64 = 300;
 
 impl Secret {
-    /// A consumer's secret, derived from the deployment's: nothing has to be stored, and no consumer can make another's signature.
-    pub fn of(master: &[u8], consumer: &str) -> Self {
-        Self(hmac(master, &[b"holdfast webhook 1\0", consumer.as_bytes()]))
+    /// A consumer's secret, derived from the deployment's and a random salt that stands in the consumer's row: the secret itself
+    /// is stored nowhere, no consumer can make another's signature, and another salt makes another secret.
+    pub fn of(master: &[u8], consumer: &str, salt: &str) -> Self {
+        Self(hmac(master, &[b"holdfast webhook 1\0", consumer.as_bytes(), b"\0", salt.as_bytes()]))
     }
 
     /// What the consumer is given.
     pub fn reveal(&self) -> String {
         format!("whsec_{}", STANDARD.encode(self.0))
-    }
-
-    /// The headers of a webhook: `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature`.
-    pub fn headers(&self, id: &str, timestamp: i64, body: &str) -> Vec<(&'static str, String)> {
-        let signature = STANDARD.encode(self.mac(id, timestamp, body));
-        vec![
-            ("content-type", "application/json".to_owned()),
-            ("webhook-id", id.to_owned()),
-            ("webhook-timestamp", timestamp.to_string()),
-            ("webhook-signature", format!("v1,{signature}")),
-        ]
     }
 
     /// What a receiver does: whether one of the signatures fits, and the time is near `now`.
@@ -48,6 +38,18 @@ impl Secret {
     fn mac(&self, id: &str, timestamp: i64, body: &str) -> [u8; 32] {
         hmac(&self.0, &[id.as_bytes(), b".", timestamp.to_string().as_bytes(), b".", body.as_bytes()])
     }
+}
+
+/// The headers of a webhook: `webhook-id`, `webhook-timestamp` (seconds), `webhook-signature`: one signature for each secret, so that
+/// a receiver may change from one to the next when it likes.
+pub fn headers(secrets: &[Secret], id: &str, timestamp: i64, body: &str) -> Vec<(&'static str, String)> {
+    let sign = |secret: &Secret| format!("v1,{}", STANDARD.encode(secret.mac(id, timestamp, body)));
+    vec![
+        ("content-type", "application/json".to_owned()),
+        ("webhook-id", id.to_owned()),
+        ("webhook-timestamp", timestamp.to_string()),
+        ("webhook-signature", secrets.iter().map(sign).collect::<Vec<_>>().join(" ")),
+    ]
 }
 
 impl std::fmt::Debug for Secret {
@@ -79,15 +81,18 @@ mod tests {
 
     #[test]
     fn a_changed_body_id_time_or_secret_does_not_verify() {
-        let secret = Secret::of(b"master", "c1");
-        let headers = secret.headers("m1", 1_000, "{}");
+        let (secret, next) = (Secret::of(b"master", "c1", "s1"), Secret::of(b"master", "c1", "s2"));
+        let both = headers(&[next.clone(), secret.clone()], "m1", 1_000, "{}");
+        assert!(next.verifies("m1", 1_000, &both[3].1, "{}", 1_000) && secret.verifies("m1", 1_000, &both[3].1, "{}", 1_000));
+        let headers = headers(std::slice::from_ref(&secret), "m1", 1_000, "{}");
         let signature = &headers[3].1;
+        assert!(!next.verifies("m1", 1_000, signature, "{}", 1_000));
         assert!(secret.verifies("m1", 1_000, &format!("v1,AAAA {signature}"), "{}", 1_100));
         assert!(!secret.verifies("m1", 1_000, signature, "{ }", 1_100));
         assert!(!secret.verifies("m2", 1_000, signature, "{}", 1_100));
         assert!(!secret.verifies("m1", 1_001, signature, "{}", 1_100));
         assert!(!secret.verifies("m1", 1_000, signature, "{}", 1_301));
-        assert!(!Secret::of(b"master", "c2").verifies("m1", 1_000, signature, "{}", 1_100));
+        assert!(!Secret::of(b"master", "c2", "s1").verifies("m1", 1_000, signature, "{}", 1_100));
         assert!(secret.reveal().starts_with("whsec_"));
         assert_eq!(format!("{secret:?}"), "Secret(..)");
     }

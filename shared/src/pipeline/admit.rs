@@ -78,6 +78,9 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
         }
         Err(Refusal::Denied(denial)) => {
             tell_best_effort(app, &subject, &denial.due, now).await;
+            if denial.first_of_minute {
+                watch_best_effort(app, &subject, now).await;
+            }
             Err(denied(&denial).into())
         }
         Err(Refusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current }),
@@ -114,13 +117,22 @@ pub fn subject(app: &App, principal: &Principal) -> Result<Option<LimitSubject>,
     }))
 }
 
-/// Best effort: a crossing that could not be told is found again by a later request or by the reporter.
+/// Best effort: a minute that is not noted delays the notice of sustained throttling.
+async fn watch_best_effort(app: &App, subject: &LimitSubject, now: Micros) {
+    if let Err(error) = notify::watch::note(&*app.table, subject, now).await {
+        tracing::warn!(consumer = subject.consumer, %error, "a minute with denials could not be noted");
+    }
+}
+
+/// Best effort: a crossing that could not be told is found again by a later request, or by the reporter, which watches the consumer
+/// from now on.
 async fn tell_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing], now: Micros) {
     if due.is_empty() {
         return;
     }
     if let Err(error) = notify::tell(&*app.table, &app.env, &subject.consumer, due, now).await {
         tracing::warn!(consumer = subject.consumer, %error, "a threshold could not be told yet");
+        watch_best_effort(app, subject, now).await;
     }
 }
 

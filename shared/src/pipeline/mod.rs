@@ -28,11 +28,14 @@ use futures::future::{self, Either};
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::api_key;
 use crate::auth::{self, AuthFailure};
+use crate::clock::Micros;
 use crate::http::route::{Route, route};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
 use crate::limit::Call;
-use crate::limit::address::Door;
+use crate::limit::address::{Door, Suspect};
+use crate::notify::{self, Kind};
 use crate::principal::Principal;
 use crate::problem::Problem;
 
@@ -142,9 +145,26 @@ async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<Stri
         Err(failure) => failure,
     };
     if matches!(failure, AuthFailure::Invalid(_)) {
+        suspect(app, request, now).await;
         app.addresses.admit(request.address, Door::Invalid, now).map_err(|denied| admit::too_often(&denied))?;
     }
     Err(unauthenticated(&failure))
+}
+
+/// Counts credentials that are not accepted; the operator hears of many from one address or on one key. Best effort.
+async fn suspect(app: &App, request: &ApiRequest, now: Micros) {
+    let presented = request.header(http::header::AUTHORIZATION).and_then(|value| value.split_once(' '));
+    let key_id = presented.and_then(|(_, credential)| api_key::parse(credential)).map(|key| key.id);
+    for (who, count) in app.addresses.suspect(request.address, key_id, now) {
+        let (address, key_id) = match who {
+            Suspect::Address(block) => (Some(block.to_string()), None),
+            Suspect::Key(id) => (None, Some(id)),
+        };
+        let kind = Kind::Suspicious { address, key_id, count };
+        if let Err(error) = notify::tell_operator(&*app.table, &app.env, kind, now).await {
+            tracing::warn!(%error, "the operator could not be told of invalid credentials");
+        }
+    }
 }
 
 fn unauthenticated(failure: &AuthFailure) -> Problem {

@@ -20,6 +20,7 @@
 //! | share in the lists of its file and consumer | `hf#<entity>#<id>#<field>`, `hc#<consumer>` | share id |
 //! | cache entry (volatile) | `z#<hash of question and access>` | `0x00` |
 //! | listed notice (volatile) | `n#<consumer>` and `n*` | moment, random |
+//! | watched consumer (volatile) | `w#<shard>` | the id |
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
 //! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
 //! | limiter | `l#<consumer>` | `0x00` |
@@ -193,6 +194,11 @@ pub fn share_of_consumer(consumer: &str, share: &str) -> Key {
 /// A notice in the list of its consumer, or of all (`None`), in the volatile table; `sk` as in the outbox.
 pub fn notice(consumer: Option<&str>, sk: &[u8]) -> Key {
     Key::new(consumer.map_or_else(|| "n*".to_owned(), |consumer| format!("n#{consumer}")), sk)
+}
+
+/// A consumer whose requests are being denied, in the volatile table.
+pub fn watched(shard: u16, consumer: &str) -> Key {
+    Key::new(format!("w#{shard}"), consumer.as_bytes())
 }
 
 /// Which of `shards` shards an id belongs to.

@@ -70,6 +70,7 @@ impl ServeArgs {
             data: (!self.memory).then(|| directory.clone()),
             keys: (!self.memory || self.data.is_some()).then_some(directory),
             functions_url: self.functions_url.clone(),
+            between: None,
             env: Env::system(),
         })
     }

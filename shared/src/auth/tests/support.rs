@@ -341,6 +341,7 @@ pub(crate) fn consumer(id: &str) -> crate::consumer::Consumer {
         disabled: false,
         notify: Vec::new(),
         overrides: None,
+        webhook: None,
         created_at: "2026-01-01T00:00:00.000Z".into(),
         updated_at: "2026-01-01T00:00:00.000Z".into(),
         version: "v1".into(),

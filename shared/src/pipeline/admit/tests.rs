@@ -50,7 +50,7 @@ async fn a_caller_within_and_beyond_its_limits() {
     assert_eq!(value(&quota.headers, "retry-after"), "86390");
 
     let (told, _) = notify::list(&*world.app.table, Some("acme"), 10, None, world.app.env.now()).await.unwrap();
-    let mut percents: Vec<Value> = told.iter().map(|one| one.payload()["data"]["percent"].clone()).collect();
+    let mut percents: Vec<Value> = told.iter().map(|one| one.notice.payload()["data"]["percent"].clone()).collect();
     percents.sort_by_key(Value::as_u64);
     assert_eq!(percents, [json!(50), json!(100)], "each threshold once");
 }

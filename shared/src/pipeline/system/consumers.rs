@@ -4,16 +4,15 @@ use http::header::{CACHE_CONTROL, IF_MATCH, IF_NONE_MATCH, LOCATION, REFERRER_PO
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::once::Once;
 use super::parameters::{Parameters, bad_cursor};
 use super::{body, permit};
-use crate::audit;
 use crate::consumer::{Change, Consumer, ConsumerError, Consumers, Riders};
 use crate::http::conditional::check_write;
 use crate::http::{JSON, Reply, header_value};
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
 use crate::problem::{Code, FieldError, Problem};
-use crate::store::table::{TableName, Write};
 
 const PERMISSION: SystemPermission = SystemPermission::Consumers;
 
@@ -30,8 +29,7 @@ pub(super) async fn list(cx: &Context<'_>) -> Result<Reply, Problem> {
 pub(super) async fn create(cx: &Context<'_>) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::json(cx.request, &[JSON])?;
-    let consumer = of(cx, &|change| told(cx, change)).create(&body).await.map_err(problem)?;
-    Ok(shown(StatusCode::CREATED, &consumer))
+    change(cx, Some(&body), Work::Create).await
 }
 
 /// `GET /v1/_consumers/{id}`.
@@ -45,59 +43,97 @@ pub(super) async fn get(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
 pub(super) async fn put(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::json(cx.request, &[JSON])?;
-    let riders = |change: &Change| told(cx, change);
-    let consumers = of(cx, &riders);
-    let (consumer, created) = match condition(cx, &consumers, id).await? {
-        // `If-None-Match: *` and nobody there: it must still be so when it is written.
-        Condition::Absent if body.get("id").is_none_or(|named| named == id) && body.is_object() => {
-            let mut body = body;
-            body["id"] = json!(id);
-            (consumers.create(&body).await.map_err(unless_absent)?, true)
-        }
-        Condition::Absent | Condition::None => consumers.put(id, &body, None).await.map_err(problem)?,
-        Condition::Version(version) => consumers.put(id, &body, Some(&version)).await.map_err(problem)?,
-    };
-    Ok(shown(if created { StatusCode::CREATED } else { StatusCode::OK }, &consumer))
+    change(cx, Some(&body), Work::Put(id)).await
 }
 
 /// `PATCH /v1/_consumers/{id}`: a merge patch.
 pub(super) async fn patch(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let patch = body::json(cx.request, &[body::MERGE_PATCH, JSON])?;
-    let riders = |change: &Change| told(cx, change);
-    let consumers = of(cx, &riders);
-    let version = condition(cx, &consumers, id).await?;
-    let consumer = consumers.patch(id, &patch, version.version()).await.map_err(problem)?;
-    Ok(shown(StatusCode::OK, &consumer))
+    change(cx, Some(&patch), Work::Patch(id)).await
 }
 
 /// `DELETE /v1/_consumers/{id}`.
 pub(super) async fn delete(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    let riders = |change: &Change| told(cx, change);
-    let consumers = of(cx, &riders);
-    let version = condition(cx, &consumers, id).await?;
-    consumers.delete(id, version.version()).await.map_err(problem)?;
-    Ok(Reply::empty(StatusCode::NO_CONTENT))
+    change(cx, None, Work::Delete(id)).await
 }
 
-/// `POST /v1/_consumers/{id}/keys`: the only answer that ever has the key.
+/// `POST /v1/_consumers/{id}/keys`: the only answer that ever has the key. Repeated with its Idempotency-Key it makes no second
+/// one and shows the first without its secret, which is stored nowhere.
 pub(super) async fn create_key(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::optional(cx.request)?;
-    let created = of(cx, &|change| told(cx, change)).create_key(id, &cx.app.environment, &body).await.map_err(problem)?;
-    let document = serde_json::to_value(&created).map_err(Problem::internal)?;
-    Ok(Reply::json(StatusCode::CREATED, &document)
-        .header(LOCATION, header_value(format!("/v1/_consumers/{id}/keys/{}", created.view.id)))
-        .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
-        .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer")))
+    change(cx, Some(&body), Work::CreateKey(id)).await
 }
 
 /// `DELETE /v1/_consumers/{id}/keys/{key_id}`.
 pub(super) async fn delete_key(cx: &Context<'_>, id: &str, key_id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    of(cx, &|change| told(cx, change)).delete_key(id, key_id).await.map_err(problem)?;
-    Ok(Reply::empty(StatusCode::NO_CONTENT))
+    change(cx, None, Work::DeleteKey(id, key_id)).await
+}
+
+/// What is to be done to a consumer, by id, or its keys.
+enum Work<'a> {
+    Create,
+    Put(&'a str),
+    Patch(&'a str),
+    Delete(&'a str),
+    CreateKey(&'a str),
+    DeleteKey(&'a str, &'a str),
+}
+
+/// Does it once by its Idempotency-Key.
+async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Result<Reply, Problem> {
+    let once = match Once::begin(cx, body).await {
+        Ok(once) => once,
+        Err(before) => return before,
+    };
+    let riders = |change: &Change| once.riders(change);
+    let outcome = done(cx, body.unwrap_or(&Value::Null), work, &riders).await;
+    once.end(outcome).await
+}
+
+async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: Riders<'_>) -> Result<Reply, Problem> {
+    let consumers = of(cx, riders);
+    match work {
+        Work::Create => with_secret(cx, StatusCode::CREATED, &consumers.create(body).await.map_err(problem)?).await,
+        Work::Put(id) => replaced(cx, &consumers, id, body).await,
+        Work::Patch(id) => {
+            let version = condition(cx, &consumers, id).await?;
+            let consumer = consumers.patch(id, body, version.version()).await.map_err(problem)?;
+            with_secret(cx, StatusCode::OK, &consumer).await
+        }
+        Work::Delete(id) => {
+            let version = condition(cx, &consumers, id).await?;
+            consumers.delete(id, version.version()).await.map_err(problem)?;
+            Ok(Reply::empty(StatusCode::NO_CONTENT))
+        }
+        Work::CreateKey(id) => {
+            let created = consumers.create_key(id, &cx.app.environment, body).await.map_err(problem)?;
+            let document = serde_json::to_value(&created).map_err(Problem::internal)?;
+            let location = header_value(key_path(id, &created.view.id));
+            Ok(confidential(Reply::json(StatusCode::CREATED, &document).header(LOCATION, location)))
+        }
+        Work::DeleteKey(id, key_id) => {
+            consumers.delete_key(id, key_id).await.map_err(problem)?;
+            Ok(Reply::empty(StatusCode::NO_CONTENT))
+        }
+    }
+}
+
+async fn replaced(cx: &Context<'_>, consumers: &Consumers<'_>, id: &str, body: &Value) -> Result<Reply, Problem> {
+    let (consumer, created) = match condition(cx, consumers, id).await? {
+        // `If-None-Match: *` and nobody there: it must still be so when it is written.
+        Condition::Absent if body.get("id").is_none_or(|named| named == id) && body.is_object() => {
+            let mut body = body.clone();
+            body["id"] = json!(id);
+            (consumers.create(&body).await.map_err(unless_absent)?, true)
+        }
+        Condition::Absent | Condition::None => consumers.put(id, body, None).await.map_err(problem)?,
+        Condition::Version(version) => consumers.put(id, body, Some(&version)).await.map_err(problem)?,
+    };
+    with_secret(cx, if created { StatusCode::CREATED } else { StatusCode::OK }, &consumer).await
 }
 
 /// What all but the list begin with: the permission, and no parameters.
@@ -110,11 +146,12 @@ fn of<'a>(cx: &'a Context<'_>, riders: Riders<'a>) -> Consumers<'a> {
     Consumers { table: &*cx.app.table, model: &cx.app.model, env: &cx.app.env, riders }
 }
 
-/// The audit trail's row, which commits with the change.
-fn told(cx: &Context<'_>, change: &Change) -> Vec<(TableName, Write)> {
-    let who = cx.principal;
-    let entry = change.entry(&who.consumer, &who.subject, who.key_id.as_deref(), Some(cx.correlation));
-    vec![(TableName::Data, Write::Put { item: audit::item(entry, &cx.app.env), condition: None })]
+pub(super) fn path(id: &str) -> String {
+    format!("/v1/_consumers/{id}")
+}
+
+pub(super) fn key_path(id: &str, key_id: &str) -> String {
+    format!("{}/keys/{key_id}", path(id))
 }
 
 /// What a request's conditions, already held against the present state, ask of the write.
@@ -150,10 +187,29 @@ async fn condition(cx: &Context<'_>, consumers: &Consumers<'_>, id: &str) -> Res
     Ok(present.map_or(Condition::Absent, |consumer| Condition::Version(consumer.version)))
 }
 
+/// The consumer after a change, with the secret of its webhooks if this change brought it: the only answer that ever has it.
+async fn with_secret(cx: &Context<'_>, status: StatusCode, consumer: &Consumer) -> Result<Reply, Problem> {
+    let Some(salts) = &consumer.webhook else { return Ok(shown(status, consumer)) };
+    let master = cx.app.secrets().await?.webhook;
+    let Some(secret) = salts.fresh(&master, &consumer.id, &consumer.version) else { return Ok(shown(status, consumer)) };
+    let mut document = consumer.to_json();
+    document["webhook_secret"] = json!(secret.reveal());
+    let mut reply = shown(status, consumer);
+    reply.body = document.to_string().into();
+    Ok(confidential(reply))
+}
+
+/// An answer with a secret in it.
+fn confidential(reply: Reply) -> Reply {
+    reply
+        .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+}
+
 fn shown(status: StatusCode, consumer: &Consumer) -> Reply {
     let reply = Reply::json(status, &consumer.to_json()).version(&consumer.version);
     match status {
-        StatusCode::CREATED => reply.header(LOCATION, header_value(format!("/v1/_consumers/{}", consumer.id))),
+        StatusCode::CREATED => reply.header(LOCATION, header_value(path(&consumer.id))),
         _ => reply,
     }
 }

@@ -15,13 +15,20 @@ pub fn alive() -> Reply {
     fresh(&json!({ "status": "ok" }))
 }
 
-/// The tables answer, and the limiter was answered when it last asked.
+/// The tables answer, and so they do to the limiter: where they did not when it last asked, it asks again now.
 ///
 /// # Errors
 /// 503 `unavailable`, with the names of what does not answer as the member `dependencies`.
 pub async fn ready(app: &App) -> Result<Reply, Problem> {
     let place = [(TableName::Data, keys::global_tag()), (TableName::Volatile, keys::global_tag())];
-    let (data, volatile) = futures::join!(app.table.get(&place[..1], true), app.table.get(&place[1..], true));
+    let limiter = async {
+        match app.limiter.health().failing_since {
+            Some(since) => app.limiter.probe(app.env.now()).await.map_err(|error| (since, error)),
+            None => Ok(()),
+        }
+    };
+    let (data, volatile, limiter) =
+        futures::join!(app.table.get(&place[..1], true), app.table.get(&place[1..], true), limiter);
     let mut failing = Vec::new();
     let mut causes = Vec::new();
     for (name, answer) in [("data_table", data), ("volatile_table", volatile)] {
@@ -30,9 +37,9 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
             causes.push(format!("{name}: {error}"));
         }
     }
-    if let Some(since) = app.limiter.health().failing_since {
+    if let Err((since, error)) = limiter {
         failing.push("limiter");
-        causes.push(format!("limiter: failing since {}", since.rfc3339()));
+        causes.push(format!("limiter: failing since {}: {error}", since.rfc3339()));
     }
     if failing.is_empty() {
         return Ok(fresh(&json!({ "status": "ready" })));

@@ -6,6 +6,7 @@ pub(super) mod body;
 mod consumers;
 mod health;
 mod me;
+mod once;
 pub(super) mod parameters;
 mod purge;
 #[cfg(test)]

@@ -188,6 +188,127 @@ async fn a_consumers_life_with_conditions_and_its_trail() {
     assert!(entries.iter().all(|entry| entry["consumer"] == "ops" && entry["correlation_id"] == "c-1"));
 }
 
+/// Exactly once by their keys, and no secret in what is told again or kept.
+#[tokio::test]
+async fn a_repetition_by_its_key_has_no_effect_and_shows_no_secret() {
+    let (world, ops) = (World::new().await, principal("ops", "operator"));
+    let hook = json!({"id": "acme", "notify": ["https://hooks.example.com/a"]});
+    let cases = [
+        ("POST /v1/_consumers", hook.clone(), 201),
+        ("POST /v1/_consumers/acme/keys", json!({"expires_in": 60}), 201),
+        ("PATCH /v1/_consumers/acme", json!({"name": "Acme"}), 200),
+        ("PUT /v1/_consumers/acme", json!({"name": "Acme 2"}), 200),
+        ("DELETE /v1/_consumers/acme", Value::Null, 204),
+    ];
+    let mut secrets = Vec::new();
+    for (line, content, status) in cases {
+        let key = [("idempotency-key", line)];
+        let first = world.call(&ops, line, &key, &content).await.unwrap();
+        let again = world.call(&ops, line, &key, &content).await.unwrap();
+        assert_eq!((first.status.as_u16(), again.status.as_u16()), (status, status), "{line}");
+        assert_eq!(header(&again, HeaderName::from_static("idempotency-replayed")), "true", "{line}");
+        assert_eq!(header(&first, LOCATION), header(&again, LOCATION), "{line}");
+        assert_eq!(header(&first, VERSION), header(&again, VERSION), "{line}");
+        if status != 204 {
+            let (mut told, repeated) = (body(&first), body(&again));
+            let members = told.as_object_mut().unwrap();
+            for name in ["key", "webhook_secret"] {
+                secrets.extend(members.remove(name).map(|secret| secret.as_str().unwrap().to_owned()));
+            }
+            assert_eq!(told, repeated, "{line}");
+        }
+        if status != 204 {
+            let other = world.call(&ops, line, &key, &json!({"name": "another"})).await;
+            assert_eq!(code(other), Code::IdempotencyKeyReused, "{line}");
+        }
+    }
+    assert_eq!(secrets.len(), 2, "the key and the secret of the webhooks");
+    let trail = body(&world.ops("GET /v1/_audit?limit=100", Value::Null).await.unwrap());
+    assert_eq!(trail["data"].as_array().unwrap().len(), 5, "one entry for each effect");
+    let (items, _) = world.app.table.scan(TableName::Data, None, (0, 1)).await.unwrap();
+    let unpacked = |item: &crate::store::table::Item| {
+        use std::io::Read as _;
+        let mut text = format!("{item:?}");
+        if let Some(packed) = item.b("b") {
+            flate2::read::ZlibDecoder::new(packed).read_to_string(&mut text).unwrap();
+        }
+        text
+    };
+    let all: String = items.iter().map(unpacked).collect();
+    assert!(all.contains("hooks.example.com"), "what is kept can be read here");
+    assert!(secrets.iter().all(|secret| !all.contains(secret)), "no secret is kept");
+}
+
+#[tokio::test]
+async fn a_repetition_at_the_same_time_makes_one_key() {
+    let (world, ops) = (World::new().await, principal("ops", "operator"));
+    world.ops("POST /v1/_consumers", json!({"id": "acme"})).await.unwrap();
+    let key = [("idempotency-key", "k")];
+    let both = futures::future::join_all((0..4).map(|_| world.call(&ops, "POST /v1/_consumers/acme/keys", &key, &Value::Null)));
+    let ids: std::collections::BTreeSet<String> =
+        both.await.into_iter().map(|reply| body(&reply.unwrap())["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1);
+    let consumers = crate::consumer::Consumers {
+        table: &*world.app.table,
+        model: &world.app.model,
+        env: &world.app.env,
+        riders: &|_| Vec::new(),
+    };
+    assert_eq!(consumers.keys("acme").await.unwrap().len(), 1);
+}
+
+/// Shown once, to whoever brings it about, and overlapping when it is changed.
+#[tokio::test]
+async fn the_secret_of_webhooks_is_shown_once_and_can_be_changed() {
+    use crate::notify::{Addresses as _, webhook};
+    let world = World::new().await;
+    let none = Value::Null;
+    let recipients = crate::consumer::Recipients {
+        table: world.app.table.clone(),
+        model: world.app.model.clone(),
+        env: world.app.env.clone(),
+        master: world.app.secrets().await.unwrap().webhook,
+    };
+    let signed_by = async || {
+        let now = world.app.env.now().seconds();
+        let signature = webhook::headers(&recipients.of("acme").await.unwrap().secrets, "m", now, "{}").remove(3).1;
+        signature.split(' ').filter(|part| !part.is_empty()).count()
+    };
+    let secret = |reply: &Reply| body(reply)["webhook_secret"].as_str().map(str::to_owned);
+    let mail = world.ops("POST /v1/_consumers", json!({"id": "acme", "notify": ["mailto:a@example.com"]})).await.unwrap();
+    assert_eq!((secret(&mail), signed_by().await), (None, 0));
+    let hook = json!({"notify": ["mailto:a@example.com", "https://hooks.example.com/a"]});
+    let made = world.ops("PATCH /v1/_consumers/acme", hook).await.unwrap();
+    let first = secret(&made).unwrap();
+    assert!(first.starts_with("whsec_") && header(&made, CACHE_CONTROL) == "no-store");
+    for (line, content) in [("GET /v1/_consumers/acme", none.clone()), ("PATCH /v1/_consumers/acme", json!({"name": "Acme"}))] {
+        assert_eq!(secret(&world.ops(line, content).await.unwrap()), None, "{line}");
+    }
+    assert_eq!(signed_by().await, 1);
+    let changed = world.ops("PATCH /v1/_consumers/acme", json!({"webhook_secret": "new"})).await.unwrap();
+    assert_ne!(secret(&changed).unwrap(), first);
+    assert_eq!(signed_by().await, 2, "the old one signs too, for a day");
+    world.clock.advance(24 * 3_600 + 1);
+    assert_eq!(signed_by().await, 1);
+
+    let wrong = [
+        (json!({"webhook_secret": "mine"}), "/webhook_secret"),
+        (json!({"notify": [], "webhook_secret": "new"}), "/webhook_secret"),
+        (json!({"notify": ["https://169.254.169.254/"]}), "/notify/0"),
+        (json!({"notify": ["https://localhost/"]}), "/notify/0"),
+    ];
+    for (content, pointer) in wrong {
+        let problem = world.ops("PATCH /v1/_consumers/acme", content.clone()).await.unwrap_err();
+        assert_eq!((problem.code, problem.errors[0].pointer.as_str()), (Code::ValidationFailed, pointer), "{content}");
+    }
+
+    // A receiver that is gone is not called again; the trail says who took it out.
+    recipients.gone("acme", "https://hooks.example.com/a").await.unwrap();
+    assert_eq!(recipients.of("acme").await.unwrap().addresses, ["mailto:a@example.com"]);
+    let trail = body(&world.ops("GET /v1/_audit?limit=1", none).await.unwrap());
+    assert_eq!(trail["data"][0]["consumer"], "holdfast");
+}
+
 #[tokio::test]
 async fn each_resource_asks_for_its_permission() {
     let world = World::new().await;

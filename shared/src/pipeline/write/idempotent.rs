@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
 use crate::http::{JSON, Reply, header_value};
-use crate::idempotency::{Answer, Fingerprint, Match, Scope, complete};
+use crate::idempotency::{Answer, Fingerprint, Match, Scope, complete, row_key};
 use crate::pipeline::Context;
 use crate::problem::{Code, Problem};
 use crate::store::table::Item;
@@ -18,11 +18,11 @@ const LONGEST: usize = 255;
 const SHORTEST_ANONYMOUS: usize = 22;
 
 /// The key of a request, and what the request is compared by.
-pub(super) struct Claim {
+pub(in crate::pipeline) struct Claim {
     /// Where its row stands.
-    pub(super) scope: Scope,
+    pub(in crate::pipeline) scope: Scope,
     /// What the request is.
-    pub(super) print: Fingerprint,
+    pub(in crate::pipeline) print: Fingerprint,
 }
 
 impl Claim {
@@ -30,7 +30,7 @@ impl Claim {
     ///
     /// # Errors
     /// 400 for a key that is none.
-    pub(super) async fn of(cx: &Context<'_>, body: Option<&Value>) -> Result<Option<Self>, Problem> {
+    pub(in crate::pipeline) async fn of(cx: &Context<'_>, body: Option<&Value>) -> Result<Option<Self>, Problem> {
         let Some(key) = key(cx)? else { return Ok(None) };
         let keys = &cx.app.secrets().await?.idempotency;
         let scope = keys.scope(&cx.principal.consumer, &cx.principal.subject, &key);
@@ -41,7 +41,7 @@ impl Claim {
     ///
     /// # Errors
     /// As [`Claim::of`].
-    pub(super) async fn of_operations(cx: &Context<'_>, body: &Value, count: usize) -> Result<Vec<Self>, Problem> {
+    pub(in crate::pipeline) async fn of_operations(cx: &Context<'_>, body: &Value, count: usize) -> Result<Vec<Self>, Problem> {
         let Some(key) = key(cx)? else { return Ok(Vec::new()) };
         let keys = &cx.app.secrets().await?.idempotency;
         let print = print(keys, cx, Some(body));
@@ -49,11 +49,20 @@ impl Claim {
         Ok((0..count).map(|at| Self { scope: scope(at), print }).collect())
     }
 
+    /// The answer that was given to this request before, if one was.
+    ///
+    /// # Errors
+    /// As [`Claim::kept`].
+    pub(in crate::pipeline) async fn found(&self, cx: &Context<'_>) -> Result<Option<Answer>, Problem> {
+        let row = cx.app.table.get(&[row_key(&self.scope)], true).await?.pop().flatten();
+        self.kept(cx, row.as_ref()).await
+    }
+
     /// What the row under this key says, if there is one: the answer to give again.
     ///
     /// # Errors
     /// 422 where another request used the key.
-    pub(super) async fn kept(&self, cx: &Context<'_>, row: Option<&Item>) -> Result<Option<Answer>, Problem> {
+    pub(in crate::pipeline) async fn kept(&self, cx: &Context<'_>, row: Option<&Item>) -> Result<Option<Answer>, Problem> {
         let Some(row) = row else { return Ok(None) };
         let stored = complete(cx.app.table.as_ref(), &self.scope, row).await?;
         match stored.compare(&self.print, cx.app.env.now()) {
@@ -102,7 +111,7 @@ fn unquoted(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// 500 for an answer that never was one.
-pub(super) fn reply_of(answer: Answer, replayed: bool) -> Result<Reply, Problem> {
+pub(in crate::pipeline) fn reply_of(answer: Answer, replayed: bool) -> Result<Reply, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Problem::internal)?;
     let mut reply = match answer.body.is_empty() {
         true => Reply::empty(status),

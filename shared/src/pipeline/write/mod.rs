@@ -10,7 +10,7 @@
 mod body;
 mod bulk;
 pub(super) mod commit;
-mod idempotent;
+pub(in crate::pipeline) mod idempotent;
 mod operations;
 pub(super) mod prepare;
 mod refused;

@@ -1,0 +1,94 @@
+//! A circuit breaker per receiver: one that fails again and again is left alone for a while, so that the notices of all others
+//! do not wait behind its time-outs. It lives in the memory of a reporter and is only ever a hint.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Micros;
+
+/// Failures one after another that open a circuit.
+const FAILURES: u32 = 3;
+/// How long an open circuit lets nobody through; then one call may try.
+const REST: Duration = Duration::from_secs(60);
+/// Receivers that are remembered.
+const MOST: usize = 10_000;
+
+/// The circuits of all receivers, by host.
+#[derive(Default)]
+pub struct Breaker {
+    hosts: Mutex<HashMap<String, Circuit>>,
+}
+
+#[derive(Clone, Copy)]
+struct Circuit {
+    failures: u32,
+    /// When somebody may try.
+    until: Micros,
+}
+
+impl Breaker {
+    /// Whether a call may be made; else when one may. Whoever is let through a circuit that was open is the one that tries: others
+    /// wait for its outcome.
+    ///
+    /// # Errors
+    /// The moment at which to ask again.
+    pub fn enter(&self, host: &str, now: Micros) -> Result<(), Micros> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        match hosts.get_mut(host) {
+            Some(circuit) if circuit.failures >= FAILURES && circuit.until > now => Err(circuit.until),
+            Some(circuit) if circuit.failures >= FAILURES => {
+                circuit.until = now.plus(REST);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes note of how a call went.
+    pub fn leave(&self, host: &str, went_well: bool, now: Micros) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if went_well {
+            hosts.remove(host);
+            return;
+        }
+        if hosts.len() >= MOST {
+            hosts.retain(|_, circuit| circuit.until > now);
+        }
+        let circuit = hosts.entry(host.to_owned()).or_insert(Circuit { failures: 0, until: now });
+        circuit.failures = circuit.failures.saturating_add(1);
+        circuit.until = now.plus(REST);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_that_fails_is_left_alone_and_tried_by_one_at_a_time() {
+        let (breaker, now) = (Breaker::default(), Micros(1_000_000));
+        for _ in 0..FAILURES {
+            assert_eq!(breaker.enter("a", now), Ok(()));
+            breaker.leave("a", false, now);
+        }
+        assert_eq!(breaker.enter("a", now), Err(now.plus(REST)));
+        assert_eq!(breaker.enter("b", now), Ok(()), "others are not concerned");
+        let later = now.plus(REST);
+        assert_eq!(breaker.enter("a", later), Ok(()));
+        assert_eq!(breaker.enter("a", later), Err(later.plus(REST)), "one tries");
+        breaker.leave("a", true, later);
+        assert_eq!(breaker.enter("a", later), Ok(()));
+    }
+
+    #[test]
+    fn one_success_forgives_the_failures_before() {
+        let (breaker, now) = (Breaker::default(), Micros(0));
+        for _ in 0..10 {
+            breaker.leave("a", false, now);
+            breaker.leave("a", false, now);
+            breaker.leave("a", true, now);
+            assert_eq!(breaker.enter("a", now), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the reporter does for notices at each tick: finds out what nobody told, and delivers what was told.
+
+use std::sync::Arc;
+
+use crate::app::App;
+use crate::clock::Micros;
+use crate::consumer::{ConsumerError, Consumers, Recipients};
+use crate::limit::{LimitSubject, ResolvedPlan};
+use crate::notify::breaker::Breaker;
+use crate::notify::watch::{self, Watched};
+use crate::notify::{Budget, Channels, Drained, Post, Topic, drain};
+use crate::store::table::TableError;
+
+/// Most notices of one tick.
+const MOST: usize = 500;
+
+/// How a reporter sends: made once per process.
+#[derive(Clone)]
+pub struct Senders {
+    /// The operator's topic.
+    pub topic: Arc<dyn Topic>,
+    /// Webhooks.
+    pub post: Arc<dyn Post>,
+    /// Which receivers are left alone for a while.
+    pub breaker: Arc<Breaker>,
+}
+
+impl Senders {
+    /// Senders to a topic and to webhooks.
+    pub fn new(topic: Arc<dyn Topic>, post: Arc<dyn Post>) -> Self {
+        Self { topic, post, breaker: Arc::default() }
+    }
+}
+
+/// Tells what there is to tell of everybody who is being denied. How many notices.
+///
+/// # Errors
+/// The store's, the first of them, when all have been looked at.
+pub async fn tell_watched(app: &App, until: Micros) -> Result<usize, TableError> {
+    let now = app.env.now();
+    let (mut told, mut first) = (0, None);
+    for one in watch::watched(&*app.table, now).await? {
+        if app.env.now() >= until {
+            break;
+        }
+        let outcome = async {
+            let subject = subject(app, &one).await?;
+            watch::tell_of(&*app.table, &app.env, &app.limiter, &one, subject.as_ref(), now).await
+        };
+        match outcome.await {
+            Ok(count) => told += count,
+            Err(error) => {
+                tracing::warn!(consumer = one.consumer, %error, "a consumer could not be told yet");
+                first = first.or(Some(error));
+            }
+        }
+    }
+    first.map_or(Ok(told), Err)
+}
+
+/// What a watched consumer is limited by: its own plan and overrides, or the plan that it was charged by.
+async fn subject(app: &App, one: &Watched) -> Result<Option<LimitSubject>, TableError> {
+    let consumers = Consumers { table: &*app.table, model: &app.model, env: &app.env, riders: &|_| Vec::new() };
+    let record = match consumers.get(&one.consumer).await {
+        Ok(record) => Some(record),
+        Err(ConsumerError::NotFound) => None,
+        Err(error) => return Err(TableError::Broken(error.to_string())),
+    };
+    let name = record.as_ref().and_then(|record| record.plan.as_deref()).unwrap_or(&one.plan);
+    let Some(plan) = app.model.plan(name) else { return Ok(None) };
+    let plan = ResolvedPlan::of(plan, record.as_ref().and_then(|record| record.overrides.as_ref()));
+    let plan = plan.map_err(|faults| TableError::Broken(format!("plan {name}: {faults:?}")))?;
+    Ok(Some(LimitSubject { consumer: one.consumer.clone(), plan: Arc::new(plan), key_id: None, epoch: 0 }))
+}
+
+/// Delivers notices that are due.
+///
+/// # Errors
+/// The store's.
+pub async fn deliver(app: &App, senders: &Senders, until: Micros) -> Result<Drained, TableError> {
+    let recipients = Recipients {
+        table: app.table.clone(),
+        model: app.model.clone(),
+        env: app.env.clone(),
+        master: app.secrets().await?.webhook,
+    };
+    let channels = Channels {
+        topic: senders.topic.clone(),
+        post: senders.post.clone(),
+        addresses: Arc::new(recipients),
+        breaker: senders.breaker.clone(),
+    };
+    drain(&*app.table, &app.env, &channels, Budget { notices: MOST, until }, app.env.now()).await
+}
