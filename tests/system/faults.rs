@@ -73,7 +73,9 @@ async fn client(actor: Actor, number: usize) -> Told {
         match step % 4 {
             0 => {
                 let patch = json!({"note": "changed"});
-                insist(&actor, Method::PATCH, &format!("/v1/orders/{id}"), &format!("{key}-patch"), Some(patch)).await.expect(200);
+                insist(&actor, Method::PATCH, &format!("/v1/orders/{id}"), &format!("{key}-patch"), Some(patch))
+                    .await
+                    .expect(200);
                 told.orders.insert(id, "changed".to_owned());
             }
             1 => {
@@ -84,7 +86,8 @@ async fn client(actor: Actor, number: usize) -> Told {
                 let two = [format!("{id}-a"), format!("{id}-b")];
                 let create = |id: &String| json!({"op": "create", "data": {"id": id, "customer_id": "ann", "note": "bulk"}});
                 let bulk = json!({"operations": [create(&two[0]), create(&two[1])], "atomic": step == 2});
-                let reply = insist(&actor, Method::POST, "/v1/orders/_bulk", &format!("{key}-bulk"), Some(bulk)).await.expect(200);
+                let reply =
+                    insist(&actor, Method::POST, "/v1/orders/_bulk", &format!("{key}-bulk"), Some(bulk)).await.expect(200);
                 for (id, result) in two.into_iter().zip(reply.body["results"].as_array().unwrap()) {
                     if result["status"] == 201 {
                         told.orders.insert(id, "bulk".to_owned());

@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod gateway;
 mod layers;
+mod limits;
 mod northwind;
 mod notices;
 mod scale;

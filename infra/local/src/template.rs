@@ -205,9 +205,10 @@ fn schedules(logical_id: &str, node: &YamlOwned) -> Result<Vec<ScheduleDef>, Tem
     scheduled
         .map(|(name, event)| {
             let text = child(event, "Properties").and_then(|properties| child(properties, "Schedule"));
-            let every = text.and_then(YamlOwned::as_str).and_then(rate).ok_or_else(|| {
-                TemplateError(format!("{logical_id}.Events.{name}.Schedule must be such as rate(5 minutes)"))
-            })?;
+            let every = text
+                .and_then(YamlOwned::as_str)
+                .and_then(rate)
+                .ok_or_else(|| TemplateError(format!("{logical_id}.Events.{name}.Schedule must be such as rate(5 minutes)")))?;
             Ok(ScheduleDef { function: logical_id.to_owned(), every })
         })
         .collect()

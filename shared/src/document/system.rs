@@ -303,7 +303,8 @@ pub(super) fn schemas() -> Map<String, Value> {
     };
     let mut read = Map::from_iter([("id".to_owned(), json!({"type": "string"}))]);
     read.extend(settings.clone());
-    let shown_once = "The secret that signs what is sent to `https:` addresses: only the answer to the change that made it has it.";
+    let shown_once =
+        "The secret that signs what is sent to `https:` addresses: only the answer to the change that made it has it.";
     read.insert("webhook_secret".to_owned(), json!({"type": "string", "readOnly": true, "description": shown_once}));
     let mut write =
         Map::from_iter([("id".to_owned(), json!({"type": ["string", "null"], "description": "Made where it is missing."}))]);

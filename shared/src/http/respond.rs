@@ -92,6 +92,21 @@ fn is_fresh(request: &ApiRequest, reply: &Reply) -> bool {
     }
 }
 
+/// Bytes that a JSON body of this request's answer has as it is sent.
+///
+/// # Errors
+/// 500 where it cannot be coded.
+pub fn sent_bytes(request: &ApiRequest, body: &[u8]) -> Result<usize, Problem> {
+    if body.len() <= MAX_SENT {
+        return Ok(body.len());
+    }
+    let coding = negotiate::coding(&request.headers, true);
+    coding
+        .encode(&Bytes::copy_from_slice(body))
+        .map(|coded| coded.len())
+        .map_err(|error| Problem::internal(format!("{}: {error}", coding.name())))
+}
+
 fn coding_of(request: &ApiRequest, reply: &Reply) -> Coding {
     match reply.headers.contains_key(CONTENT_ENCODING) || reply.body.is_empty() {
         true => Coding::Identity,

@@ -13,6 +13,9 @@ const MOST_UNITS: i64 = 1 << 50;
 /// Of which entity, of which operation; `None` is "every one".
 type Scope = (Option<EntityIx>, Option<Operation>);
 
+/// Where a plan says nothing: early enough to act, late, and too late.
+const THRESHOLDS: [u8; 3] = [80, 95, 100];
+
 impl Reader<'_> {
     /// All plans.
     pub fn plans(&mut self, node: &Node, entities: &[Entity]) -> Vec<Plan> {
@@ -47,7 +50,7 @@ impl Reader<'_> {
             rates,
             quotas,
             costs: keys.get("costs").map(|node| self.costs(node, entities)).unwrap_or_default(),
-            thresholds: keys.get("thresholds").map(|node| self.thresholds(node)).unwrap_or_default(),
+            thresholds: keys.get("thresholds").map_or_else(|| THRESHOLDS.to_vec(), |node| self.thresholds(node)),
             fail_open: keys
                 .get("when_unavailable")
                 .and_then(|node| self.word(node, "behaviour (`admit` or `refuse`)", &[("admit", true), ("refuse", false)]))

@@ -46,11 +46,7 @@ pub struct Drained {
 
 impl Drained {
     fn and(self, other: Self) -> Self {
-        Self {
-            delivered: self.delivered + other.delivered,
-            put_off: self.put_off + other.put_off,
-            dead: self.dead + other.dead,
-        }
+        Self { delivered: self.delivered + other.delivered, put_off: self.put_off + other.put_off, dead: self.dead + other.dead }
     }
 }
 
@@ -65,7 +61,13 @@ pub fn backoff(attempts: u32, env: &Env) -> Duration {
 ///
 /// # Errors
 /// The store's, the first of them; what was delivered stays delivered, and what was not is taken up by the next drain.
-pub async fn drain(table: &dyn Table, env: &Env, channels: &Channels, budget: Budget, now: Micros) -> Result<Drained, TableError> {
+pub async fn drain(
+    table: &dyn Table,
+    env: &Env,
+    channels: &Channels,
+    budget: Budget,
+    now: Micros,
+) -> Result<Drained, TableError> {
     let mut groups: BTreeMap<Option<String>, Vec<Entry>> = BTreeMap::new();
     for entry in due(table, budget.notices, now).await? {
         groups.entry(entry.notice.consumer.clone()).or_default().push(entry);

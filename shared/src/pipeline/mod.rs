@@ -27,8 +27,8 @@ pub use context::{Context, Gate};
 use futures::future::{self, Either};
 use serde_json::{Map, Value};
 
-use crate::app::App;
 use crate::api_key;
+use crate::app::App;
 use crate::auth::{self, AuthFailure};
 use crate::clock::Micros;
 use crate::http::route::{Route, route};

@@ -19,6 +19,7 @@ pub struct Related {
     model: Arc<Model>,
     entity: EntityIx,
     targets: HashMap<(EntityIx, String), Record>,
+    made: HashMap<(EntityIx, String), Record>,
 }
 
 impl Related {
@@ -28,13 +29,27 @@ impl Related {
     /// # Errors
     /// What the table says; [`TableError::Broken`] for a damaged record.
     pub async fn load(app: &App, entity: &Entity, records: &[&Record], paths: &[Path]) -> Result<Self, TableError> {
+        Self::load_with(app, entity, records, paths, HashMap::new()).await
+    }
+
+    /// As [`Related::load`], where records of `made` are about to be written by the same transaction: they count as they will be.
+    ///
+    /// # Errors
+    /// As [`Related::load`].
+    pub async fn load_with(
+        app: &App,
+        entity: &Entity,
+        records: &[&Record],
+        paths: &[Path],
+        made: HashMap<(EntityIx, String), Record>,
+    ) -> Result<Self, TableError> {
         let mut wanted = BTreeSet::new();
         for path in paths {
             let Path::Via(via, _) = path else { continue };
             let Some(target) = target(entity, *via) else { continue };
             wanted.extend(records.iter().filter_map(|record| Some((target, id_of(entity, record, *via)?))));
         }
-        let wanted: Vec<(EntityIx, String)> = wanted.into_iter().collect();
+        let wanted: Vec<(EntityIx, String)> = wanted.into_iter().filter(|one| !made.contains_key(one)).collect();
         let mut targets = HashMap::with_capacity(wanted.len());
         if !wanted.is_empty() {
             let place = |(target, id): &(EntityIx, String)| (TableName::Data, keys::record(app.model.entity(*target), id));
@@ -46,7 +61,7 @@ impl Related {
                 targets.insert(key, record);
             }
         }
-        Ok(Self { model: Arc::clone(&app.model), entity: entity.ix, targets })
+        Ok(Self { model: Arc::clone(&app.model), entity: entity.ix, targets, made })
     }
 
     /// A record of the entity, with what its refs reach.
@@ -57,10 +72,11 @@ impl Related {
     /// The record that a ref of `record` points to, if it was loaded and exists.
     pub fn target(&self, record: &Record, via: FieldIx) -> Option<&Record> {
         let entity = self.model.entity(self.entity);
-        self.targets.get(&(target(entity, via)?, id_of(entity, record, via)?))
+        let place = (target(entity, via)?, id_of(entity, record, via)?);
+        self.made.get(&place).or_else(|| self.targets.get(&place))
     }
 
-    /// What must not have changed for a decision that was made by these records to stand.
+    /// What must not have changed for a decision that was made by these records to stand. What the same transaction writes cannot.
     pub fn checks(&self) -> Vec<Check> {
         let check = |((entity, id), record): (&(EntityIx, String), &Record)| Check {
             entity: *entity,

@@ -159,7 +159,8 @@ impl Store {
     }
 }
 
-fn table(endpoint: &str) -> DynamoTable {
+/// The tables at an endpoint, with patience for a bad day.
+pub(super) fn table(endpoint: &str) -> DynamoTable {
     let config = holdfast::aws::local_config(endpoint, holdfast::aws::plain_http_client());
     let mut options = Options::new(DATA_TABLE, VOLATILE_TABLE);
     options.attempt_timeout = Duration::from_secs(10);

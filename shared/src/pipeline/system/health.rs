@@ -27,8 +27,7 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
             None => Ok(()),
         }
     };
-    let (data, volatile, limiter) =
-        futures::join!(app.table.get(&place[..1], true), app.table.get(&place[1..], true), limiter);
+    let (data, volatile, limiter) = futures::join!(app.table.get(&place[..1], true), app.table.get(&place[1..], true), limiter);
     let mut failing = Vec::new();
     let mut causes = Vec::new();
     for (name, answer) in [("data_table", data), ("volatile_table", volatile)] {

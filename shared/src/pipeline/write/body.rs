@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::What;
-use crate::http::{ApiRequest, JSON};
+use crate::http::{ApiRequest, JSON, negotiate};
 use crate::problem::{FieldError, Problem};
 
 /// Media type of a merge patch (RFC 7396).
@@ -15,8 +15,9 @@ const JSON_PATCH: &str = "application/json-patch+json";
 /// A JSON body.
 ///
 /// # Errors
-/// 415 for another content type, 400 for what is not JSON.
+/// 406 where the answer could not be sent, before anything has an effect; 415 for another content type, 400 for what is not JSON.
 pub(super) fn json(request: &ApiRequest) -> Result<Value, Problem> {
+    negotiate::json(&request.headers)?;
     match media_type(request).as_deref() {
         Some(JSON) => parse(&request.body),
         _ => Err(Problem::unsupported_media_type(&[JSON])),
@@ -28,6 +29,7 @@ pub(super) fn json(request: &ApiRequest) -> Result<Value, Problem> {
 /// # Errors
 /// As [`json`]; 422 for JSON that is not a JSON Patch.
 pub(super) fn patch(request: &ApiRequest) -> Result<(Value, What), Problem> {
+    negotiate::json(&request.headers)?;
     match media_type(request).as_deref() {
         Some(JSON | MERGE_PATCH) => {
             let body = parse(&request.body)?;

@@ -10,7 +10,7 @@ use super::commit::{Outcome, run};
 use super::idempotent::{Claim, reply_of};
 use super::prepare::Prepared;
 use super::{Change, What, body, one_answer};
-use crate::http::{ApiRequest, Reply, header_value, path_id};
+use crate::http::{ApiRequest, Reply, header_value, path_id, respond};
 use crate::idempotency::{Answer, row_key};
 use crate::model::{Entity, EntityIx, Operation};
 use crate::pipeline::Context;
@@ -83,8 +83,13 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
             Err(problem) => failed(cx, &problem),
         });
     }
-    let answer = Answer { status: 200, headers: BTreeMap::new(), body: json!({ "results": results }).to_string().into_bytes() };
-    reply_of(answer, replayed > 0 && done == 0)
+    let mut body = json!({ "results": results }).to_string().into_bytes();
+    if respond::sent_bytes(cx.request, &body)? > respond::MAX_SENT {
+        // What is done is done: whoever needs the records reads them.
+        results.iter_mut().for_each(id_alone);
+        body = json!({ "results": results }).to_string().into_bytes();
+    }
+    reply_of(Answer { status: 200, headers: BTreeMap::new(), body }, replayed > 0 && done == 0)
 }
 
 /// Refuses the call where an operation of another one has used its key.
@@ -98,6 +103,13 @@ async fn not_reused(cx: &Context<'_>, claims: &[Claim]) -> Result<(), Problem> {
         claim.kept(cx, row.as_ref()).await?;
     }
     Ok(())
+}
+
+/// Leaves of a result's record the id.
+fn id_alone(result: &mut Value) {
+    if let Some(Value::Object(data)) = result.get_mut("data") {
+        data.retain(|name, _| name == "id");
+    }
 }
 
 fn all_answers(prepared: &[Prepared]) -> Answer {

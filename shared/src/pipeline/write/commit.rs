@@ -11,11 +11,12 @@ use super::replay::masked;
 use super::{Change, What};
 use crate::audit;
 use crate::clock::Micros;
+use crate::http::respond;
 use crate::idempotency::{self, Answer};
 use crate::model::Action;
 use crate::pipeline::Context;
 use crate::policy::Access;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::store::table::{Item, TableError, TableName};
 use crate::store::write::{Batch, Riders, WriteError};
 use crate::store::{items, keys};
@@ -58,6 +59,7 @@ pub(super) async fn run(
         }
         let prepared = prepare_all(cx, changes, &stored).await?;
         let answer = answer(&prepared);
+        fits(cx, &answer)?;
         let batch = batch(cx, changes, &prepared, claim, &answer)?;
         cx.gate.passed().await;
         match cx.app.writer.write(&batch, deadline(cx)).await {
@@ -69,6 +71,18 @@ pub(super) async fn run(
             Err(error) => return Err(refused(cx, changes, &prepared, error, claim.is_some())),
         }
     }
+}
+
+/// Refuses, before it has an effect, a write whose answer could not be sent.
+fn fits(cx: &Context<'_>, answer: &Answer) -> Result<(), Problem> {
+    let sent = respond::sent_bytes(cx.request, &answer.body)?;
+    if sent <= respond::MAX_SENT {
+        return Ok(());
+    }
+    let most = respond::MAX_SENT;
+    let detail =
+        format!("Nothing was done: the answer would have {sent} bytes, at most {most} can be sent; do less in one call.");
+    Err(Problem::new(Code::ResponseTooLarge, detail).with_member("bytes", sent).with_member("limit", most))
 }
 
 /// When a write must have ended.
@@ -132,7 +146,7 @@ async fn read(
 async fn prepare_all(cx: &Context<'_>, changes: &[Change<'_>], stored: &[Option<Record>]) -> Result<Vec<Prepared>, Problem> {
     let (mut prepared, mut problems) = (Vec::with_capacity(changes.len()), Vec::new());
     for (change, stored) in changes.iter().zip(stored) {
-        match prepare(cx, change, stored.as_ref()).await {
+        match prepare(cx, change, stored.as_ref(), &prepared).await {
             Ok(one) => prepared.push(one),
             Err(problem) => problems.push(placed(problem, change)),
         }

@@ -50,26 +50,31 @@ impl Prepared {
     }
 }
 
-/// Prepares a change of the record that is stored now, if there is one.
+/// Prepares a change of the record that is stored now, if there is one. `earlier`: what the same transaction does before it.
 ///
 /// # Errors
 /// The [`Problem`] for the client.
-pub(super) async fn prepare(cx: &Context<'_>, change: &Change<'_>, stored: Option<&Record>) -> Result<Prepared, Problem> {
+pub(super) async fn prepare(
+    cx: &Context<'_>,
+    change: &Change<'_>,
+    stored: Option<&Record>,
+    earlier: &[Prepared],
+) -> Result<Prepared, Problem> {
     match (&change.what, stored) {
         (What::Create(body), _) => {
             let entity = change.entity;
             let make = |masks: &Masks| validate::create(cx.model(), entity, masks, body).map(|new| (new.id, new.fields));
-            creation(cx, change, make).await
+            creation(cx, change, earlier, make).await
         }
-        (What::Replace(body), None) => put_new(cx, change, body).await,
-        (What::Delete, Some(before)) => deletion(cx, change, before).await,
-        (_, Some(before)) => update(cx, change, before).await,
+        (What::Replace(body), None) => put_new(cx, change, earlier, body).await,
+        (What::Delete, Some(before)) => deletion(cx, change, earlier, before).await,
+        (_, Some(before)) => update(cx, change, earlier, before).await,
         (_, None) => Err(Problem::not_found()),
     }
 }
 
 /// A PUT of an id that does not exist. Whoever may not create learns no more than of any missing record.
-async fn put_new(cx: &Context<'_>, change: &Change<'_>, body: &Value) -> Result<Prepared, Problem> {
+async fn put_new(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], body: &Value) -> Result<Prepared, Problem> {
     let entity = change.entity;
     let Some(id) = change.id.as_deref().filter(|_| entity.id != IdKind::Uuid) else { return Err(Problem::not_found()) };
     if Rights::of(cx, entity, Action::Create).is_err() {
@@ -84,14 +89,19 @@ async fn put_new(cx: &Context<'_>, change: &Change<'_>, body: &Value) -> Result<
         }
         Ok((Some(id.to_owned()), fields))
     };
-    creation(cx, change, make).await
+    creation(cx, change, earlier, make).await
 }
 
 type Made = Result<(Option<String>, Map<String, Value>), Vec<Violation>>;
 
 /// The fields that may be set depend on what the record becomes, so it is made twice: with all fields that could ever be
 /// allowed, and, where the result allows fewer, with those alone, which refuses the others by name.
-async fn creation(cx: &Context<'_>, change: &Change<'_>, make: impl Fn(&Masks) -> Made) -> Result<Prepared, Problem> {
+async fn creation(
+    cx: &Context<'_>,
+    change: &Change<'_>,
+    earlier: &[Prepared],
+    make: impl Fn(&Masks) -> Made,
+) -> Result<Prepared, Problem> {
     let entity = change.entity;
     let rights = Rights::of(cx, entity, Action::Create)?;
     let masks = Masks { readable: rights.read.widest(), writable: rights.write.widest() };
@@ -99,7 +109,7 @@ async fn creation(cx: &Context<'_>, change: &Change<'_>, make: impl Fn(&Masks) -
     let id = id.unwrap_or_else(|| cx.app.env.uuid_v7().to_string());
     let mut after = Record { id, version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, true);
-    let sight = rights.look(cx, &after).await?;
+    let sight = rights.look_after(cx, earlier, &after).await?;
     let Some(writable) = &sight.writable else { return Err(rights.forbidden()) };
     if !writable.contains_all(&masks.writable) {
         make(&Masks { readable: masks.readable.clone(), writable: writable.clone() }).map_err(Problem::validation)?;
@@ -119,10 +129,10 @@ async fn creation(cx: &Context<'_>, change: &Change<'_>, make: impl Fn(&Masks) -
 }
 
 /// The stored state has to allow the change and the fields, the new one to be allowed as well.
-async fn update(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Result<Prepared, Problem> {
+async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], before: &Record) -> Result<Prepared, Problem> {
     let entity = change.entity;
     let rights = Rights::any(cx.model(), cx, entity, Action::Update);
-    let old = rights.look(cx, before).await?;
+    let old = rights.look_after(cx, earlier, before).await?;
     let masks = may_change(&rights, &old, change, before)?;
     let current = Current { id: &before.id, fields: &before.fields };
     let fields = match &change.what {
@@ -140,7 +150,7 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Resul
     let changed = changed(entity, before, &fields);
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, false);
-    let new = rights.look(cx, &after).await?;
+    let new = rights.look_after(cx, earlier, &after).await?;
     if new.writable.is_none() {
         return Err(rights.forbidden());
     }
@@ -158,10 +168,10 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Resul
     })
 }
 
-async fn deletion(cx: &Context<'_>, change: &Change<'_>, before: &Record) -> Result<Prepared, Problem> {
+async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], before: &Record) -> Result<Prepared, Problem> {
     let entity = change.entity;
     let rights = Rights::any(cx.model(), cx, entity, Action::Delete);
-    let old = rights.look(cx, before).await?;
+    let old = rights.look_after(cx, earlier, before).await?;
     let masks = may_change(&rights, &old, change, before)?;
     Ok(Prepared {
         status: StatusCode::NO_CONTENT,

@@ -1,5 +1,6 @@
 //! What a caller may do to one record in one state.
 
+use super::prepare::Prepared;
 use crate::model::{Action, Entity, FieldMask, Model, Path};
 use crate::pipeline::Context;
 use crate::pipeline::related::Related;
@@ -54,7 +55,16 @@ impl<'a> Rights<'a> {
 
     /// What may be done to a record in this state; reads what the conditions reach through its refs.
     pub(in crate::pipeline) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<Sight, Problem> {
-        let related = Related::load(cx.app, self.entity, &[record], &self.paths).await?;
+        self.look_after(cx, &[], record).await
+    }
+
+    /// As [`Rights::look`], where what the conditions reach may be made by `earlier` operations of the same transaction.
+    pub(super) async fn look_after(&self, cx: &Context<'_>, earlier: &[Prepared], record: &Record) -> Result<Sight, Problem> {
+        let made = earlier.iter().filter(|_| !self.paths.is_empty()).filter_map(|one| {
+            let after = one.mutation.after.clone()?;
+            Some(((one.mutation.entity, after.id.clone()), after))
+        });
+        let related = Related::load_with(cx.app, self.entity, &[record], &self.paths, made.collect()).await?;
         let mask = |access: &Access| access.mask(cx.model(), self.entity, &related.values(record));
         Ok(Sight { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
     }

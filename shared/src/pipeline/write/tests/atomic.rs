@@ -89,3 +89,50 @@ fn a_bulk_costs_what_its_operations_cost() {
         assert_eq!(super::super::bulk_cost(&request), cost);
     }
 }
+
+/// Rules are judged in the order of the operations: what an earlier one makes counts for the next.
+#[tokio::test]
+async fn a_rule_reads_what_an_earlier_operation_of_the_call_makes() {
+    let world = World::new().await;
+    let fitter = with(&["fitter"], Some("anna"));
+    let call = |owner: &str, turned: bool| {
+        let whole = json!({"op": "create", "data": {"id": format!("w-{owner}"), "owner": owner}});
+        let part = json!({"op": "create", "data": {"id": format!("p-{owner}"), "whole_id": format!("w-{owner}")}});
+        json!({"operations": if turned { [part, whole] } else { [whole, part] }, "atomic": true})
+    };
+    assert_eq!(world.problem(&fitter, Method::POST, "parts/_bulk", &call("anna", true)).await.0, 403, "the part comes too early");
+    let refused = world.problem(&fitter, Method::POST, "parts/_bulk", &call("bob", false)).await;
+    assert_eq!(refused, (403, vec!["/operations/1".to_owned()]), "it is somebody else's");
+    assert_eq!(world.count("r#part").await, 0);
+    world.ok(&fitter, Method::POST, "parts/_bulk", &call("anna", false)).await;
+    assert_eq!(world.count("r#part").await, 2);
+}
+
+/// What was done is told, even where not all of it can be shown.
+#[tokio::test]
+async fn an_answer_that_would_be_too_large_names_the_records_alone() {
+    let world = World::new().await;
+    let drawing = "x".repeat(60_000);
+    let create = |number: usize| json!({"op": "create", "data": {"id": format!("p{number}"), "drawing": drawing}});
+    let body = json!({"operations": (0..75).map(create).collect::<Vec<_>>()});
+    let reply = world.ok(&admin(), Method::POST, "parts/_bulk", &body).await;
+    let results = reply.body["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["status"] == 201), "{:?}", results[0]["status"]);
+    assert_eq!(results[74]["data"], json!({"id": "p74"}));
+    assert_eq!(world.count("r#part").await, 75);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_json_is_refused_before_anything_is_done() {
+    let world = World::new().await;
+    for (method, path, body) in [
+        (Method::POST, "customers", r#"{"id": "x", "name": "x"}"#),
+        (Method::PUT, "customers/anna", r#"{"name": "x"}"#),
+        (Method::PATCH, "customers/anna", r#"{"name": "x"}"#),
+        (Method::POST, "customers/_bulk", r#"{"operations": [{"op": "delete", "id": "anna"}]}"#),
+    ] {
+        let refused = world.call(&admin(), method.clone(), path, &[("accept", "text/html")], body).await;
+        assert_eq!(seen_of(refused).0, 406, "{method} {path}");
+    }
+    assert_eq!(world.count("r#customer").await, 2);
+}

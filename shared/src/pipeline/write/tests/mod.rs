@@ -45,8 +45,19 @@ entities:
     require_if_match: true
     fields:
       name: {type: string, max: 50}
+  part:
+    id: string
+    fields:
+      whole: {ref: part, inverse: parts}
+      owner: {type: string, max: 20}
+      drawing: {type: text}
 roles:
   admin: {all: true}
+  fitter:
+    entities:
+      part:
+        read: true
+        create: {rows: {or: [{whole_id: null}, {whole.owner: $claim.customer_id}]}, fields: all}
   buyer:
     entities:
       order:
@@ -146,9 +157,15 @@ impl World {
     }
 
     async fn count(&self, prefix: &str) -> usize {
-        let (items, next) = self.app.table.scan(TableName::Data, None, (0, 1)).await.unwrap();
-        assert_eq!(next, None);
-        items.iter().filter(|item| item.key.pk.starts_with(prefix)).count()
+        let (mut count, mut after) = (0, None);
+        loop {
+            let (items, next) = self.app.table.scan(TableName::Data, after, (0, 1)).await.unwrap();
+            count += items.iter().filter(|item| item.key.pk.starts_with(prefix)).count();
+            after = next;
+            if after.is_none() {
+                return count;
+            }
+        }
     }
 }
 
