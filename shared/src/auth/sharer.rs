@@ -115,6 +115,7 @@ auth: {claims: [customer_id, region]}
             disabled,
             notify: Vec::new(),
             overrides: None,
+            webhook: None,
             created_at: String::new(),
             updated_at: String::new(),
             version: String::new(),
