@@ -23,8 +23,6 @@ use crate::template::{EMBEDDED, Template, TemplateError};
 pub const DATABASE: &str = "dynamodb.sqlite";
 /// Directory of the embedded S3 in the data directory.
 const OBJECTS: &str = "s3";
-/// The function that is called once a minute.
-const REPORTER: &str = "usage-reporter";
 /// Held by the process that serves a data directory.
 const LOCK: &str = "lock";
 
