@@ -24,13 +24,17 @@ dev-lambda:
 watch:
     RUSTC=$(rustup which rustc) cargo lambda watch --invoke-address 127.0.0.1 --env-file .holdfast/functions.env
 
-# one function, once, on the stores of a running `just dev-lambda`: just invoke data-api list
+# one function, once, on the stores of a running `just dev-lambda`: just invoke data-api health
 invoke FUNCTION EVENT:
-    cargo lambda invoke {{FUNCTION}} --data-file tests/events/{{FUNCTION}}-{{EVENT}}.json
+    cargo lambda invoke --invoke-address 127.0.0.1 {{FUNCTION}} --data-file tests/events/{{FUNCTION}}-{{EVENT}}.json
 
 # build, deploy on an emulated AWS on loopback, test through its API Gateway
 deploy-local:
     tests/deployed.sh
+
+# all functions under `cargo lambda watch`, the local gateway before them, the same tests
+watched:
+    tests/watched.sh
 
 # what CI runs
 ci:

@@ -2,8 +2,11 @@
 # The real template, built by cargo-lambda, deployed by the SAM CLI onto an emulated AWS on loopback, and tested through its
 # emulated API Gateway. Needs no AWS account and no containers; installs its tools into .ci/tools. Ends only what it started.
 #
+# IAM is enforced: every function has its role's rights and no others.
+#
 # usage: tests/deployed.sh            everything
 #        tests/deployed.sh tools      only install the tools
+#        HOLDFAST_BINARIES=DIR HOLDFAST_TESTS="BINARY" tests/deployed.sh    DIR/NAME/bootstrap and a compiled test in place of builds
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -31,18 +34,21 @@ say "template"
 AWS_DEFAULT_REGION=us-east-1 sam validate --lint --template-file template.yaml
 cfn-lint template.yaml
 
-say "functions (profile ci)"
+binaries=${HOLDFAST_BINARIES:-$root/target/lambda}
 case "$(uname -m)" in
   aarch64 | arm64) architecture=arm64 ;;
   *) architecture=x86_64 ;;
 esac
-# cargo-lambda drops the toolchain that rustup chose, and a dependency's own rust-toolchain.toml would then choose another.
-RUSTC=$(rustup which rustc 2>/dev/null || command -v rustc)
-export RUSTC
-packages=()
-for function in functions/*/; do packages+=(--package "holdfast-$(basename "$function")"); done
-cargo lambda build --profile ci "${packages[@]}"
-du -ch target/lambda/*/bootstrap
+if [ -z "${HOLDFAST_BINARIES:-}" ]; then
+  say "functions (profile ci)"
+  # cargo-lambda drops the toolchain that rustup chose, and a dependency's own rust-toolchain.toml would then choose another.
+  RUSTC=$(rustup which rustc 2>/dev/null || command -v rustc)
+  export RUSTC
+  packages=()
+  for function in functions/*/; do packages+=(--package "holdfast-$(basename "$function")"); done
+  cargo lambda build --profile ci "${packages[@]}"
+fi
+du -ch "$binaries"/*/bootstrap
 
 say "emulated AWS"
 state=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-deployed.XXXXXX")
@@ -65,7 +71,7 @@ trap finish EXIT
 mkdir "$state/home" "$state/keys"
 # A clean environment, since functions inherit it. HOLDFAST_LOCAL_KEYS lets the functions take the tokens that the tests sign.
 env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$state/home" LANG=C.UTF-8 TMPDIR="$state" \
-  GATEWAY_PORT="$port" BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 HOLDFAST_LOCAL_KEYS="$state/keys" \
+  GATEWAY_PORT="$port" AUTH=true BIND_HOST=127.0.0.1 IOT_MTLS_ENABLED=0 HOLDFAST_LOCAL_KEYS="$state/keys" \
   AWS_ENDPOINT_URL="$endpoint" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1 \
   setsid "$venv/bin/python3" tests/emulated/aws.py > "$state/log" 2>&1 < /dev/null &
 emulator=$!
@@ -77,15 +83,14 @@ done
 export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION=us-east-1
 
 say "deploy"
-"$venv/bin/python3" tests/emulated/package.py template.yaml target/lambda > "$state/packaged.yaml"
+"$venv/bin/python3" tests/emulated/package.py template.yaml "$binaries" > "$state/packaged.yaml"
 sam deploy --template-file "$state/packaged.yaml" --stack-name holdfast --resolve-s3 \
   --capabilities CAPABILITY_IAM --no-confirm-changeset --no-progressbar \
   --parameter-overrides "Architecture=$architecture" Environment=test
-api=$("$venv/bin/python3" -c '
-import boto3
-outputs = boto3.client("cloudformation").describe_stacks(StackName="holdfast")["Stacks"][0]["Outputs"]
-print(next(output["OutputValue"] for output in outputs if output["OutputKey"] == "ApiId"))')
+"$venv/bin/python3" tests/emulated/outputs.py holdfast > "$state/outputs"
+# shellcheck source=/dev/null
+. "$state/outputs"
 
 say "black-box tests through the emulated API Gateway"
-HOLDFAST_TEST_URL="$endpoint/_aws/execute-api/$api/\$default" HOLDFAST_TEST_KEYS="$state/keys" \
-  cargo test --workspace --test deployed -- --include-ignored
+HOLDFAST_TEST_URL="$endpoint/_aws/execute-api/$ApiId/\$default" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$FirstKey" \
+  ${HOLDFAST_TESTS:-cargo test --workspace --test deployed --} --include-ignored

@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use tokio::sync::OnceCell;
-
 use crate::auth::Authenticator;
 use crate::cache::{self, Cache};
 use crate::clock::Env;
-use crate::idempotency;
 use crate::limit::Limiter;
 use crate::limit::address::AddressGuard;
 use crate::model::Model;
 use crate::object::SharedObjects;
+use crate::plan::Cursor;
+use crate::secret::{Keyring, Secrets};
+use crate::secretsmanager::ManagedSecret;
 use crate::startup::Startup;
 use crate::store::indexes::Indexes;
-use crate::store::table::{Attr, Expr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
-use crate::store::{keys, write::Writer};
+use crate::store::table::{SharedTable, TableError};
+use crate::store::write::Writer;
 
 /// The parts of a running API.
 pub struct App {
@@ -43,7 +41,7 @@ pub struct App {
     pub environment: String,
     /// Where the content of files lies; only functions that deal with files have it.
     pub objects: Option<SharedObjects>,
-    secrets: OnceCell<Secrets>,
+    secrets: Keyring,
 }
 
 impl App {
@@ -58,7 +56,7 @@ impl App {
             authenticator,
             environment: environment.to_owned(),
             objects: None,
-            secrets: OnceCell::new(),
+            secrets: Keyring::new(table.clone(), env.clone()),
             model,
             table,
             env,
@@ -68,7 +66,12 @@ impl App {
     /// The application of a function on Lambda.
     pub fn of(startup: &Startup) -> Self {
         let table: SharedTable = Arc::new(startup.table.clone());
-        Self::new(startup.model.clone(), table, startup.authenticator.clone(), startup.env.clone(), &startup.settings.environment)
+        let (model, authenticator, env) = (startup.model.clone(), startup.authenticator.clone(), startup.env.clone());
+        let mut app = Self::new(model, table, authenticator, env, &startup.settings.environment);
+        if let Some(secret) = &startup.settings.master_secret {
+            app.secrets = app.secrets.rotating(Arc::new(ManagedSecret::new(&startup.aws, secret)));
+        }
+        app
     }
 
     /// With a store of files.
@@ -84,63 +87,22 @@ impl App {
         Self { cache: Cache::new(self.table.clone(), self.env.clone(), settings), ..self }
     }
 
-    /// The deployment's own secrets, read once per process.
+    /// The deployment's own secrets.
     ///
     /// # Errors
-    /// When the table cannot be read.
-    pub async fn secrets(&self) -> Result<&Secrets, TableError> {
-        self.secrets.get_or_try_init(|| Secrets::load(&self.table, &self.env)).await
-    }
-}
-
-/// Keys derived from one random master key of the deployment. It is made by the first process that needs it and kept in the
-/// data table (encrypted at rest by DynamoDB), so that one machine and the cloud need nothing else to start.
-pub struct Secrets {
-    /// Encrypts cursors.
-    pub cursor: [u8; 32],
-    /// Hashes idempotency scopes and requests.
-    pub idempotency: idempotency::Keys,
-    /// The secrets of consumers' webhooks derive from it.
-    pub webhook: [u8; 32],
-}
-
-impl Secrets {
-    async fn load(table: &SharedTable, env: &Env) -> Result<Self, TableError> {
-        let key = Key::new("s#master", keys::ONLY);
-        let place = [(TableName::Data, key.clone())];
-        if let Some(Some(item)) = table.get(&place, true).await?.into_iter().next()
-            && let Some(master) = item.b("m")
-        {
-            return Ok(Self::derive(master));
-        }
-        let fresh = Item::new(key).with("m", Attr::B(env.bytes::<32>().to_vec()));
-        let absent = Some(Expr::new("attribute_not_exists(pk)"));
-        match table.write(TableName::Data, Write::Put { item: fresh, condition: absent }, Returning::Nothing).await {
-            // Another process was first: its key counts.
-            Ok(_) | Err(TableError::ConditionFailed(_) | TableError::Unknown(_)) => {}
-            Err(error) => return Err(error),
-        }
-        let found = table.get(&place, true).await?.into_iter().next().flatten();
-        let master = found.as_ref().and_then(|item| item.b("m"));
-        master.map(Self::derive).ok_or_else(|| TableError::Broken("the master key cannot be read".into()))
+    /// When they cannot be had.
+    pub async fn secrets(&self) -> Result<Arc<Secrets>, TableError> {
+        self.secrets.secrets().await
     }
 
-    fn derive(master: &[u8]) -> Self {
-        Self {
-            cursor: derived(master, b"cursor"),
-            idempotency: idempotency::Keys::new(derived(master, b"idempotency")),
-            webhook: derived(master, b"webhook"),
+    /// The deployment's own secrets, looked at again if they do not know the key that a cursor was sealed with.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub async fn secrets_for(&self, cursor: Option<&str>) -> Result<Arc<Secrets>, TableError> {
+        match cursor.and_then(Cursor::key_id) {
+            Some(id) => self.secrets.knowing(id).await,
+            None => self.secrets.secrets().await,
         }
     }
-}
-
-/// A key for one purpose: HMAC-SHA-256 of the purpose under the master key, a pseudo-random function of it.
-///
-/// # Panics
-/// Never: HMAC takes keys of any length.
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn derived(master: &[u8], purpose: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(master).expect("a key of any length");
-    mac.update(purpose);
-    mac.finalize().into_bytes().into()
 }

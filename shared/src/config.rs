@@ -40,6 +40,9 @@ pub struct Settings {
     pub environment: String,
     /// `HOLDFAST_NOTICES_TOPIC`: ARN of the SNS topic that notices go to; without it they go to the log.
     pub notices_topic: Option<String>,
+    /// `HOLDFAST_MASTER_SECRET`: name or ARN of the secret of Secrets Manager that keys are derived from; without it an item of the
+    /// data table is.
+    pub master_secret: Option<String>,
     /// `HOLDFAST_TLS_ROOTS`: certificates to trust, PEM; without it those of the system.
     pub tls_roots: Option<PathBuf>,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
@@ -79,6 +82,7 @@ impl Settings {
             model: reader.path("HOLDFAST_MODEL").unwrap_or_else(default_model),
             environment: reader.environment("HOLDFAST_ENV"),
             notices_topic: reader.topic("HOLDFAST_NOTICES_TOPIC"),
+            master_secret: reader.optional("HOLDFAST_MASTER_SECRET"),
             tls_roots: reader.path("HOLDFAST_TLS_ROOTS"),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };

@@ -1,17 +1,17 @@
 //! Holdfast: what the handlers have in common.
 //!
 //! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
-//! adapters (`dynamodb`, `s3`, `sns`) know an AWS SDK.
+//! adapters (`dynamodb`, `s3`, `sns`, `secretsmanager`, `cloudformation`) know an AWS SDK.
 //! ```text
-//! 0  aws, clock, config, id, json, principal
+//! 0  aws, clock, cloudformation, config, id, json, principal
 //! 1  api_key, model
 //! 2  object, value
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape
 //! 5  notify, plan, problem
 //! 6  consumer, sns
-//! 7  auth, cache, http
-//! 8  document, jwks_http
+//! 7  auth, cache, http, secret
+//! 8  document, jwks_http, secretsmanager
 //! 9  startup
 //! 10 app
 //! 11 files
@@ -26,6 +26,7 @@ pub mod auth;
 pub mod aws;
 pub mod cache;
 pub mod clock;
+pub mod cloudformation;
 pub mod config;
 pub mod consumer;
 pub mod document;
@@ -49,6 +50,8 @@ pub mod problem;
 pub mod query;
 pub mod report;
 pub mod s3;
+pub mod secret;
+pub mod secretsmanager;
 pub mod shape;
 pub mod sns;
 pub mod startup;

@@ -138,3 +138,19 @@ async fn shares_need_no_credentials_and_end() {
     assert_eq!(linked(Method::GET, link.header("location"), &[], b"").await.bytes().await.unwrap().as_ref(), content);
     system.anonymous().get(path).await.expect_problem(410, "gone");
 }
+
+#[tokio::test]
+#[ignore = "needs a deployed system: tests/deployed.sh"]
+async fn the_first_key_of_the_deployment_makes_the_others() {
+    let key = std::env::var("HOLDFAST_TEST_KEY").unwrap();
+    let operator = System::deployed().anonymous().with_authorization(format!("Bearer {key}"));
+    let me = operator.get("/v1/_me").await.expect(200);
+    assert_eq!(me.body["consumer"], "deployment");
+    operator.call(reqwest::Method::PUT, "/v1/_consumers/shop").json(json!({ "roles": ["customer"] })).send().await;
+    let made = operator.post("/v1/_consumers/shop/keys", json!({ "expires_in": 3600 })).await.expect(201);
+    let shop = operator.with_authorization(format!("Bearer {}", made.body["key"].as_str().unwrap()));
+    shop.get("/v1/_me").await.expect(200);
+    let id = made.body["id"].as_str().unwrap();
+    operator.delete(&format!("/v1/_consumers/shop/keys/{id}")).await.expect(204);
+    shop.get("/v1/_me").await.expect_problem(401, "unauthenticated");
+}

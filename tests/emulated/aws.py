@@ -6,6 +6,7 @@ The package itself stays as it was installed; everything is mended in memory, so
  layers    a provided.* function finds its layers at /opt, in a mount namespace of its own
  routes    routes, integrations and authorizers of an HTTP API come from the OpenAPI body that the SAM transform makes
  ttl       TimeToLiveSpecification of a table is applied
+ tls       policies see aws:SecureTransport as true: loopback stands for TLS here
 
 Port in GATEWAY_PORT, address in BIND_HOST; functions inherit this process's environment, so start it with a clean one.
 """
@@ -179,6 +180,13 @@ def apply_ttl(table, properties):
 
 
 after("AWS::DynamoDB::Table", apply_ttl)
+
+
+# tls
+import ministack.core.iam_evaluator as iam
+
+origin = iam.pin_request_origin
+iam.pin_request_origin = lambda source_ip, secure_transport: origin(source_ip, True)
 
 if __name__ == "__main__":
     from ministack.app import main

@@ -15,7 +15,7 @@ with open(template_path) as file:
 here = os.path.dirname(os.path.abspath(template_path))
 for name, resource in template["Resources"].items():
     properties = resource.get("Properties", {})
-    if resource["Type"] == "AWS::Serverless::Function":
+    if resource["Type"] == "AWS::Serverless::Function" and "InlineCode" not in properties:
         directory = os.path.join(os.path.abspath(binaries), resource["Metadata"]["BuildProperties"]["Binary"])
         if not os.path.exists(os.path.join(directory, "bootstrap")):
             sys.exit(f"{name}: there is no {directory}/bootstrap")

@@ -11,5 +11,7 @@ mod layers;
 mod limits;
 mod northwind;
 mod notices;
+mod rights;
 mod scale;
+mod setup;
 mod store;

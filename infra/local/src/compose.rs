@@ -53,6 +53,7 @@ pub async fn in_process(
         model: PathBuf::new(),
         environment: "local".to_owned(),
         notices_topic: None,
+        master_secret: None,
         tls_roots: None,
         local_keys: None,
     };

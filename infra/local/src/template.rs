@@ -111,6 +111,10 @@ impl Template {
             of_type(resources, "AWS::Serverless::HttpApi").map(|(_, api)| authorizer(api)).next().transpose()?.flatten();
         let mut template = Self { functions: Vec::new(), routes: Vec::new(), schedules: Vec::new(), authorizer };
         for (logical_id, function) in of_type(resources, "AWS::Serverless::Function") {
+            // What has its code in the template is for a deployment alone, and serves no route.
+            if child(function, "Properties").is_some_and(|properties| child(properties, "InlineCode").is_some()) {
+                continue;
+            }
             template.functions.push(function_def(logical_id, function, default_timeout)?);
             template.schedules.extend(schedules(logical_id, function)?);
             template.routes.extend(routes(logical_id, function, template.authorizer.is_some())?);
@@ -245,8 +249,8 @@ fn authorizer(api: &YamlOwned) -> Result<Option<AuthorizerDef>, TemplateError> {
     }
     let function = child(node, "FunctionArn")
         .and_then(YamlOwned::as_str)
-        .and_then(|arn| arn.strip_suffix(".Arn"))
-        .ok_or_else(|| missing("needs FunctionArn: !GetAtt Function.Arn"))?;
+        .and_then(|arn| arn.strip_suffix(".Alias"))
+        .ok_or_else(|| missing("needs FunctionArn: !Ref Function.Alias"))?;
     let identity = child(node, "Identity").ok_or_else(|| missing("has no Identity"))?;
     let identity_headers: Vec<String> = child(identity, "Headers")
         .and_then(YamlOwned::as_vec)

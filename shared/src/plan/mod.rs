@@ -16,7 +16,7 @@ use crate::policy::Permitted;
 use crate::query::ListQuery;
 use crate::store::indexes::States;
 
-pub use cursor::{BadCursor, Cursor};
+pub use cursor::{BadCursor, Cursor, CursorKey, CursorKeys, KeyId};
 
 /// Most partitions that one list may merge.
 pub const MAX_SCANS: usize = 100;

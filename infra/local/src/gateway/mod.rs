@@ -49,10 +49,14 @@ impl Gateway {
     /// A gateway for a template; `functions` by the name of their binary.
     ///
     /// # Errors
-    /// When the template names a function that is not there.
+    /// When a route or the authorizer names a function that is not there.
     pub fn new(template: Template, functions: Functions, env: Env) -> Result<Self, TemplateError> {
+        let called = |id: &str| {
+            let asked = template.authorizer.as_ref().is_some_and(|authorizer| authorizer.function == id);
+            asked || template.routes.iter().any(|route| route.function == id)
+        };
         for function in &template.functions {
-            if !functions.contains_key(&function.binary) {
+            if called(&function.logical_id) && !functions.contains_key(&function.binary) {
                 return Err(TemplateError(format!("nothing here serves the function `{}`", function.binary)));
             }
         }

@@ -32,8 +32,8 @@ pub(super) async fn list(
     let after = match &query.cursor {
         None => None,
         Some(text) => {
-            let secret = app.secrets().await?.cursor;
-            Some(Cursor::open(text, &secret, query, plan).map_err(|_| bad_cursor())?.position)
+            let keys = app.secrets_for(Some(text)).await?.cursor;
+            Some(Cursor::open(text, &keys, query, plan).map_err(|_| bad_cursor())?.position)
         }
     };
     let counted = async { if query.count { list::count(app, permitted, plan).await.map(Some) } else { Ok(None) } };

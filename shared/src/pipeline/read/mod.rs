@@ -16,7 +16,7 @@ use super::context::Context;
 use crate::cache::{self, Answer};
 use crate::http::{JSON, Reply, header_value};
 use crate::model::{Deprecation, EntityIx};
-use crate::plan::{Cursor, Plan};
+use crate::plan::{Cursor, CursorKeys, Plan};
 use crate::policy;
 use crate::problem::Problem;
 use crate::query::{self, ListQuery};
@@ -35,7 +35,8 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let query = query::parse_list(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
     let permitted = policy::permit_list(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
     // Side by side, so that a new instance waits once for both.
-    let (secrets, answered) = futures::join!(app.secrets(), cached::answer(cx, &permitted, Read::List));
+    let secrets = app.secrets_for(permitted.query().cursor.as_deref());
+    let (secrets, answered) = futures::join!(secrets, cached::answer(cx, &permitted, Read::List));
     let Answered { answer, plan, status } = answered?;
     let next = next_cursor(&answer, &secrets?.cursor, permitted.query(), &plan);
     // A list has no version of its own; its ETag is the hash of what it shows, under the model that shows it.
@@ -69,9 +70,9 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
 }
 
 /// The cursor behind this page.
-fn next_cursor(answer: &Answer, secret: &[u8; 32], query: &ListQuery, plan: &Plan) -> Option<String> {
+fn next_cursor(answer: &Answer, keys: &CursorKeys, query: &ListQuery, plan: &Plan) -> Option<String> {
     let position = answer.next.clone()?;
-    Some(Cursor { position }.seal(secret, query, plan))
+    Some(Cursor { position }.seal(keys, query, plan))
 }
 
 /// The document of a list around its records.

@@ -32,9 +32,9 @@ impl Claim {
     /// 400 for a key that is none.
     pub(in crate::pipeline) async fn of(cx: &Context<'_>, body: Option<&Value>) -> Result<Option<Self>, Problem> {
         let Some(key) = key(cx)? else { return Ok(None) };
-        let keys = &cx.app.secrets().await?.idempotency;
-        let scope = keys.scope(&cx.principal.consumer, &cx.principal.subject, &key);
-        Ok(Some(Self { scope, print: print(keys, cx, body) }))
+        let secrets = cx.app.secrets().await?;
+        let scope = secrets.idempotency.scope(&cx.principal.consumer, &cx.principal.subject, &key);
+        Ok(Some(Self { scope, print: print(&secrets.idempotency, cx, body) }))
     }
 
     /// The claims of `count` operations that take effect each on its own; none without a key.
@@ -43,7 +43,8 @@ impl Claim {
     /// As [`Claim::of`].
     pub(in crate::pipeline) async fn of_operations(cx: &Context<'_>, body: &Value, count: usize) -> Result<Vec<Self>, Problem> {
         let Some(key) = key(cx)? else { return Ok(Vec::new()) };
-        let keys = &cx.app.secrets().await?.idempotency;
+        let secrets = cx.app.secrets().await?;
+        let keys = &secrets.idempotency;
         let print = print(keys, cx, Some(body));
         let scope = |at| keys.operation_scope(&cx.principal.consumer, &cx.principal.subject, &key, at);
         Ok((0..count).map(|at| Self { scope: scope(at), print }).collect())
