@@ -12,16 +12,20 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.ci/tools
 venv=$tools/venv
-pins="ministack==1.5.33 aws-sam-cli==1.167.0 cargo-lambda==1.9.2 boto3 cfn-lint"
+pins="ministack==1.5.33 aws-sam-cli==1.167.0 cargo-lambda==1.9.2 boto3==1.43.102 awscli==1.46.2 cfn-lint==1.53.3"
+checkov="checkov==3.3.30"
 say() { printf '\n== %s\n' "$*"; }
 
 install_tools() {
-  if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins" ]; then
-    say "tools: $pins"
+  if [ "$(cat "$tools/pins" 2>/dev/null)" != "$pins $checkov" ]; then
+    say "tools: $pins $checkov"
     python3 -m venv "$venv"
     # shellcheck disable=SC2086  # a list of words
     "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
-    echo "$pins" > "$tools/pins"
+    # It wants other versions of what the others want too.
+    python3 -m venv "$tools/checkov"
+    "$tools/checkov/bin/pip" install --quiet --disable-pip-version-check "$checkov"
+    echo "$pins $checkov" > "$tools/pins"
   fi
 }
 
@@ -33,6 +37,7 @@ export PATH="$venv/bin:$PATH" SAM_CLI_TELEMETRY=0
 say "template"
 AWS_DEFAULT_REGION=us-east-1 sam validate --lint --template-file template.yaml
 cfn-lint template.yaml
+"$tools/checkov/bin/checkov" --config-file infra/checkov.yaml
 
 binaries=${HOLDFAST_BINARIES:-$root/target/lambda}
 case "$(uname -m)" in
@@ -86,11 +91,15 @@ say "deploy"
 "$venv/bin/python3" tests/emulated/package.py template.yaml "$binaries" > "$state/packaged.yaml"
 sam deploy --template-file "$state/packaged.yaml" --stack-name holdfast --resolve-s3 \
   --capabilities CAPABILITY_IAM --no-confirm-changeset --no-progressbar \
-  --parameter-overrides "Architecture=$architecture" Environment=test
+  --parameter-overrides "Architecture=$architecture" Environment=test Canary=true
 "$venv/bin/python3" tests/emulated/outputs.py holdfast > "$state/outputs"
 # shellcheck source=/dev/null
 . "$state/outputs"
 
+url="$endpoint/_aws/execute-api/$ApiId/\$default"
 say "black-box tests through the emulated API Gateway"
-HOLDFAST_TEST_URL="$endpoint/_aws/execute-api/$ApiId/\$default" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$FirstKey" \
+HOLDFAST_TEST_URL="$url" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$FirstKey" \
   ${HOLDFAST_TESTS:-cargo test --workspace --test deployed --} --include-ignored
+
+say "releasing and going back"
+tests/emulated/release.sh holdfast "$url"

@@ -60,7 +60,7 @@ if [ -n "${HOLDFAST_BINARIES:-}" ]; then
   for directory in "$HOLDFAST_BINARIES"/*/; do
     name=$(basename "$directory")
     # shellcheck disable=SC2046  # a list of words
-    start env $(cat "$state/data/functions.env") AWS_LAMBDA_RUNTIME_API="127.0.0.1:$lambda/$name" AWS_LAMBDA_FUNCTION_NAME="$name" \
+    start env $(cat "$state/data/functions.env") AWS_LAMBDA_RUNTIME_API="http://127.0.0.1:$lambda/.rt/$name" AWS_LAMBDA_FUNCTION_NAME="$name" \
       AWS_LAMBDA_FUNCTION_VERSION=1 AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512 "$directory/bootstrap"
   done
 fi

@@ -4,7 +4,7 @@
 //! adapters (`dynamodb`, `s3`, `sns`, `secretsmanager`, `cloudformation`) know an AWS SDK.
 //! ```text
 //! 0  aws, clock, cloudformation, config, id, json, principal
-//! 1  api_key, model
+//! 1  api_key, deadline, model
 //! 2  object, value
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape
@@ -29,6 +29,7 @@ pub mod clock;
 pub mod cloudformation;
 pub mod config;
 pub mod consumer;
+pub mod deadline;
 pub mod document;
 pub mod dynamodb;
 pub mod files;

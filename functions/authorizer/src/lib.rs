@@ -1,7 +1,10 @@
 //! The REQUEST authorizer of the HTTP API (payload 2.0, simple response): it lets every call through and says in the context what
 //! the credential is worth, because only a function can answer with a problem document and `WWW-Authenticate`.
 
+use std::time::Duration;
+
 use holdfast::auth::{Authenticator, Outcome};
+use holdfast::deadline;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -35,12 +38,17 @@ pub struct AuthorizerResponse {
     pub context: Map<String, Value>,
 }
 
-/// Handles one event.
-pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent) -> AuthorizerResponse {
+/// What must be left of the invocation's time for the answer to be sent.
+const RESERVE: Duration = Duration::from_millis(500);
+
+/// Handles one event within `left`, what Lambda leaves of its time. An authorizer that is cut off would be answered by API Gateway
+/// with a 500 of its own; one that gives up in time says so, and the functions verify for themselves.
+pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent, left: Duration) -> AuthorizerResponse {
     let sources = event.identity_source.unwrap_or_default();
     // Several values would mean several credentials; which of them counts is not ours to guess, so their join is refused as such.
     let header = (!sources.is_empty()).then(|| sources.join(","));
-    let outcome = authenticator.authenticate(header.as_deref()).await;
+    let outcome = deadline::within(left.saturating_sub(RESERVE), authenticator.authenticate(header.as_deref())).await;
+    let outcome = outcome.unwrap_or_else(|_| Outcome::Unavailable("no answer in time".to_owned()));
     log(&outcome, event.route_key.as_deref(), event.request_context.request_id.as_deref());
     AuthorizerResponse { is_authorized: true, context: outcome.to_context() }
 }

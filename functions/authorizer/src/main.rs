@@ -2,6 +2,7 @@
 
 use holdfast::clock::Env;
 use holdfast::config::ProcessVariables;
+use holdfast::deadline;
 use holdfast::startup::Startup;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
@@ -11,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let authenticator = &startup.authenticator;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        Ok::<_, Error>(holdfast_authorizer::handle(authenticator, event.payload).await)
+        let left = deadline::left(event.context.deadline, startup.env.now());
+        Ok::<_, Error>(holdfast_authorizer::handle(authenticator, event.payload, left).await)
     }))
     .await
 }

@@ -25,8 +25,15 @@ impl Clock for Midnight {
     }
 }
 
-/// Two items that can be read, or nothing at all.
-struct Items(Option<Vec<Item>>);
+/// A table with two items.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Works,
+    Fails,
+    Hangs,
+}
+
+struct Items(State, Vec<Item>);
 
 fn only_reads<T>() -> BoxFuture<'static, Result<T, TableError>>
 where
@@ -38,8 +45,12 @@ where
 impl Table for Items {
     fn get<'a>(&'a self, keys: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
         Box::pin(async move {
-            let items = self.0.as_ref().ok_or_else(|| TableError::Busy("throttled".into()))?;
-            Ok(keys.iter().map(|(_, key)| items.iter().find(|item| item.key == *key).cloned()).collect())
+            match self.0 {
+                State::Works => {}
+                State::Fails => return Err(TableError::Busy("throttled".into())),
+                State::Hangs => std::future::pending().await,
+            }
+            Ok(keys.iter().map(|(_, key)| self.1.iter().find(|item| item.key == *key).cloned()).collect())
         })
     }
 
@@ -82,7 +93,7 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
 ";
 
 /// What the authorizer answers to an event of this name.
-async fn answer(name: &str, table_works: bool) -> Value {
+async fn answer(name: &str, state: State) -> Value {
     let env = Env { clock: Arc::new(Midnight), ..Env::system() };
     let issuer = LocalIssuer::in_memory(&env).unwrap();
     let request = TokenRequest {
@@ -105,14 +116,16 @@ async fn answer(name: &str, table_works: bool) -> Value {
     };
     let row = Row { epoch: 4, keys: 1, consumer: Some(acme()) };
     let items = vec![stored.to_item(place::api_key(&key.id)), row.to_item(place::consumer("acme")).unwrap()];
-    let table = Arc::new(Items(table_works.then_some(items)));
+    let table = Arc::new(Items(state, items));
     let model = Arc::new(model::parse("model.yaml", MODEL).unwrap());
     let authenticator = Authenticator::new(model, table, issuer.jwks(None), env).with_issuer(local::issuer());
 
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/events").join(format!("authorizer-{name}.json"));
     let event = std::fs::read_to_string(path).unwrap().replace("API_KEY", &key.key).replace("TOKEN", &token);
     let event: AuthorizerEvent = serde_json::from_str(&event).unwrap();
-    let answer = serde_json::to_value(handle(&authenticator, event).await).unwrap();
+    // Of a table that hangs all that counts is that the time is over.
+    let left = Duration::from_millis(if state == State::Hangs { 500 } else { 10_000 });
+    let answer = serde_json::to_value(handle(&authenticator, event, left).await).unwrap();
     let secret = answer.to_string();
     assert!(!secret.contains(&token) && !secret.contains(&key.key), "no credential in the context");
     answer
@@ -131,12 +144,12 @@ async fn a_token_is_told() {
     let context = json!({
         "outcome": "ok", "consumer": "local:u1", "subject": "u1", "roles": "[\"reader\"]", "exp": "1795219260",
     });
-    assert_eq!(answer("token", true).await, json!({ "isAuthorized": true, "context": context }));
+    assert_eq!(answer("token", State::Works).await, json!({ "isAuthorized": true, "context": context }));
 }
 
 #[tokio::test]
 async fn an_api_key_is_told() {
-    let mut got = answer("api-key", true).await;
+    let mut got = answer("api-key", State::Works).await;
     assert!(got["context"]["key_id"].as_str().is_some_and(|id| id.len() == 12));
     got["context"].as_object_mut().unwrap().remove("key_id");
     let context = json!({
@@ -149,13 +162,14 @@ async fn an_api_key_is_told() {
 async fn every_call_is_let_through_with_the_truth() {
     for (name, reason) in [("unsigned", "algorithm"), ("two-credentials", "scheme"), ("no-credentials", "missing")] {
         let context = json!({ "outcome": "invalid", "reason": reason });
-        assert_eq!(answer(name, true).await, json!({ "isAuthorized": true, "context": context }), "{name}");
+        assert_eq!(answer(name, State::Works).await, json!({ "isAuthorized": true, "context": context }), "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_table_that_fails_is_no_verdict() {
-    for name in ["token", "api-key"] {
-        assert_eq!(answer(name, false).await, json!({ "isAuthorized": true, "context": { "outcome": "unavailable" } }));
+async fn a_table_that_fails_or_hangs_is_no_verdict() {
+    for (name, state) in [("token", State::Fails), ("api-key", State::Fails), ("token", State::Hangs), ("api-key", State::Hangs)]
+    {
+        assert_eq!(answer(name, state).await, json!({ "isAuthorized": true, "context": { "outcome": "unavailable" } }));
     }
 }

@@ -8,6 +8,7 @@ use holdfast::auth::local::LocalIssuer;
 use holdfast::aws;
 use holdfast::clock::Env;
 use holdfast::config::Settings;
+use holdfast::deadline;
 use holdfast::model::Model;
 use holdfast::object::SharedObjects;
 use holdfast::s3::S3Objects;
@@ -60,12 +61,14 @@ pub async fn in_process(
     let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());
     startup.table.create_tables().await.map_err(|error| compose(&error))?;
     let authenticator = startup.authenticator.clone();
+    let clock = env.clone();
     let mut functions = Functions::new();
     functions.insert(
         "authorizer".into(),
         function(move |event: LambdaEvent<holdfast_authorizer::AuthorizerEvent>| {
             let authenticator = authenticator.clone();
-            async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload).await) }
+            let left = deadline::left(event.context.deadline, clock.now());
+            async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload, left).await) }
         }),
     );
     // Each function has its own application, as it has on Lambda: nothing is shared but the stores.

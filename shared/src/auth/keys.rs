@@ -14,6 +14,7 @@ use jsonwebtoken::Algorithm;
 use super::Refusal;
 use super::jwks::{Jwk, KeySet};
 use crate::clock::{Env, Micros};
+use crate::deadline;
 
 /// How old keys may be before they are fetched again: also how long a key that the issuer withdrew still works.
 const REFRESH: Duration = Duration::from_secs(10 * 60);
@@ -190,9 +191,11 @@ impl KeyStore {
     }
 
     async fn fetch(&self, uri: &str) -> Result<KeySet, JwksError> {
-        let document = tokio::time::timeout(TIMEOUT, self.source.fetch(uri))
+        // Half of what is left: the answer that the keys could not be had takes time too.
+        let longest = TIMEOUT.min(deadline::at_most(TIMEOUT * 2) / 2);
+        let document = tokio::time::timeout(longest, self.source.fetch(uri))
             .await
-            .map_err(|_| JwksError(format!("no answer within {} s", TIMEOUT.as_secs())))??;
+            .map_err(|_| JwksError(format!("no answer within {} ms", longest.as_millis())))??;
         KeySet::parse(&document).map_err(JwksError)
     }
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::convert::{self, SdkItem};
 use super::error::meaning;
 use super::{DynamoTable, Kind};
+use crate::deadline;
 use crate::store::table::{Item, Key, TableError, TableName, Write};
 
 /// Most items of one `BatchGetItem`.
@@ -25,29 +26,36 @@ const PARALLEL: usize = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(400);
 
-/// Pauses that grow, within a time. What is repeated together must not come back together, so each pause is drawn from
+/// Pauses that grow, within a time, the request's deadline and the process's budget. What is repeated together must not come back together, so each pause is drawn from
 /// the whole of its range.
 struct Patience<'a> {
     table: &'a DynamoTable,
     until: Instant,
     pause: Duration,
+    repeated: bool,
 }
 
 impl<'a> Patience<'a> {
     fn new(table: &'a DynamoTable) -> Self {
-        Self { table, until: Instant::now() + table.options.patience, pause: FIRST_PAUSE }
+        Self { table, until: Instant::now() + deadline::at_most(table.options.patience), pause: FIRST_PAUSE, repeated: false }
     }
 
-    /// Waits, or gives `error` back where no time is left.
+    /// Waits, or gives `error` back where no time is left, or nothing may be repeated any more.
     async fn wait(&mut self, error: TableError) -> Result<(), TableError> {
         let micros = u32::try_from(self.pause.as_micros()).unwrap_or(u32::MAX);
         let pause = Duration::from_micros(u64::from(self.table.env.random.below(micros)));
-        if Instant::now() + pause > self.until {
+        if Instant::now() + pause > self.until || !self.table.retries.take() {
             return Err(error);
         }
+        self.repeated = true;
         tokio::time::sleep(pause).await;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         Ok(())
+    }
+
+    /// The call has succeeded.
+    fn rewarded(self) {
+        self.table.retries.earn(self.repeated);
     }
 }
 
@@ -61,7 +69,10 @@ impl DynamoTable {
         loop {
             match read().await {
                 Err(error @ (TableError::Busy(_) | TableError::Unknown(_))) => patience.wait(error).await?,
-                other => return other,
+                other => {
+                    patience.rewarded();
+                    return other;
+                }
             }
         }
     }
@@ -105,6 +116,7 @@ impl DynamoTable {
             };
             patience.wait(error).await?;
         }
+        patience.rewarded();
         Ok(found)
     }
 
@@ -154,7 +166,10 @@ impl DynamoTable {
         let mut patience = Patience::new(self);
         loop {
             let error = match self.write_once(&rest).await {
-                Ok(unprocessed) if unprocessed.is_empty() => return Ok(()),
+                Ok(unprocessed) if unprocessed.is_empty() => {
+                    patience.rewarded();
+                    return Ok(());
+                }
                 Ok(unprocessed) => {
                     rest = unprocessed;
                     TableError::Busy("items stay unprocessed".to_owned())

@@ -1,7 +1,7 @@
 //! DynamoDB by the AWS SDK: the one implementation of [`Table`] that leaves the process.
 //!
 //! The SDK's own retries are off. Reads and unconditional batches are repeated here, with jitter and within
-//! [`Options::patience`], because repeating them is harmless; a conditional write or transaction is made once and its outcome
+//! [`Options::patience`], what the request has left and what all requests may repeat, because repeating them is harmless; a conditional write or transaction is made once and its outcome
 //! told exactly ([`TableError`]), because only the caller knows whether it may be repeated.
 
 mod batch;
@@ -10,6 +10,7 @@ mod convert;
 pub(crate) mod embedded;
 mod error;
 mod meter;
+mod retries;
 mod setup;
 mod table;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::clock::Env;
 use crate::store::table::{TableError, TableName};
 
 pub use meter::{Kind, Meter, Usage, measured};
+use retries::RetryBudget;
 
 /// Names of the tables and how patient calls are.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ pub struct DynamoTable {
     client: Client,
     options: Arc<Options>,
     meter: Arc<Meter>,
+    retries: Arc<RetryBudget>,
     env: Env,
 }
 
@@ -86,7 +89,7 @@ impl DynamoTable {
             .build();
         let client =
             Client::from_conf(Builder::from(config).retry_config(RetryConfig::disabled()).timeout_config(timeouts).build());
-        Self { client, options: Arc::new(options), meter: Arc::new(Meter::default()), env }
+        Self { client, options: Arc::new(options), meter: Arc::default(), retries: Arc::default(), env }
     }
 
     /// Counts of all calls and capacity units of this client and its clones.

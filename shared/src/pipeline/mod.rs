@@ -31,6 +31,7 @@ use crate::api_key;
 use crate::app::App;
 use crate::auth::{self, AuthFailure};
 use crate::clock::Micros;
+use crate::deadline;
 use crate::http::route::{Route, route};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
 use crate::limit::Call;
@@ -49,7 +50,7 @@ pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
     let correlation = request.correlation(&app.env);
     let left = request.deadline.0.saturating_sub(app.env.now().0);
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE);
-    let result = match tokio::time::timeout(left, answer(app, &request, &correlation)).await {
+    let result = match deadline::within(left, answer(app, &request, &correlation)).await {
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# What an operator does to a deployed stack, tried on the emulated cloud: the smoke test, the pre-traffic hook, another model without a
+# compiler, and back. Called by tests/deployed.sh, with the environment of the AWS CLI.
+#
+# usage: release.sh STACK URL
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+stack=$1 url=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+expect() {
+  local found
+  found=$(curl -sS "$url/v1/openapi.json" | python3 -c 'import json, sys; print(json.load(sys.stdin)["info"]["version"])')
+  [ "$found" = "$2" ] || { echo "$1: the model is $found, not $2"; exit 1; }
+  echo "$1: the model is $found"
+}
+version=$(sed -n 's/^version: *"\{0,1\}\([^" ]*\)"\{0,1\}.*/\1/p' model.yaml)
+
+infra/smoke.sh "$url"
+aws lambda invoke --function-name "CodeDeployHook_$stack" "$work/hook" > /dev/null
+grep -q '"status": *"Succeeded"' "$work/hook" || { echo "the pre-traffic hook: $(cat "$work/hook")"; exit 1; }
+echo "the pre-traffic hook: $(cat "$work/hook")"
+
+expect "as deployed" "$version"
+sed 's/^version: .*/version: 99.0.0/' model.yaml > "$work/model.yaml"
+infra/model.sh "$stack" "$work/model.yaml" --no-confirm-changeset --no-progressbar > "$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
+expect "after infra/model.sh" 99.0.0
+infra/rollback.sh "$stack"
+expect "after infra/rollback.sh" "$version"
