@@ -16,9 +16,9 @@ test *ARGS:
 dev *ARGS:
     cargo run -- {{ARGS}}
 
-# serve with the functions under `cargo lambda watch`, rebuilt at every change (start `just watch` beside it)
+# serve with the functions under `cargo lambda watch`, rebuilt at every change (start `just watch` beside it; `just dev` loads the demo)
 dev-lambda:
-    cargo run -- --functions-url http://127.0.0.1:9000
+    cargo run -- --no-demo --functions-url http://127.0.0.1:9000
 
 # the functions for `just dev-lambda`, on its stores
 watch:

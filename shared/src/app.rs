@@ -1,6 +1,7 @@
 //! What the pipeline works with: made once per process by a composition root, shared by all requests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::auth::Authenticator;
 use crate::cache::{self, Cache};
@@ -16,6 +17,9 @@ use crate::startup::Startup;
 use crate::store::indexes::Indexes;
 use crate::store::table::{SharedTable, TableError};
 use crate::store::write::Writer;
+
+/// Longest wait for the table in the init phase.
+const WARMING: Duration = Duration::from_secs(2);
 
 /// The parts of a running API.
 pub struct App {
@@ -85,6 +89,14 @@ impl App {
     #[must_use]
     pub fn with_cache(self, settings: cache::Settings) -> Self {
         Self { cache: Cache::new(self.table.clone(), self.env.clone(), settings), ..self }
+    }
+
+    /// Opens the connection to the table and reads what every instance reads once anyway: in the init phase, which Lambda runs at full
+    /// speed, so that the first request need not wait for it. Best effort: a request that finds nothing reads for itself.
+    pub async fn warm(&self) {
+        if !matches!(tokio::time::timeout(WARMING, self.indexes.states()).await, Ok(Ok(_))) {
+            tracing::warn!("the table did not answer in the init phase");
+        }
     }
 
     /// The deployment's own secrets.

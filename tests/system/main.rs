@@ -15,3 +15,4 @@ mod rights;
 mod scale;
 mod setup;
 mod store;
+mod trust;

@@ -10,6 +10,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?);
+    app.warm().await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         holdfast_data_api::handle(&app, event).await.map_err(Error::from)
     }))

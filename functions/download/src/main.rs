@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
     let app = App::of(&startup).with_objects(Arc::new(objects));
+    app.warm().await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         holdfast_download::handle(&app, event).await.map_err(Error::from)
     }))

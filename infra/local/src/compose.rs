@@ -9,6 +9,7 @@ use holdfast::aws;
 use holdfast::clock::Env;
 use holdfast::config::Settings;
 use holdfast::deadline;
+use holdfast::dynamodb::{DynamoTable, Options};
 use holdfast::model::Model;
 use holdfast::object::SharedObjects;
 use holdfast::s3::S3Objects;
@@ -34,10 +35,20 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
     Ok(functions)
 }
 
-/// The functions in this process, over the DynamoDB and the S3 at these endpoints; tables are made where they are missing.
+/// Makes the tables of the DynamoDB at an endpoint where they are missing, whoever the functions are run by.
 ///
 /// # Errors
-/// [`StartError::Compose`] when a client or the tables cannot be made.
+/// [`StartError::Compose`] when they cannot be made.
+pub async fn tables(dynamodb: &str, env: &Env) -> Result<(), StartError> {
+    let config = aws::local_config(dynamodb, aws::plain_http_client());
+    let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
+    table.create_tables().await.map_err(|error| StartError::Compose(error.to_string()))
+}
+
+/// The functions in this process, over the DynamoDB and the S3 at these endpoints.
+///
+/// # Errors
+/// [`StartError::Compose`] when a client cannot be made.
 pub async fn in_process(
     model: &Arc<Model>,
     issuer: &Arc<LocalIssuer>,
@@ -59,7 +70,6 @@ pub async fn in_process(
         local_keys: None,
     };
     let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());
-    startup.table.create_tables().await.map_err(|error| compose(&error))?;
     let authenticator = startup.authenticator.clone();
     let clock = env.clone();
     let mut functions = Functions::new();

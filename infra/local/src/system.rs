@@ -143,10 +143,11 @@ impl Local {
             Some(between) => between(stores.dynamodb.clone()).await,
             None => Ok(stores.dynamodb.clone()),
         };
-        let functions = match (&options.functions_url, dynamodb) {
-            (Some(url), _) => compose::remote(&template, url),
-            (None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,
-            (None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
+        let functions = match (compose::tables(&stores.dynamodb, &options.env).await, &options.functions_url, dynamodb) {
+            (Err(error), ..) => Err(error),
+            (_, Some(url), _) => compose::remote(&template, url),
+            (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,
+            (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
         };
         let started = functions.and_then(|functions| {
             let schedule = Schedule::new(&template, &functions, options.env.clone());
