@@ -101,5 +101,8 @@ say "black-box tests through the emulated API Gateway"
 HOLDFAST_TEST_URL="$url" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$FirstKey" \
   ${HOLDFAST_TESTS:-cargo test --workspace --test deployed --} --include-ignored
 
+say "notices through SNS"
+tests/emulated/notices.sh holdfast "$url" "$NoticesTopicArn" "$FirstKey"
+
 say "releasing and going back"
 tests/emulated/release.sh holdfast "$url"

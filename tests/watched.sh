@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Every function under `cargo lambda watch`, called once by `cargo lambda invoke` with its event of tests/events, and the local gateway
-# in front of them: the same black-box tests as of a deployment. Ends only what it started.
+# The functions behind the Lambda API of `cargo lambda watch`, each called once by `cargo lambda invoke` with its event of tests/events,
+# and the local gateway in front of them: the same black-box tests as of a deployment. Ends only what it started.
 #
-# usage: tests/watched.sh
-#        HOLDFAST_BINARIES=DIR HOLDFAST_TESTS="BINARY" tests/watched.sh    DIR/NAME/bootstrap behind watch's API, and a compiled test
+# usage: tests/watched.sh                    the binaries of `cargo build --workspace --tests`, which cost no build of their own
+#        HOLDFAST_WATCH=1 tests/watched.sh   watch builds and starts them itself, as a developer has it
+#        HOLDFAST_TESTS=BINARY tests/watched.sh    nothing is built: target/debug and a compiled test are there
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tests/deployed.sh tools
@@ -42,12 +43,12 @@ port=$(free_port)
 lambda=$(free_port)
 
 say "gateway and stores"
-[ -n "${HOLDFAST_BINARIES:-}" ] || cargo build --workspace --bins --tests
+[ -n "${HOLDFAST_TESTS:-}" ] || cargo build --workspace --bins --tests
 start target/debug/holdfast serve --data "$state/data" --port "$port" --no-demo --functions-url "http://127.0.0.1:$lambda"
 until_answered "http://127.0.0.1:$port/v1/_health"
 
 say "cargo lambda watch"
-if [ -z "${HOLDFAST_BINARIES:-}" ]; then
+if [ -n "${HOLDFAST_WATCH:-}" ]; then
   start cargo lambda watch --ignore-changes --invoke-address 127.0.0.1 --invoke-port "$lambda" --timeout 1800 --env-file "$state/data/functions.env"
 else
   start cargo-lambda lambda watch --only-lambda-apis --invoke-address 127.0.0.1 --invoke-port "$lambda"
@@ -56,12 +57,12 @@ for attempt in $(seq 600); do
   (exec 3<> "/dev/tcp/127.0.0.1/$lambda") 2> /dev/null && break
   sleep 0.1
 done
-if [ -n "${HOLDFAST_BINARIES:-}" ]; then
-  for directory in "$HOLDFAST_BINARIES"/*/; do
+if [ -z "${HOLDFAST_WATCH:-}" ]; then
+  for directory in functions/*/; do
     name=$(basename "$directory")
     # shellcheck disable=SC2046  # a list of words
     start env $(cat "$state/data/functions.env") AWS_LAMBDA_RUNTIME_API="http://127.0.0.1:$lambda/.rt/$name" AWS_LAMBDA_FUNCTION_NAME="$name" \
-      AWS_LAMBDA_FUNCTION_VERSION=1 AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512 "$directory/bootstrap"
+      AWS_LAMBDA_FUNCTION_VERSION=1 AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512 "target/debug/$name"
   done
 fi
 

@@ -9,6 +9,9 @@ use tokio::time::{Instant, error::Elapsed};
 
 use crate::clock::Micros;
 
+/// Microseconds of a year.
+const YEAR: i64 = 365 * 24 * 3_600 * 1_000_000;
+
 tokio::task_local! {
     static UNTIL: Instant;
 }
@@ -22,9 +25,17 @@ pub async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Result<
     UNTIL.scope(until, tokio::time::timeout_at(until, work)).await
 }
 
-/// What is left at `now` of an invocation that Lambda ends at `deadline`, milliseconds since 1970.
-pub fn left(deadline: u64, now: Micros) -> Duration {
-    Duration::from_millis(deadline.saturating_sub(u64::try_from(now.millis()).unwrap_or(0)))
+/// When an invocation must have ended, by the deadline that its runtime names: milliseconds since 1970, or, as `cargo lambda watch` has
+/// it, milliseconds from now on.
+pub fn of_invocation(deadline: u64, now: Micros) -> Micros {
+    let micros = i64::try_from(deadline).unwrap_or(i64::MAX).saturating_mul(1_000);
+    // No invocation has ended in 1970, and none may take a year.
+    if micros < YEAR { Micros(now.0.saturating_add(micros)) } else { Micros(micros) }
+}
+
+/// What is left at `now` until a moment; zero behind it.
+pub fn left(until: Micros, now: Micros) -> Duration {
+    Duration::from_micros(u64::try_from(until.0.saturating_sub(now.0)).unwrap_or(0))
 }
 
 /// `longest`, or what is left if that is less.
@@ -36,6 +47,14 @@ pub fn at_most(longest: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_is_a_moment_or_a_time() {
+        let now = Micros(1_795_219_200_000_000);
+        assert_eq!(left(of_invocation(1_795_219_229_000, now), now), Duration::from_secs(29));
+        assert_eq!(left(of_invocation(600_000, now), now), Duration::from_secs(600), "cargo lambda watch");
+        assert_eq!(left(of_invocation(1_795_219_199_000, now), now), Duration::ZERO);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn work_sees_what_is_left_of_its_time() {

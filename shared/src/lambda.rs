@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::app::App;
 use crate::clock::Micros;
+use crate::deadline;
 use crate::http::{ApiRequest, ApiResponse};
 use crate::pipeline;
 
@@ -73,12 +74,12 @@ fn body(body: Option<String>, is_base64: bool) -> Result<Bytes, EventError> {
     }
 }
 
-/// One invocation by API Gateway: what the functions data-api, download and docs do. `deadline` is Lambda's, in milliseconds.
+/// One invocation by API Gateway: what the functions data-api, download and docs do. `deadline` is the runtime's, in milliseconds.
 ///
 /// # Errors
 /// [`EventError`].
 pub async fn handle(app: &App, event: ApiGatewayV2httpRequest, deadline: u64) -> Result<ApiGatewayV2httpResponse, EventError> {
-    let deadline = Micros(i64::try_from(deadline).unwrap_or(i64::MAX).saturating_mul(1_000));
+    let deadline = deadline::of_invocation(deadline, app.env.now());
     Ok(response(pipeline::handle(app, request(event, deadline)?).await))
 }
 

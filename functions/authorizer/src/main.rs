@@ -12,7 +12,8 @@ async fn main() -> Result<(), Error> {
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let authenticator = &startup.authenticator;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        let left = deadline::left(event.context.deadline, startup.env.now());
+        let now = startup.env.now();
+        let left = deadline::left(deadline::of_invocation(event.context.deadline, now), now);
         Ok::<_, Error>(holdfast_authorizer::handle(authenticator, event.payload, left).await)
     }))
     .await

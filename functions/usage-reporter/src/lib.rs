@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use holdfast::app::App;
 use holdfast::clock::Micros;
+use holdfast::deadline;
 use holdfast::notify::log::LogTopic;
 use holdfast::notify::post::HttpsPost;
 use holdfast::notify::{Post, Topic};
@@ -72,7 +73,7 @@ impl Failed {
 /// [`Failed`].
 pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> Result<(), Failed> {
     let app = &reporter.app;
-    let deadline = Micros(i64::try_from(event.context.deadline).unwrap_or(i64::MAX).saturating_mul(1_000));
+    let deadline = deadline::of_invocation(event.context.deadline, app.env.now());
     let until = Micros(deadline.0.saturating_sub(i64::try_from(RESERVE.as_micros()).unwrap_or(0)));
     let mut failed = Failed(Vec::new());
     let told = failed.note("thresholds and throttling", report::tell_watched(app, until).await);

@@ -77,7 +77,8 @@ pub async fn in_process(
         "authorizer".into(),
         function(move |event: LambdaEvent<holdfast_authorizer::AuthorizerEvent>| {
             let authenticator = authenticator.clone();
-            let left = deadline::left(event.context.deadline, clock.now());
+            let now = clock.now();
+            let left = deadline::left(deadline::of_invocation(event.context.deadline, now), now);
             async move { Ok::<_, String>(holdfast_authorizer::handle(&authenticator, event.payload, left).await) }
         }),
     );
