@@ -1,5 +1,6 @@
 //! Shares: an address for somebody without an account, as long as whoever made it may read the file.
 
+use holdfast::store::table::TableName;
 use holdfast_tests::{Actor, Reply};
 use serde_json::{Value, json};
 
@@ -45,6 +46,9 @@ async fn a_share_needs_nothing_but_its_address() {
     let text = String::from_utf8(trail.bytes).unwrap() + &String::from_utf8(listed.bytes).unwrap();
     assert!(!text.contains(&secret), "the secret is shown once");
     assert_eq!(text.matches("book.cover.share.download").count(), 2);
+    let (items, more) = world.app().table.scan(TableName::Data, None, (0, 1)).await.unwrap();
+    assert!(items.len() > 10 && more.is_none());
+    assert!(!format!("{items:?}").contains(&secret), "and kept nowhere");
     world.system.stop().await;
 }
 
