@@ -24,7 +24,7 @@ use std::time::Duration;
 
 pub use context::{Context, Gate};
 
-use futures::future::{self, Either};
+use futures::future::{self, BoxFuture, Either};
 use serde_json::{Map, Value};
 
 use crate::api_key;
@@ -69,7 +69,7 @@ async fn answer(app: &App, request: &ApiRequest, correlation: &str) -> Result<Re
         Route::Health => Ok(system::alive()),
         Route::Ready => system::ready(app).await,
         Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, &route).await,
-        Route::Share { secret } => files::shared(app, request, correlation, secret).await,
+        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, secret)).await,
         _ => protected(app, request, correlation, &route).await,
     }
 }
@@ -112,9 +112,9 @@ async fn admitted(
     let cx = Context { app, request, principal, correlation, gate: &gate };
     let admission = admit::admit(app, principal, request.address, calls);
     let (limits, mut result) = match route {
-        Route::Download { entity, id, field } => files::download(&cx, admission, *entity, id, *field).await?,
+        Route::Download { entity, id, field } => Box::pin(files::download(&cx, admission, *entity, id, *field)).await?,
         route => {
-            let (admission, work) = (pin!(admission), pin!(dispatch(&cx, route)));
+            let (admission, work) = (pin!(admission), dispatch(&cx, route));
             match future::select(admission, work).await {
                 Either::Left((limits, work)) => {
                     let limits = limits?;
@@ -175,28 +175,30 @@ fn unauthenticated(failure: &AuthFailure) -> Problem {
     }
 }
 
-async fn dispatch(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
+/// The work of a route, on the heap: all of them inline would make every future around them as large as the largest, which debug
+/// builds copy about on small stacks.
+fn dispatch<'a>(cx: &'a Context<'a>, route: &'a Route) -> BoxFuture<'a, Result<Reply, Problem>> {
     match route {
-        Route::List(entity) => read::list(cx, *entity).await,
-        Route::Get { entity, id } => read::get(cx, *entity, id).await,
-        Route::Create(entity) => write::create(cx, *entity).await,
-        Route::Replace { entity, id } => write::replace(cx, *entity, id).await,
-        Route::Patch { entity, id } => write::patch(cx, *entity, id).await,
-        Route::Delete { entity, id } => write::delete(cx, *entity, id).await,
-        Route::Bulk(entity) => write::bulk(cx, *entity).await,
-        Route::Upload { entity, id, field } => files::upload(cx, *entity, id, *field).await,
-        Route::Complete { entity, id, field } => files::complete(cx, *entity, id, *field).await,
-        Route::CreateShare { entity, id, field } => files::create(cx, *entity, id, *field).await,
-        Route::ListShares { entity, id, field } => files::list(cx, *entity, id, *field).await,
-        Route::DeleteShares { entity, id, field } => files::revoke_all(cx, *entity, id, *field).await,
-        Route::DeleteShare { entity, id, field, share } => files::revoke(cx, *entity, id, *field, share).await,
-        Route::ConsumerShares { id } => files::list_of_consumer(cx, id).await,
-        Route::DeleteConsumerShares { id } => files::revoke_of_consumer(cx, id).await,
-        _ => {
+        Route::List(entity) => Box::pin(read::list(cx, *entity)),
+        Route::Get { entity, id } => Box::pin(read::get(cx, *entity, id)),
+        Route::Create(entity) => Box::pin(write::create(cx, *entity)),
+        Route::Replace { entity, id } => Box::pin(write::replace(cx, *entity, id)),
+        Route::Patch { entity, id } => Box::pin(write::patch(cx, *entity, id)),
+        Route::Delete { entity, id } => Box::pin(write::delete(cx, *entity, id)),
+        Route::Bulk(entity) => Box::pin(write::bulk(cx, *entity)),
+        Route::Upload { entity, id, field } => Box::pin(files::upload(cx, *entity, id, *field)),
+        Route::Complete { entity, id, field } => Box::pin(files::complete(cx, *entity, id, *field)),
+        Route::CreateShare { entity, id, field } => Box::pin(files::create(cx, *entity, id, *field)),
+        Route::ListShares { entity, id, field } => Box::pin(files::list(cx, *entity, id, *field)),
+        Route::DeleteShares { entity, id, field } => Box::pin(files::revoke_all(cx, *entity, id, *field)),
+        Route::DeleteShare { entity, id, field, share } => Box::pin(files::revoke(cx, *entity, id, *field, share)),
+        Route::ConsumerShares { id } => Box::pin(files::list_of_consumer(cx, id)),
+        Route::DeleteConsumerShares { id } => Box::pin(files::revoke_of_consumer(cx, id)),
+        _ => Box::pin(async move {
             if !cost::is_read(route) {
                 cx.gate.passed().await;
             }
             system::handle(cx, route).await
-        }
+        }),
     }
 }
