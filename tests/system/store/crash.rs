@@ -10,7 +10,8 @@ use holdfast_tests::crash::{Crashing, End};
 use serde_json::json;
 
 use super::Store;
-use super::handler::{Request, handle, perhaps_detached};
+use super::broken::{Mechanism, perhaps_broken};
+use super::handler::{Request, handle};
 
 /// What a client can see of the data: authors by address with their counts, books with their authors, notes with their books.
 type Sight = BTreeMap<String, String>;
@@ -65,7 +66,7 @@ async fn sight(store: &Store) -> Sight {
 async fn suite(
     fill: impl AsyncFn() -> Store,
     request: Request,
-    broken: Option<&'static str>,
+    broken: Option<Mechanism>,
     calls: impl Iterator<Item = u32>,
 ) -> Result<u32, String> {
     // What it comes to when nobody dies.
@@ -82,7 +83,7 @@ async fn suite(
             let before = tags(&store).await;
             let crashing = Crashing::at(Arc::clone(&store.table), call, end);
             let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
-            let dying = perhaps_detached(dying, broken);
+            let dying = perhaps_broken(dying, broken);
             let outcome = crashing.until_end(handle(&store, &dying, &request, &store.env)).await;
             let Some(outcome) = outcome.map_or_else(|| Some(None), |done| (end == End::Before).then_some(Some(done))) else {
                 continue; // It was done before that call, and nothing is left of it but the call after the last.
@@ -173,7 +174,7 @@ async fn the_suite_notices_each_mechanism_that_is_broken() {
         ("t#", Request::Create),
         ("a#", Request::Create),
     ] {
-        let noticed = suite(filled, request.clone(), Some(prefix), 1..).await;
+        let noticed = suite(filled, request.clone(), Some(Mechanism::Outside(prefix)), 1..).await;
         assert!(noticed.is_err(), "{prefix} outside the transaction of {request:?} stays unnoticed: {noticed:?}");
     }
 }

@@ -1,13 +1,8 @@
-//! A handler as short as it can be: what a request with an `Idempotency-Key` does, and mechanisms broken on purpose.
+//! A handler as short as it can be: what a request with an `Idempotency-Key` does.
 
-use std::sync::Arc;
-
-use futures::future::BoxFuture;
 use holdfast::clock::Env;
 use holdfast::idempotency::{self, Answer, Keys, Match};
-use holdfast::store::table::{
-    Attr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
-};
+use holdfast::store::table::{Attr, Item, Key, SharedTable, TableError, TableName};
 use holdfast::store::write::{Batch, Mutation, Riders, WriteError};
 use holdfast::store::{items, keys};
 use serde_json::{Value, json};
@@ -121,70 +116,4 @@ async fn effect(store: &Store, table: &SharedTable, request: &Request, env: &Env
             (vec![Mutation::create(book, child), Mutation::create(author, parent)], json!({"id": id}))
         }
     })
-}
-
-/// A table on which one kind of item is written after its transaction instead of within it: a mechanism broken on purpose.
-pub struct Detached {
-    /// Where the others go.
-    pub table: SharedTable,
-    /// Beginning of the partition keys of that kind.
-    pub prefix: &'static str,
-}
-
-impl Table for Detached {
-    fn transact<'a>(&'a self, mut transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async move {
-            let outside = transaction.writes.extract_if(.., |(_, write)| write.key().pk.starts_with(self.prefix));
-            let outside: Vec<_> = outside.collect();
-            if !transaction.writes.is_empty() {
-                self.table.transact(transaction).await?;
-            }
-            for (table, write) in outside {
-                self.table.write(table, write, Returning::Nothing).await?;
-            }
-            Ok(())
-        })
-    }
-
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get(keys, consistent)
-    }
-
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get_transaction(keys)
-    }
-
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.table.query(query)
-    }
-
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        self.table.write(table, write, returning)
-    }
-
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.table.write_batch(writes)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        self.table.scan(table, after, segment)
-    }
-}
-
-/// The table as it is, or with one mechanism broken.
-pub fn perhaps_detached(table: SharedTable, prefix: Option<&'static str>) -> SharedTable {
-    match prefix {
-        Some(prefix) => Arc::new(Detached { table, prefix }),
-        None => table,
-    }
 }

@@ -1,5 +1,6 @@
 //! Writes that cannot go wrong: under concurrency, with the faults of the real database, and with handlers that die.
 
+mod broken;
 mod contend;
 mod crash;
 mod handler;

@@ -19,11 +19,11 @@ fn busy_plan() -> Plan {
 
 /// One run: random gaps (bursts, pauses, hours of idleness), several instances, every decision compared.
 /// Returns requests and calls.
-async fn run(seed: u64, requests: u64) -> (u64, u64) {
+async fn run(plan: Plan, seed: u64, requests: u64) -> (u64, u64) {
     let (_embedded, table) = store().await;
     let instances: Vec<Limiter> = (0..3).map(|_| limiter(&table, None)).collect();
-    let plan = busy_plan();
     let subject = subject("c", &plan);
+    let limits = plan.clone();
     let mut reference = Reference::new(plan);
     let mut sequence = Sequence(seed);
     let (mut offset, mut sent, mut calls) = (0, 0, 0);
@@ -39,7 +39,8 @@ async fn run(seed: u64, requests: u64) -> (u64, u64) {
         request[0].count = 1 + sequence.below(2);
         let instance = &instances[usize::try_from(sequence.below(3)).unwrap()];
         let charge = subject.plan.charge(&request);
-        let excessive = charge.rates.iter().zip([7, 40, 2]).any(|(cost, burst)| *cost > burst);
+        let excessive = charge.rates.iter().zip(&limits.rates).any(|(cost, rate)| *cost > rate.burst)
+            || limits.quotas.iter().any(|quota| charge.total > quota.limit);
         let answer = instance.admit(&subject, &request, at(offset)).await;
         sent += 1;
         if excessive {
@@ -77,7 +78,47 @@ async fn run(seed: u64, requests: u64) -> (u64, u64) {
 async fn every_decision_is_the_plans_over_random_arrivals_rollovers_and_instances() {
     let (mut sent, mut calls) = (0, 0);
     for seed in [1, 2, 3, 4] {
-        let (more, cost) = run(seed, 300).await;
+        let (more, cost) = run(busy_plan(), seed, 300).await;
+        (sent, calls) = (sent + more, calls + cost);
+    }
+    assert!(calls * 10 <= sent * 12, "{calls} calls for {sent} requests");
+}
+
+/// Any plan that the model takes: up to three rates, two quotas, weights.
+fn random_plan(sequence: &mut Sequence) -> Plan {
+    let second = Duration::from_secs(1);
+    let rates = (0..sequence.below(4)).map(|at| {
+        let per = second * [1, 1, 7, 60][usize::try_from(sequence.below(4)).unwrap()];
+        let mut made = rate(&format!("r{at}"), 1 + sequence.below(150), per, 1 + sequence.below(40));
+        if sequence.below(3) == 0 {
+            made.only = vec![(ORDERS, Some(Operation::Create))];
+        }
+        made
+    });
+    let rates = rates.collect();
+    let windows = [Window::Hour, Window::Day, Window::Month];
+    let quotas = (0..sequence.below(3)).map(|at| {
+        let window = windows[usize::try_from(sequence.below(3)).unwrap()];
+        quota(&format!("q{at}"), 1 + sequence.below(200), window)
+    });
+    let mut made = plan(rates, quotas.collect());
+    for operation in [Operation::Read, Operation::Create] {
+        made.costs.push(Cost { entity: None, operation: Some(operation), units: sequence.below(4) });
+    }
+    made
+}
+
+#[tokio::test]
+async fn any_plan_is_kept_exactly_over_random_arrivals() {
+    let count = std::env::var("HOLDFAST_PLANS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
+    let mut sequence = Sequence(77);
+    let (mut sent, mut calls) = (0, 0);
+    for _ in 0..count {
+        let plan = random_plan(&mut sequence);
+        if plan.rates.is_empty() && plan.quotas.is_empty() {
+            continue;
+        }
+        let (more, cost) = run(plan, sequence.below(1 << 40), 120).await;
         (sent, calls) = (sent + more, calls + cost);
     }
     assert!(calls * 10 <= sent * 12, "{calls} calls for {sent} requests");

@@ -1,0 +1,280 @@
+//! Mechanisms broken on purpose, one at a time. Each has a scenario that holds while it works and fails when it does not, so the
+//! suite would notice its loss. What is written outside of its transaction is noticed by the deaths of `super::crash`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use holdfast::store::table::{
+    Attr, Expr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction,
+    Write,
+};
+use holdfast::store::tags;
+use holdfast::store::write::{Batch, Mutation, WriteError};
+use holdfast_tests::proxy::Faults;
+use serde_json::json;
+
+use super::Store;
+
+/// A mechanism that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// Items whose partition keys begin so are written after their transaction instead of within it.
+    Outside(&'static str),
+    /// Items whose partition keys begin so are written whatever is there.
+    Unconditioned(&'static str),
+    /// Tags do not say that a commit is under way.
+    NeverUnsettled,
+}
+
+struct Broken {
+    table: SharedTable,
+    mechanism: Mechanism,
+}
+
+/// The table as it is, or with one mechanism broken.
+pub fn perhaps_broken(table: SharedTable, mechanism: Option<Mechanism>) -> SharedTable {
+    match mechanism {
+        Some(mechanism) => Arc::new(Broken { table, mechanism }),
+        None => table,
+    }
+}
+
+/// What is left of an action; `None`: nothing.
+fn unconditioned(write: Write) -> Option<Write> {
+    match write {
+        Write::Put { item, .. } => Some(Write::Put { item, condition: None }),
+        Write::Update { key, update, .. } => Some(Write::Update { key, update, condition: None }),
+        Write::Delete { key, .. } => Some(Write::Delete { key, condition: None }),
+        Write::Check { .. } => None,
+    }
+}
+
+fn settled(write: Write) -> Write {
+    match write {
+        Write::Update { key, update, condition } if update.names.get("#u").is_some_and(|name| name == tags::UNSETTLED) => {
+            let version = update.values.get(":v").cloned().unwrap_or(Attr::N(0));
+            let update = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", version);
+            Write::Update { key, update, condition }
+        }
+        other => other,
+    }
+}
+
+impl Broken {
+    async fn break_and_send(&self, mut transaction: Transaction) -> Result<(), TableError> {
+        let concerned = |write: &Write, prefix: &str| write.key().pk.starts_with(prefix);
+        let mut outside = Vec::new();
+        let mut inside = Vec::new();
+        for (table, write) in std::mem::take(&mut transaction.writes) {
+            match self.mechanism {
+                Mechanism::Outside(prefix) if concerned(&write, prefix) => outside.push((table, write)),
+                Mechanism::Unconditioned(prefix) if concerned(&write, prefix) => {
+                    inside.extend(unconditioned(write).map(|write| (table, write)));
+                }
+                Mechanism::NeverUnsettled => inside.push((table, settled(write))),
+                _ => inside.push((table, write)),
+            }
+        }
+        transaction.writes = inside;
+        if !transaction.writes.is_empty() {
+            self.table.transact(transaction).await?;
+        }
+        for (table, write) in outside {
+            self.table.write(table, write, Returning::Nothing).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Table for Broken {
+    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Box::pin(self.break_and_send(transaction))
+    }
+
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.table.get(keys, consistent)
+    }
+
+    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.table.get_transaction(keys)
+    }
+
+    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        self.table.query(query)
+    }
+
+    fn write<'a>(
+        &'a self,
+        table: TableName,
+        write: Write,
+        returning: Returning,
+    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        self.table.write(table, write, returning)
+    }
+
+    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        self.table.write_batch(writes)
+    }
+
+    fn scan<'a>(
+        &'a self,
+        table: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
+        self.table.scan(table, after, segment)
+    }
+}
+
+async fn write(store: &Store, table: &SharedTable, mutation: Mutation) -> Result<(), WriteError> {
+    let writer = store.writer(table);
+    let written = writer.write(&Batch { mutations: vec![mutation], ..Batch::default() }, store.deadline()).await?;
+    writer.clear(written.unsettled).await;
+    Ok(())
+}
+
+async fn sound(store: &Store) -> Result<(), String> {
+    let report = store.verified().await;
+    if report.problems == 0 { Ok(()) } else { Err(format!("{:?}", report.listed)) }
+}
+
+/// Two records with one unique value: the second is refused.
+async fn unique(store: &Store, table: &SharedTable) -> Result<(), String> {
+    for id in ["ann", "bob"] {
+        let record = store.record(id, json!({"email": "the@example.org"}));
+        // Whether the second is refused is read from the data.
+        let _outcome = write(store, table, Mutation::create(store.entity("author"), record)).await;
+    }
+    sound(store).await
+}
+
+/// Two changes of one record that was read once: one of them is refused.
+async fn version(store: &Store, table: &SharedTable) -> Result<(), String> {
+    store.create("author", "ann", json!({"tally": 0})).await;
+    let before = store.read("author", "ann").await.unwrap();
+    let mut told = 0;
+    for _ in 0..2 {
+        let after = store.record("ann", json!({"tally": before.fields["tally"].as_i64().unwrap() + 1}));
+        told += i64::from(write(store, table, Mutation::update(store.entity("author"), before.clone(), after)).await.is_ok());
+    }
+    let tally = store.read("author", "ann").await.unwrap().fields["tally"].clone();
+    if tally == told { Ok(()) } else { Err(format!("{told} acknowledged, {tally} there")) }
+}
+
+/// A parent that is gone gets no child, and one that has children does not go.
+async fn guard(store: &Store, table: &SharedTable) -> Result<(), String> {
+    store.create("author", "ann", json!({})).await;
+    store.create("author", "bob", json!({})).await;
+    store.create("book", "of-bob", json!({"title": "t", "author_id": "bob"})).await;
+    for (entity, id) in [("author", "ann"), ("author", "bob")] {
+        let record = store.read(entity, id).await.unwrap();
+        let _outcome = write(store, table, Mutation::delete(store.entity(entity), record)).await;
+    }
+    let child = store.record("of-ann", json!({"title": "t", "author_id": "ann"}));
+    let _outcome = write(store, table, Mutation::create(store.entity("book"), child)).await;
+    sound(store).await
+}
+
+/// Repetitions of one request have one effect, even those that found no row of their key.
+async fn idempotency(store: &Store, table: &SharedTable) -> Result<(), String> {
+    for _ in 0..2 {
+        // An id that the server makes, so that nothing else refuses the second.
+        keyed(store, table, store.record(&store.env.uuid_v7().to_string(), json!({}))).await;
+    }
+    match store.all("r#author#").await.len() {
+        1 => Ok(()),
+        count => Err(format!("{count} effects of one request")),
+    }
+}
+
+async fn keyed(store: &Store, table: &SharedTable, record: holdfast::value::Record) {
+    use holdfast::idempotency::{Answer, Keys, items};
+    use holdfast::store::write::Riders;
+    let secret = Keys::new(*b"a secret of this deployment");
+    let (scope, print) = (secret.scope("c", "s", "one key"), secret.fingerprint("POST", "/", None));
+    let answer = Answer { status: 201, headers: [].into(), body: Vec::new() };
+    let rows = items(&scope, &print, &answer, store.env.now()).unwrap();
+    let mutations = vec![Mutation::create(store.entity("author"), record)];
+    let batch = Batch { mutations, riders: Riders { idempotency: rows, ..Riders::default() }, ..Batch::default() };
+    let writer = store.writer(table);
+    if let Ok(written) = writer.write(&batch, store.deadline()).await {
+        writer.clear(written.unsettled).await;
+    }
+}
+
+/// Whoever sees a tag as it is after a commit, and settled, sees all of the commit.
+async fn tag(store: &Store, table: &SharedTable) -> Result<(), String> {
+    let entity = store.entity("series");
+    let tag = tags::of_entity(entity).remove(0);
+    for round in 0..8 {
+        let id = format!("s{round}");
+        let before = seen(store, &tag).await.0;
+        let batch = Batch { mutations: vec![Mutation::create(entity, store.record(&id, json!({})))], ..Batch::default() };
+        let (writer, deadline) = (store.writer(table), store.deadline());
+        let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
+        loop {
+            let finished = commit.is_finished();
+            let (version, unsettled) = seen(store, &tag).await;
+            let there = store.read("series", &id).await.is_some();
+            if version != before && !unsettled && !there {
+                return Err("a cache would have kept the state before".to_owned());
+            }
+            if finished {
+                break;
+            }
+        }
+        commit.await.unwrap().unwrap().unsettled.clear(store.table.as_ref()).await;
+    }
+    Ok(())
+}
+
+/// The version of a tag, and whether it says that a commit is under way.
+async fn seen(store: &Store, tag: &Key) -> (Option<String>, bool) {
+    let item = store.table.get(&[(TableName::Data, tag.clone())], true).await.unwrap().remove(0);
+    let version = item.as_ref().and_then(|item| item.s(tags::VERSION)).map(str::to_owned);
+    (version, item.is_some_and(|item| item.attrs.contains_key(tags::UNSETTLED)))
+}
+
+/// The scenario holds, and does not without its mechanism.
+async fn notices(
+    start: impl AsyncFn() -> Store,
+    mechanism: Mechanism,
+    scenario: impl AsyncFn(&Store, &SharedTable) -> Result<(), String>,
+) {
+    let store = start().await;
+    assert_eq!(scenario(&store, &store.table).await, Ok(()), "{mechanism:?} works");
+    let store = start().await;
+    let table = perhaps_broken(Arc::clone(&store.table), Some(mechanism));
+    let noticed = scenario(&store, &table).await;
+    assert!(noticed.is_err(), "{mechanism:?} broken stays unnoticed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unique_row_without_its_condition_is_noticed() {
+    notices(Store::plain, Mechanism::Unconditioned("u#"), unique).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_without_its_version_is_noticed() {
+    notices(Store::plain, Mechanism::Unconditioned("r#"), version).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guard_without_its_condition_is_noticed() {
+    notices(Store::plain, Mechanism::Unconditioned("g#"), guard).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idempotency_row_without_its_condition_is_noticed() {
+    notices(Store::plain, Mechanism::Unconditioned("k#"), idempotency).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tag_that_is_never_unsettled_is_noticed() {
+    let slow = || {
+        let between_items = Duration::from_millis(40);
+        Store::behind_proxy(Faults { between_items, locked_after: Duration::from_millis(1), ..Faults::none(61) })
+    };
+    notices(slow, Mechanism::NeverUnsettled, tag).await;
+}
