@@ -68,6 +68,54 @@ fn subject(text: &str) -> String {
 mod tests {
     use super::*;
 
+    use crate::aws;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    /// What a topic on this machine is sent, and what the client makes of the answer.
+    async fn published(message: Message<'_>, status: &str) -> (String, Result<(), String>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let body = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult><MessageId>m</MessageId>\
+             </PublishResult></PublishResponse>";
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let (mut text, mut part) = (String::new(), [0u8; 8192]);
+            // Until all that the head announces has come.
+            loop {
+                let read = socket.read(&mut part).await.unwrap();
+                text.push_str(std::str::from_utf8(&part[..read]).unwrap());
+                let Some((head, rest)) = text.split_once("\r\n\r\n") else { continue };
+                let lower = head.to_ascii_lowercase();
+                let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+                if rest.len() >= length.unwrap() {
+                    break;
+                }
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+            text
+        });
+        let topic = SnsTopic::new(&aws::local_config(&endpoint, aws::plain_http_client()), "arn:aws:sns:us-east-1:1:t");
+        let outcome = topic.publish(message).await;
+        (server.await.unwrap(), outcome)
+    }
+
+    #[tokio::test]
+    async fn a_message_names_its_audience_type_and_recipient() {
+        let audience = Audience::Consumer("a@example.com");
+        let message = Message { subject: "acme: 80 %", body: "{}", kind: "quota.threshold", audience };
+        let (sent, outcome) = published(message, "200 OK").await;
+        assert_eq!(outcome, Ok(()));
+        for part in ["Action=Publish", "TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A1%3At", "Message=%7B%7D", "quota.threshold"] {
+            assert!(sent.contains(part), "{part} in {sent}");
+        }
+        assert!(sent.contains("a%40example.com") && sent.contains("recipient") && sent.contains("consumer"), "{sent}");
+        let message = Message { audience: Audience::DeadLetter, ..message };
+        let (sent, refused) = published(message, "403 Forbidden").await;
+        assert!(sent.contains("dead_letter") && !sent.contains("recipient"), "{sent}");
+        assert!(refused.is_err());
+    }
+
     #[test]
     fn subjects_are_such_as_sns_takes() {
         assert_eq!(subject(" acme: 80 % of quota day"), "acme: 80 % of quota day");

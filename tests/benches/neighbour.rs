@@ -118,7 +118,11 @@ async fn main() {
     println!("plan: {LIMIT} requests a second; {} s a phase", seconds());
     line("alone", &alone);
     line("beside the loud one", &beside);
-    println!("ratio                   p50 {:.2}, p99 {:.2}", beside.quantile(0.5) / alone.quantile(0.5), beside.quantile(0.99) / alone.quantile(0.99));
+    println!(
+        "ratio                   p50 {:.2}, p99 {:.2}",
+        beside.quantile(0.5) / alone.quantile(0.5),
+        beside.quantile(0.99) / alone.quantile(0.99)
+    );
     let allowed = 40.0 + length * LIMIT as f64;
     println!("the loud one            {sent} sent in {length:.1} s, {admitted} admitted; its plan allows {allowed:.0}");
     assert_eq!(beside.admitted, beside.sent, "the quiet consumer lost requests");
