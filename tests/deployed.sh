@@ -38,6 +38,7 @@ say "template"
 AWS_DEFAULT_REGION=us-east-1 sam validate --lint --template-file template.yaml
 cfn-lint template.yaml
 "$tools/checkov/bin/checkov" --config-file infra/checkov.yaml
+AWS_DEFAULT_REGION=us-east-1 "$venv/bin/python3" tests/emulated/canary.py template.yaml
 
 binaries=${HOLDFAST_BINARIES:-$root/target/lambda}
 case "$(uname -m)" in
