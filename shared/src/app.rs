@@ -71,7 +71,8 @@ impl App {
     pub fn of(startup: &Startup) -> Self {
         let table: SharedTable = Arc::new(startup.table.clone());
         let (model, authenticator, env) = (startup.model.clone(), startup.authenticator.clone(), startup.env.clone());
-        let mut app = Self::new(model, table, authenticator, env, &startup.settings.environment);
+        let cached = cache::Settings { sample: startup.settings.cache_sample, ..cache::Settings::default() };
+        let mut app = Self::new(model, table, authenticator, env, &startup.settings.environment).with_cache(cached);
         if let Some(secret) = &startup.settings.master_secret {
             app.secrets = app.secrets.rotating(Arc::new(ManagedSecret::new(&startup.aws, secret)));
         }

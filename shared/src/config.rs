@@ -45,6 +45,8 @@ pub struct Settings {
     pub master_secret: Option<String>,
     /// `HOLDFAST_TLS_ROOTS`: certificates to trust, PEM; without it those of the system.
     pub tls_roots: Option<PathBuf>,
+    /// `HOLDFAST_CACHE_SAMPLE`: of a million hits of the cache, how many are read anew and compared. Default 1000.
+    pub cache_sample: u32,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
     pub local_keys: Option<PathBuf>,
 }
@@ -84,6 +86,7 @@ impl Settings {
             notices_topic: reader.topic("HOLDFAST_NOTICES_TOPIC"),
             master_secret: reader.optional("HOLDFAST_MASTER_SECRET"),
             tls_roots: reader.path("HOLDFAST_TLS_ROOTS"),
+            cache_sample: reader.of_a_million("HOLDFAST_CACHE_SAMPLE", 1000),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };
         if settings.data_table == settings.volatile_table && reader.wrong.is_empty() {
@@ -146,6 +149,15 @@ impl Reader<'_> {
         Some(path)
     }
 
+    fn of_a_million(&mut self, variable: &'static str, default: u32) -> u32 {
+        let Some(text) = self.optional(variable) else { return default };
+        let number = text.parse().ok().filter(|number| *number <= 1_000_000);
+        if number.is_none() {
+            self.refuse(variable, format!("`{text}` is no whole number from 0 to 1000000"));
+        }
+        number.unwrap_or(default)
+    }
+
     fn environment(&mut self, variable: &'static str) -> String {
         let name = self.optional(variable).unwrap_or_else(|| "dev".to_owned());
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -197,6 +209,16 @@ mod tests {
             ]
         );
         assert!(wrong[0].to_string().contains("`a b` is no name of a table"));
+    }
+
+    #[test]
+    fn the_share_of_sampled_hits_is_a_number_of_a_million() {
+        let sample =
+            |text| read(&[&COMPLETE[..], &[("HOLDFAST_CACHE_SAMPLE", text)]].concat()).map(|settings| settings.cache_sample);
+        assert_eq!((sample(""), sample("0"), sample("1000000")), (Ok(1000), Ok(0), Ok(1_000_000)));
+        for wrong in ["1000001", "-1", "0.5", "all"] {
+            assert!(sample(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -67,6 +67,7 @@ pub async fn in_process(
         notices_topic: None,
         master_secret: None,
         tls_roots: None,
+        cache_sample: 1000,
         local_keys: None,
     };
     let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());

@@ -19,6 +19,8 @@ mod key;
 mod memory;
 mod place;
 mod sight;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -40,7 +42,7 @@ use flights::Flights;
 use memory::{Held, Memory};
 
 /// How the cache of one instance works.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of answers in memory.
     pub memory: u64,
@@ -50,8 +52,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long an instance then leaves the cache alone.
     pub rest: Duration,
-    /// Share of the hits that are read anew and compared, 0 to 1.
-    pub sample: f64,
+    /// Of a million hits, how many are read anew and compared.
+    pub sample: u32,
 }
 
 impl Default for Settings {
@@ -61,7 +63,7 @@ impl Default for Settings {
             life: Duration::from_secs(3600),
             patience: Duration::from_millis(400),
             rest: Duration::from_secs(1),
-            sample: 0.001,
+            sample: 1000,
         }
     }
 }
@@ -205,8 +207,7 @@ impl Cache {
 
     /// Whether this hit is to be read anew, to see that it is right.
     pub fn samples(&self) -> bool {
-        const WHOLE: f64 = 1_000_000.0;
-        self.settings.sample > 0.0 && f64::from(self.env.random.below(1_000_000)) < self.settings.sample * WHOLE
+        self.settings.sample > 0 && self.env.random.below(1_000_000) < self.settings.sample
     }
 
     /// Compares a hit with what was read after it. A difference means something only if no write lies between the two; the tags

@@ -14,8 +14,6 @@ use crate::store::{keys, tags};
 
 /// Most tags of an answer: with the entry they are one `BatchGetItem`.
 const MOST_TAGS: usize = 99;
-/// From so many tags of partitions on, those of the entity are read in their place: fewer, and changed more often.
-const MOST_PARTITION_TAGS: usize = 40;
 
 /// How an answer that is kept may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ impl Place {
         let entity = model.entity(permitted.query().entity);
         let mut others = others(model, permitted);
         let partitions: BTreeSet<&str> = plan.scans.iter().map(|scan| scan.pk.as_str()).collect();
-        let mut own: BTreeSet<Key> = partitions.iter().flat_map(|partition| tags::of_partition(entity, partition)).collect();
+        let own: BTreeSet<Key> = partitions.iter().flat_map(|partition| tags::of_partition(entity, partition)).collect();
         // Rows that carry only some fields are completed from their records, whose commit the entity's tag tells. Which
         // partitions a join reads is not known before it is read.
         let completed = plan.scans.iter().any(|scan| entity.index(scan.index).projection.is_some());
@@ -51,11 +49,7 @@ impl Place {
             others.insert(entity.ix);
         }
         others.extend(plan.joins.iter().map(|join| join.parent));
-        if own.len() > MOST_PARTITION_TAGS {
-            own.clear();
-            others.insert(entity.ix);
-        }
-        Self::new(model, CacheKey::new(model, states, permitted, None), permitted, own, &others)
+        Self::new(model, states, permitted, None, own, &others)
     }
 
     /// Where the answer of a single read is kept; `None` as for [`Place::of_list`].
@@ -63,22 +57,27 @@ impl Place {
         let entity = model.entity(permitted.query().entity);
         let own = BTreeSet::from([keys::entity_tag(entity, keys::shard(id, entity.shards))]);
         let others = others(model, permitted);
-        Self::new(model, CacheKey::new(model, states, permitted, Some(id)), permitted, own, &others)
+        Self::new(model, states, permitted, Some(id), own, &others)
     }
 
     fn new(
         model: &Model,
-        key: CacheKey,
+        states: &States,
         permitted: &Permitted<ListQuery>,
+        record: Option<&str>,
         own: BTreeSet<Key>,
         others: &BTreeSet<EntityIx>,
     ) -> Option<Self> {
+        if !states.tags_are_kept() {
+            return None;
+        }
         let mode = mode(model, permitted, others)?;
         let mut tags = own;
         tags.insert(keys::global_tag());
         tags.extend(others.iter().flat_map(|other| tags::of_entity(model.entity(*other))));
         let tags: Vec<Key> = tags.into_iter().collect();
-        (tags.len() <= MOST_TAGS).then_some(Self { key, tags, mode })
+        let key = || CacheKey::new(model, states, permitted, record);
+        (tags.len() <= MOST_TAGS).then(|| Self { key: key(), tags, mode })
     }
 }
 

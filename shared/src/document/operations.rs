@@ -116,7 +116,7 @@ impl<'a> Made<'a> {
 
     fn list(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.answer("A page of them.", &["ETag", "Link"], Some(self.schema("List"))))),
+            ("200", Some(self.answer("A page of them.", &["ETag", "Link", "Cache-Status"], Some(self.schema("List"))))),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[406]));
@@ -131,7 +131,7 @@ impl<'a> Made<'a> {
 
     fn get(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.answer("The record.", &["ETag"], self.record()))),
+            ("200", Some(self.answer("The record.", &["ETag", "Cache-Status"], self.record()))),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[404, 406]));

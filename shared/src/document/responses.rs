@@ -36,6 +36,10 @@ pub(super) fn all_headers() -> Map<String, Value> {
     let number = |description: &str| json!({"description": description, "schema": {"type": "integer", "minimum": 0}});
     let all = [
         ("ETag", text("Strong entity tag: for `If-Match` and `If-None-Match`.")),
+        (
+            "Cache-Status",
+            text("What the cache did (RFC 9211): `holdfast; hit`, `holdfast; fwd=miss; stored` or `holdfast; fwd=bypass`."),
+        ),
         ("Location", text("Address of the new record.")),
         ("Link", text("Address of the next page, `rel=\"next\"` (RFC 8288).")),
         ("Allow", text("The methods that the resource has.")),

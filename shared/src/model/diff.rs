@@ -115,7 +115,11 @@ fn entity(changes: &mut Changes, old: (&Model, &Entity), new: (&Model, &Entity))
         changes.compatible(&place, "max_bytes raised", "more is accepted");
     }
     if before.cache != after.cache {
-        changes.compatible(&place, "cache mode changed", "entries of the other model are never used");
+        changes.compatible(
+            &place,
+            "cache mode changed",
+            "what was cached is void at the first write; while both models write, neither keeps answers for long",
+        );
     }
     if before.shards != after.shards {
         let what = format!("shards {} -> {}", before.shards, after.shards);

@@ -6,6 +6,7 @@
 //! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
 //! | tombstone of a cascade | `d*` | entity, `#`, id |
 //! | states of an entity's indexes | `x#<entity>` | `0x00` |
+//! | which tags writers keep | `x#*` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
 //! | tag of an index partition | `t#<the partition's pk>` | shard, two bytes |
@@ -56,6 +57,11 @@ pub fn tombstone(entity: &Entity, id: &str) -> Key {
 /// The states of an entity's indexes.
 pub fn index_states(entity: &Entity) -> Key {
     Key::new(format!("x#{}", entity.name), ONLY)
+}
+
+/// Which tags writers keep.
+pub fn tag_regime() -> Key {
+    Key::new("x#*", ONLY)
 }
 
 /// A unique value; `hash` is over the encoded value.

@@ -6,8 +6,10 @@
 //! elements ([`Unsettled::clear`], best effort). What a dead writer leaves is removed by whoever finds it ([`settle`]): a
 //! `TransactGetItems` over the items that the element names succeeds only when the commit has finished.
 //!
-//! An element is `token~milliseconds~part~part...`: the write's token, when it was made, and what it writes there: sort keys
-//! (base64url) under the tag of a partition, record ids under the tag of an entity. The time decides only when to look.
+//! An element is `token~milliseconds~part~part...`: the write's token, when it was made, and what it writes there. It names all
+//! that anybody reads on the word of that tag, because the items of a commit become visible, and free, one by one: sort keys
+//! (base64url) under the tag of a partition; under that of an entity record ids, and `+index partition+sort key` (base64url) of
+//! rows where answers read them through a relation. The time decides only when to look.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use super::keys;
 use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Key, Returning, Table, TableError, TableName, Write};
 use crate::clock::{Env, Micros};
-use crate::model::{CacheMode, Entity, Model};
+use crate::model::{CacheMode, Entity, Model, Path};
 use crate::value::{Record, new_version};
 
 /// Attribute of a tag: its random version.
@@ -29,6 +31,8 @@ pub const VERSION: &str = "v";
 pub const UNSETTLED: &str = "u";
 /// An element older than this belongs to a writer that died or could not remove it.
 pub const OVERDUE: Duration = Duration::from_secs(2);
+/// Before the parts of a row's key in an element; ids hold none.
+const ROW: char = '+';
 /// Most items of a `TransactGetItems`.
 const MOST_READ: usize = 100;
 
@@ -42,20 +46,41 @@ pub(super) struct Touch {
 /// The tags that a change of one record touches.
 pub(super) fn touched(model: &Model, entity: &Entity, before: Option<&Record>, after: Option<&Record>) -> Vec<Touch> {
     let mut touches = Vec::new();
+    // Answers about other entities may depend on this one (embedding, row conditions), whatever its own mode is.
+    let consulted = model.entities.iter().any(|entity| entity.cache != CacheMode::Off);
+    let rows_consulted = consulted && is_listed_through_relations(model, entity);
     for record in [before, after].into_iter().flatten() {
         let shard = keys::shard(&record.id, entity.shards);
-        if entity.cache != CacheMode::Off {
-            for index in entity.indexes.iter().filter(|index| index.is_stored()) {
-                let row = keys::index_row(model, entity, index, record);
-                touches.push(Touch { tag: keys::partition_tag(&row.pk, shard), part: URL_SAFE_NO_PAD.encode(&row.sk) });
-            }
+        let of_entity = |part: String| Touch { tag: keys::entity_tag(entity, shard), part };
+        if consulted {
+            touches.push(of_entity(record.id.clone()));
         }
-        // Answers about other entities may depend on this one (embedding, row conditions), whatever its own mode is.
-        if model.entities.iter().any(|entity| entity.cache != CacheMode::Off) {
-            touches.push(Touch { tag: keys::entity_tag(entity, shard), part: record.id.clone() });
+        for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+            let row = keys::index_row(model, entity, index, record);
+            let sk = URL_SAFE_NO_PAD.encode(&row.sk);
+            if rows_consulted {
+                touches.push(of_entity(format!("{ROW}{}{ROW}{sk}", URL_SAFE_NO_PAD.encode(&row.pk))));
+            }
+            if entity.cache != CacheMode::Off {
+                touches.push(Touch { tag: keys::partition_tag(&row.pk, shard), part: sk });
+            }
         }
     }
     touches
+}
+
+/// Whether index rows of an entity are read on the word of its entity tag alone: as the many side of a relation, or by a join,
+/// whose partitions nobody knows before they are read.
+fn is_listed_through_relations(model: &Model, entity: &Entity) -> bool {
+    let is_embedded = |other: &Entity| other.to_many.iter().any(|relation| relation.target == entity.ix);
+    let is_joined = |other: &Entity| {
+        let vias = other.indexes.iter().flat_map(|index| &index.equality).filter_map(|path| match path {
+            Path::Via(via, _) => other.to_one.iter().find(|relation| relation.field == *via),
+            Path::Id | Path::Own(_) => None,
+        });
+        vias.into_iter().any(|relation| other.ix == entity.ix || relation.target == entity.ix)
+    };
+    model.entities.iter().any(|other| is_embedded(other) || is_joined(other))
 }
 
 /// All tags of a partition of an entity's index: what a list of that partition depends on.
@@ -186,10 +211,15 @@ fn parse(tag: &Key, element: &str) -> Option<(i64, Vec<(TableName, Key)>)> {
     let mut parts = element.split('~');
     let (_token, made) = (parts.next()?, parts.next()?.parse().ok()?);
     let under = tag.pk.strip_prefix("t#")?;
+    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
     let keys = parts.map(|part| {
-        let key = match under.strip_prefix("e#") {
-            Some(entity) => Key::new(format!("r#{entity}#{part}"), keys::ONLY),
-            None => Key::new(under, URL_SAFE_NO_PAD.decode(part).ok()?),
+        let key = match (under.strip_prefix("e#"), part.strip_prefix(ROW)) {
+            (Some(_), Some(row)) => {
+                let (pk, sk) = row.split_once(ROW)?;
+                Key::new(String::from_utf8(bytes(pk)?).ok()?, bytes(sk)?)
+            }
+            (Some(entity), None) => Key::new(format!("r#{entity}#{part}"), keys::ONLY),
+            (None, _) => Key::new(under, bytes(part)?),
         };
         Some((TableName::Data, key))
     });

@@ -49,6 +49,8 @@ pub struct Faults {
     pub lost_answer: f64,
     /// Longest time between the items of a commit.
     pub between_items: Duration,
+    /// Whether each item of a commit is free as soon as it is visible; otherwise all are, some time after the answer.
+    pub free_each: bool,
     /// Longest time for which items stay locked after the answer.
     pub locked_after: Duration,
     /// Longest time by which an answer is delayed.
@@ -65,6 +67,7 @@ impl Faults {
             lost_request: 0.0,
             lost_answer: 0.0,
             between_items: Duration::from_micros(300),
+            free_each: false,
             locked_after: Duration::from_millis(1),
             delay: Duration::ZERO,
         }

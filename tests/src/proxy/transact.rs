@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::request::{action, keep_used, transaction_keys};
+use super::request::{action, keep_used, single_key, transaction_keys};
 use super::{Answer, Faults, Lost, State, Token, locked, refusal};
 
 impl State {
@@ -41,17 +41,19 @@ impl State {
         if let Err(conflicts) = taken {
             return Ok(self.cancelled_by(&conflicts));
         }
-        let outcome = self.holding(faults, body).await;
+        let mut held = keys;
+        let outcome = self.holding(faults, body, &mut held).await;
         let after = self.up_to(faults.locked_after);
         if matches!(&outcome, Ok(answer) if answer.status == 200) && !after.is_zero() {
-            self.unlock_later(keys, after);
+            self.unlock_later(held, after);
         } else {
-            locked(&self.locks).give_back(&keys);
+            locked(&self.locks).give_back(&held);
         }
         outcome
     }
 
-    async fn holding(&self, faults: &Faults, body: &Value) -> Result<Answer, Lost> {
+    /// Commits what `held` holds; what is given back on the way is taken out of it.
+    async fn holding(&self, faults: &Faults, body: &Value, held: &mut Vec<String>) -> Result<Answer, Lost> {
         let items = body.get("TransactItems").and_then(Value::as_array).cloned().unwrap_or_default();
         if let Some(refused) = self.check(&items).await? {
             return Ok(refused);
@@ -65,6 +67,12 @@ impl State {
             if answer.status != 200 {
                 // All conditions held, so what remains is a request that is wrong in itself.
                 return Ok(answer);
+            }
+            if faults.free_each
+                && let Some(key) = single_key(content)
+            {
+                held.retain(|other| *other != key);
+                locked(&self.locks).give_back(&[key]);
             }
             tokio::time::sleep(self.up_to(faults.between_items)).await;
         }

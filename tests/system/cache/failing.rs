@@ -300,7 +300,7 @@ async fn what_a_dead_writer_left_keeps_the_cache_out_until_somebody_settles_it()
 #[tokio::test]
 async fn a_sampled_hit_that_is_wrong_is_noticed_and_not_served() {
     let world = filled().await;
-    let (instance, _) = with_clock(&world, &world.direct, Settings { sample: 1.0, ..patient() });
+    let (instance, _) = with_clock(&world, &world.direct, Settings { sample: 1_000_000, ..patient() });
     instance.get(&root(), "books").await;
     assert_eq!(instance.get(&root(), "books").await.cache(), "hit");
     assert_eq!(instance.app.cache.counters.of(Event::SampleSame), 1);

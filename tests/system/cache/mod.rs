@@ -6,6 +6,8 @@ mod counted;
 mod failing;
 mod history;
 mod leak;
+mod measured;
+mod models;
 mod property;
 mod random;
 
@@ -34,7 +36,8 @@ struct World {
     /// A client of the store, past everything that a test puts before it.
     direct: SharedTable,
     model: Arc<Model>,
-    dynamo: Dynamo,
+    /// The world that began with it keeps it going.
+    dynamo: Option<Dynamo>,
 }
 
 impl World {
@@ -43,7 +46,12 @@ impl World {
         let direct = table(&dynamo.endpoint);
         direct.create_tables().await.unwrap();
         let model = Arc::new(parse("model.yaml", model).unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{model}")));
-        Self { direct: Arc::new(direct), model, dynamo }
+        Self { direct: Arc::new(direct), model, dynamo: Some(dynamo) }
+    }
+
+    /// Where the store itself answers.
+    fn endpoint(&self) -> &str {
+        &self.dynamo.as_ref().unwrap().endpoint
     }
 
     /// An instance with a cold memory.
@@ -61,7 +69,7 @@ impl World {
 
 /// A cache that waits for its table however busy the machine is, and takes no samples.
 fn patient() -> Settings {
-    Settings { patience: Duration::from_secs(20), sample: 0.0, ..Settings::default() }
+    Settings { patience: Duration::from_secs(20), sample: 0, ..Settings::default() }
 }
 
 fn table(endpoint: &str) -> DynamoTable {

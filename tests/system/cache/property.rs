@@ -2,6 +2,8 @@
 //!
 //! `HOLDFAST_CACHE_WORLDS=500` is the long run, `HOLDFAST_CACHE_SEED=7` runs one world again.
 
+use std::collections::HashSet;
+
 use futures::future::join_all;
 use holdfast::cache::Event;
 use serde_json::Value;
@@ -63,6 +65,8 @@ async fn run(seed: u64) -> Result<Tally, String> {
     let callers: Vec<Caller> = (0..4).map(|_| caller(&mut chance)).collect();
     // Reads that come again and again, or nothing would ever be a hit.
     let addresses: Vec<String> = (0..12).map(|_| shape.read(&mut chance)).collect();
+    // What is refused is compared too, but less often.
+    let mut dull = HashSet::new();
     let mut tally = Tally::default();
     for _ in 0..STEPS {
         let instance = &instances[chance.below(INSTANCES)];
@@ -76,9 +80,15 @@ async fn run(seed: u64) -> Result<Tally, String> {
         } else if chance.percent(3) {
             instance.done(&root, "POST _cache/purge", &shape.purge(&mut chance)).await;
         } else {
-            let caller = &callers[chance.below(callers.len())];
-            let address = &addresses[chance.below(addresses.len())];
+            let mut pair = (chance.below(callers.len()), chance.below(addresses.len()));
+            if dull.contains(&pair) && chance.percent(80) {
+                pair = (chance.below(callers.len()), chance.below(addresses.len()));
+            }
+            let (caller, address) = (&callers[pair.0], &addresses[pair.1]);
             let seen = compare(instance, &plain, caller, address, &mut tally).await?;
+            if seen.status >= 400 {
+                dull.insert(pair);
+            }
             // The next page, by the cursor that either gives.
             if let Some(cursor) = seen.json()["next_cursor"].as_str() {
                 let separator = if address.contains('?') { '&' } else { '?' };

@@ -105,3 +105,33 @@ async fn a_tag_is_not_settled_while_its_commit_is_half_visible() {
     assert_eq!(settled, 1);
     written.unsettled.clear(store.table.as_ref()).await;
 }
+
+#[tokio::test]
+async fn an_entitys_tag_waits_for_the_rows_that_are_read_on_its_word() {
+    for seed in 0..3 {
+        let store = Arc::new(Store::behind_proxy(Faults { free_each: true, ..slow(20 + seed) }).await);
+        // Books are embedded in their authors, so answers read their index rows and depend on their entity alone.
+        let book = store.model.entity(store.entity("book").ix);
+        let clock = Arc::new(Later(store.env.clock.clone(), Duration::from_secs(10)));
+        let later = Env { clock, random: store.env.random.clone() };
+        let tag = [(TableName::Data, tags::of_entity(book).remove(0))];
+        let record = store.record("b", json!({"title": "t"}));
+        let rows: Vec<_> = book
+            .indexes
+            .iter()
+            .map(|index| (TableName::Data, holdfast::store::keys::index_row(&store.model, book, index, &record)))
+            .collect();
+        let batch = Batch { mutations: vec![Mutation::create(book, record)], ..Batch::default() };
+        let (writer, deadline) = (store.writer(&store.table), store.deadline());
+        let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
+        loop {
+            let Some(found) = store.table.get(&tag, true).await.unwrap().remove(0) else { continue };
+            if tags::settle(store.table.as_ref(), &later, &found).await.unwrap() > 0 {
+                let seen = store.table.get(&rows, true).await.unwrap();
+                assert!(seen.iter().all(Option::is_some), "settled before all rows were there (seed {seed})");
+                break;
+            }
+        }
+        commit.await.unwrap().unwrap().unsettled.clear(store.table.as_ref()).await;
+    }
+}

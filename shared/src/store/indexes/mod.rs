@@ -10,8 +10,11 @@
 //! it writes, so that nobody still reads there. `reindex` waits until every writer has seen that it began.
 //!
 //! The first writer of an entity finds no states: there are no records either, so all indexes are ready.
+//!
+//! Beside them stands the *regime*: which tags writers keep, see [`regime`].
 
 mod backfill;
+mod regime;
 #[cfg(test)]
 mod tests;
 
@@ -69,12 +72,19 @@ impl State {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct States {
     not_ready: Vec<(EntityIx, IndexIx)>,
+    /// Whether the last writer kept other tags than this model names.
+    other_tags: bool,
 }
 
 impl States {
     /// Whether an index may be read. One that stores no rows always may.
     pub fn is_ready(&self, entity: EntityIx, index: IndexIx) -> bool {
         !self.not_ready.contains(&(entity, index))
+    }
+
+    /// Whether writers keep the tags that this model names, so that answers can depend on them.
+    pub fn tags_are_kept(&self) -> bool {
+        !self.other_tags
     }
 
     /// Indexes that need `reindex` before they can be read.
@@ -155,8 +165,10 @@ impl Indexes {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The states of all entities in the model's order, then the regime.
     async fn load(&self) -> Result<Vec<Option<Item>>, TableError> {
-        let keys: Vec<_> = self.model.entities.iter().map(|entity| (TableName::Data, keys::index_states(entity))).collect();
+        let entities = self.model.entities.iter().map(keys::index_states);
+        let keys: Vec<_> = entities.chain([keys::tag_regime()]).map(|key| (TableName::Data, key)).collect();
         self.table.get(&keys, true).await
     }
 
@@ -172,12 +184,13 @@ impl Indexes {
                 }
             }
         }
-        States { not_ready }
+        let recorded = items.last().and_then(Option::as_ref);
+        States { not_ready, other_tags: recorded.is_some_and(|recorded| !regime::is_own(&self.model, recorded)) }
     }
 
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
-        let (mut marked, mut created) = (false, false);
+        let (mut marked, mut created) = (false, self.announce_regime(items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
             match item {
                 None => created |= self.found(entity).await?,
