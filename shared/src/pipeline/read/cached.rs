@@ -108,7 +108,11 @@ async fn serve(
             let (answer, filled) = cache.fill(&place, &sight, fresh).await?;
             (answer, Status::of(filled))
         }
-        Some((place, Look::Hit(answer))) if cache.samples() => (sampled(cx, &place, answer, fresh.await?).await, Status::Hit),
+        Some((place, Look::Hit(answer))) if cache.samples() => match fresh.await {
+            Ok(read) => (sampled(cx, &place, answer, read).await, Status::Hit),
+            // The hit was right; that it could not be looked at again is no reason to fail.
+            Err(_) => (answer, Status::Hit),
+        },
         Some((_, Look::Hit(answer))) => (answer, Status::Hit),
     })
 }

@@ -22,7 +22,7 @@ const REGIME: &str = "r";
 fn of(model: &Model) -> String {
     let mut text = String::new();
     for entity in &model.entities {
-        let _infallible = write!(text, "{} {} {}\n", entity.name, entity.shards, entity.cache == CacheMode::Off);
+        let _infallible = writeln!(text, "{} {} {}", entity.name, entity.shards, entity.cache == CacheMode::Off);
     }
     Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
         let _infallible = write!(hex, "{byte:02x}");
