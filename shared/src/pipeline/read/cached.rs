@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt as _;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -92,12 +93,14 @@ async fn serve(
     found: Option<(Place, Look)>,
 ) -> Result<(Arc<Answer>, Status), Problem> {
     let cache = &cx.app.cache;
+    // Boxed: it is much larger than all that a hit needs.
     let fresh = async {
         match read {
             Read::List => fresh::list(cx, permitted, states, plan).await,
             Read::Record(id) => fresh::record(cx, permitted, states, id).await,
         }
     };
+    let fresh = fresh.boxed();
     Ok(match found {
         None => {
             cache.counters.add(Event::Bypass);
