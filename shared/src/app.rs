@@ -17,6 +17,7 @@ use crate::startup::Startup;
 use crate::store::indexes::Indexes;
 use crate::store::table::{SharedTable, TableError};
 use crate::store::write::Writer;
+use crate::usage::Usage;
 
 /// Longest wait for the table in the init phase.
 const WARMING: Duration = Duration::from_secs(2);
@@ -39,6 +40,8 @@ pub struct App {
     pub addresses: AddressGuard,
     /// Verifies credentials.
     pub authenticator: Arc<Authenticator>,
+    /// Counts what is answered.
+    pub usage: Usage,
     /// Clock and random source.
     pub env: Env,
     /// Which deployment this is: part of API keys.
@@ -57,6 +60,7 @@ impl App {
             indexes: Indexes::new(table.clone(), model.clone(), env.clone()),
             limiter: Limiter::new(table.clone(), env.clone(), crate::limit::Settings::default()),
             addresses: AddressGuard::new(model.limits.per_address),
+            usage: Usage::new(table.clone(), env.clone()),
             authenticator,
             environment: environment.to_owned(),
             objects: None,
@@ -90,6 +94,12 @@ impl App {
     #[must_use]
     pub fn with_cache(self, settings: cache::Settings) -> Self {
         Self { cache: Cache::new(self.table.clone(), self.env.clone(), settings), ..self }
+    }
+
+    /// With another count of usage.
+    #[must_use]
+    pub fn with_usage(self, usage: Usage) -> Self {
+        Self { usage, ..self }
     }
 
     /// Opens the connection to the table and reads what every instance reads once anyway: in the init phase, which Lambda runs at full

@@ -28,6 +28,12 @@ impl Micros {
         Self(self.0.saturating_add(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)))
     }
 
+    /// The time from an earlier moment to this one; none if that one is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// RFC 3339, UTC, milliseconds: `2026-11-21T04:26:00.000Z`, the form of every timestamp that the API shows.
     pub fn rfc3339(self) -> String {
         rfc3339_millis(

@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::app::App;
 use crate::clock::Micros;
+use crate::config::Variables;
 use crate::deadline;
 use crate::http::{ApiRequest, ApiResponse};
 use crate::pipeline;
@@ -27,6 +28,12 @@ impl std::fmt::Display for EventError {
 }
 
 impl std::error::Error for EventError {}
+
+/// Whether this process is told before it ends. Lambda tells those that register an extension, which panics where nobody answers
+/// its registration: on emulations, which do not set this variable either.
+pub fn has_shutdown(variables: &dyn Variables) -> bool {
+    variables.get("AWS_LAMBDA_INITIALIZATION_TYPE").is_some()
+}
 
 /// Reads an event. `deadline` is when the invocation must have ended.
 ///

@@ -7,8 +7,8 @@
 //! 1  api_key, deadline, model
 //! 2  object, value
 //! 3  query, s3, store
-//! 4  audit, dynamodb, idempotency, limit, policy, shape
-//! 5  notify, plan, problem
+//! 4  audit, dynamodb, idempotency, limit, policy, shape, usage
+//! 5  cloudwatch, notify, plan, problem
 //! 6  consumer, sns
 //! 7  auth, cache, http, secret
 //! 8  document, jwks_http, secretsmanager
@@ -27,6 +27,7 @@ pub mod aws;
 pub mod cache;
 pub mod clock;
 pub mod cloudformation;
+pub mod cloudwatch;
 pub mod config;
 pub mod consumer;
 pub mod deadline;
@@ -57,4 +58,5 @@ pub mod shape;
 pub mod sns;
 pub mod startup;
 pub mod store;
+pub mod usage;
 pub mod value;

@@ -1,4 +1,5 @@
-//! What the reporter does for notices at each tick: finds out what nobody told, and delivers what was told.
+//! What the reporter does for notices at each tick: finds out what nobody told (thresholds, throttling, anomalies of usage), and
+//! delivers what was told.
 
 use std::sync::Arc;
 
@@ -8,8 +9,11 @@ use crate::consumer::{ConsumerError, Consumers, Recipients};
 use crate::limit::{LimitSubject, ResolvedPlan};
 use crate::notify::breaker::Breaker;
 use crate::notify::watch::{self, Watched};
-use crate::notify::{Budget, Channels, Drained, Post, Topic, drain};
-use crate::store::table::TableError;
+use crate::notify::{Budget, Channels, Drained, Kind, Notice, Post, Topic, drain, outbox};
+use crate::store::keys;
+use crate::store::table::{Attr, Expr, Item, Reason, TableError, TableName, Transaction, Write};
+use crate::usage::merge::Level;
+use crate::usage::watch::{self as habits, Finding};
 
 /// Most notices of one tick.
 const MOST: usize = 500;
@@ -71,6 +75,44 @@ async fn subject(app: &App, one: &Watched) -> Result<Option<LimitSubject>, Table
     let plan = ResolvedPlan::of(plan, record.as_ref().and_then(|record| record.overrides.as_ref()));
     let plan = plan.map_err(|faults| TableError::Broken(format!("plan {name}: {faults:?}")))?;
     Ok(Some(LimitSubject { consumer: one.consumer.clone(), plan: Arc::new(plan), key_id: None, epoch: 0 }))
+}
+
+/// Judges the last whole hour of usage, once, and tells what looks wrong. How many notices.
+///
+/// # Errors
+/// The store's; the next tick judges the hour again, and what was told already is not told again.
+pub async fn tell_anomalies(app: &App) -> Result<usize, TableError> {
+    let now = app.env.now();
+    let Some(hour) = habits::due(&*app.table, now).await? else { return Ok(0) };
+    let mut told = 0;
+    for finding in habits::judge(&*app.table, &app.env, hour).await? {
+        told += usize::from(tell_anomaly(app, &finding, now).await?);
+    }
+    habits::done(&*app.table, hour).await?;
+    Ok(told)
+}
+
+/// Tells a finding unless the same was told of the consumer that day. Whether it was told here.
+async fn tell_anomaly(app: &App, finding: &Finding, now: Micros) -> Result<bool, TableError> {
+    let Finding { consumer, hour, anomaly } = finding;
+    let number = |value: f64| serde_json::Number::from_f64((value * 1_000.0).round() / 1_000.0).unwrap_or_else(|| 0.into());
+    let kind = Kind::Anomaly {
+        hour: Micros(hour.saturating_mul(1_000_000)).rfc3339(),
+        sign: anomaly.sign.name().to_owned(),
+        seen: number(anomaly.seen),
+        usual: number(anomaly.usual),
+        evidence: anomaly.evidence.clone(),
+    };
+    let notice = Notice::new(&app.env, Some(consumer), kind, now);
+    let key = keys::usage_told(consumer, anomaly.sign.name(), Level::Day.start(*hour));
+    let item = Item::new(key).with("ttl", Attr::N(hour + 7 * 86_400));
+    let first = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
+    let writes = [(TableName::Volatile, first)].into_iter().chain(outbox::rows(&app.env, &notice, now)).collect();
+    match app.table.transact(Transaction { token: app.env.uuid_v7().to_string(), writes }).await {
+        Ok(()) => Ok(true),
+        Err(TableError::Cancelled(reasons)) if matches!(reasons.first(), Some(Reason::ConditionFailed(_))) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Delivers notices that are due.

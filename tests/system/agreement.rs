@@ -29,7 +29,7 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/_me", "data-api", true),
     ("POST", "/v1/_cache/purge", "data-api", true),
     ("GET", "/v1/_usage", "data-api", true),
-    ("GET", "/v1/_usage/dashboard", "data-api", true),
+    ("GET", "/v1/_usage/dashboard", "data-api", false),
     ("GET", "/v1/_usage/metrics", "data-api", true),
     ("GET", "/v1/_notifications", "data-api", true),
     ("GET", "/v1/_audit", "data-api", true),

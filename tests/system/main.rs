@@ -16,3 +16,4 @@ mod scale;
 mod setup;
 mod store;
 mod trust;
+mod usage;

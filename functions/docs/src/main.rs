@@ -10,6 +10,10 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?);
+    if holdfast::lambda::has_shutdown(&ProcessVariables) {
+        let usage = app.usage.clone();
+        lambda_runtime::spawn_graceful_shutdown_handler(|| async move { usage.close().await }).await;
+    }
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| holdfast_docs::handle(&app, event).await.map_err(Error::from)))
         .await
 }

@@ -15,6 +15,10 @@ async fn main() -> Result<(), Error> {
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
     let app = App::of(&startup).with_objects(Arc::new(objects));
+    if holdfast::lambda::has_shutdown(&ProcessVariables) {
+        let usage = app.usage.clone();
+        lambda_runtime::spawn_graceful_shutdown_handler(|| async move { usage.close().await }).await;
+    }
     app.warm().await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         holdfast_download::handle(&app, event).await.map_err(Error::from)

@@ -13,6 +13,8 @@ use holdfast::notify::{Post, Topic};
 use holdfast::report::{self, Senders};
 use holdfast::sns::SnsTopic;
 use holdfast::startup::Startup;
+use holdfast::usage::publish::Metrics;
+use holdfast::usage::tick;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 
@@ -33,6 +35,8 @@ pub struct Reporter {
     pub app: Arc<App>,
     /// Where notices go.
     pub senders: Senders,
+    /// Where metrics go; `None`: nowhere.
+    pub metrics: Option<Arc<dyn Metrics>>,
 }
 
 impl Reporter {
@@ -43,7 +47,13 @@ impl Reporter {
             None => Arc::new(LogTopic),
         };
         let post: Arc<dyn Post> = Arc::new(HttpsPost::new());
-        Self { app, senders: Senders::new(topic, post) }
+        Self { app, senders: Senders::new(topic, post), metrics: None }
+    }
+
+    /// With somewhere to publish metrics.
+    #[must_use]
+    pub fn publishing_to(self, metrics: Arc<dyn Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 }
 
@@ -66,7 +76,7 @@ impl Failed {
     }
 }
 
-/// Handles one tick. Sustained throttling and thresholds that nobody told are told, what was told is delivered, cascades that a
+/// Handles one tick. Usage is merged and published, and looked through once an hour. Sustained throttling and thresholds that nobody told are told, what was told is delivered, cascades that a
 /// function did not live to finish are resumed, files that nothing refers to are deleted. No part waits for another to go well.
 ///
 /// # Errors
@@ -78,8 +88,10 @@ pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> 
     let mut failed = Failed(Vec::new());
     let told = failed.note("thresholds and throttling", report::tell_watched(app, until).await);
     let delivered = failed.note("delivery of notices", report::deliver(app, &reporter.senders, until).await);
+    let usage = failed.note("usage", tick::tick(&*app.table, &app.env, reporter.metrics.as_deref(), until).await);
+    let anomalies = failed.note("anomalies", report::tell_anomalies(app).await);
     let swept = failed.note("cascades", app.writer.sweep(deadline).await);
     let files = failed.note("files", holdfast::files::sweep(app, deadline).await);
-    tracing::info!(time = event.payload.time, ?told, ?delivered, ?swept, ?files, "tick");
+    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?anomalies, ?swept, ?files, "tick");
     if failed.0.is_empty() { Ok(()) } else { Err(failed) }
 }

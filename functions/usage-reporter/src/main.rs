@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use holdfast::app::App;
 use holdfast::clock::Env;
+use holdfast::cloudwatch::CloudWatch;
 use holdfast::config::ProcessVariables;
 use holdfast::s3::S3Objects;
 use holdfast::startup::Startup;
@@ -15,7 +16,9 @@ async fn main() -> Result<(), Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
+    let metrics = CloudWatch::new(&startup.aws, &startup.settings.environment);
     let reporter = Reporter::of(&startup, Arc::new(App::of(&startup).with_objects(Arc::new(objects))));
+    let reporter = reporter.publishing_to(Arc::new(metrics));
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         holdfast_usage_reporter::handle(&reporter, event).await.map_err(Error::from)
     }))

@@ -14,6 +14,7 @@ use holdfast::model::Model;
 use holdfast::object::SharedObjects;
 use holdfast::s3::S3Objects;
 use holdfast::startup::Startup;
+use holdfast::usage::Usage;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
 
@@ -45,7 +46,7 @@ pub async fn tables(dynamodb: &str, env: &Env) -> Result<(), StartError> {
     table.create_tables().await.map_err(|error| StartError::Compose(error.to_string()))
 }
 
-/// The functions in this process, over the DynamoDB and the S3 at these endpoints.
+/// The functions in this process, over the DynamoDB and the S3 at these endpoints, and the counts that are to be closed when they end.
 ///
 /// # Errors
 /// [`StartError::Compose`] when a client cannot be made.
@@ -54,7 +55,7 @@ pub async fn in_process(
     issuer: &Arc<LocalIssuer>,
     (dynamodb, s3): (&str, &str),
     env: &Env,
-) -> Result<Functions, StartError> {
+) -> Result<(Functions, Vec<Usage>), StartError> {
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     let http = aws::http_client(None).map_err(|error| compose(&error))?;
     let config = aws::local_config(dynamodb, http);
@@ -89,6 +90,7 @@ pub async fn in_process(
         Arc::new(S3Objects::new(&aws::local_config(s3, aws::plain_http_client()), &startup.settings.files_bucket));
     let app_with_files = || Arc::new(App::of(&startup).with_objects(objects.clone()));
     let data_api = app();
+    let mut usages = vec![data_api.usage.clone()];
     functions.insert(
         "data-api".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -97,6 +99,7 @@ pub async fn in_process(
         }),
     );
     let download = app_with_files();
+    usages.push(download.usage.clone());
     functions.insert(
         "download".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -105,6 +108,7 @@ pub async fn in_process(
         }),
     );
     let docs = app();
+    usages.push(docs.usage.clone());
     functions.insert(
         "docs".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -121,5 +125,5 @@ pub async fn in_process(
             async move { holdfast_usage_reporter::handle(&reporter, event).await }
         }),
     );
-    Ok(functions)
+    Ok((functions, usages))
 }

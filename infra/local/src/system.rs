@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use holdfast::auth::local::LocalIssuer;
 use holdfast::clock::Env;
 use holdfast::model::{self, Mistake, Model};
+use holdfast::usage::Usage;
 use tempfile::TempDir;
 
 use crate::compose;
@@ -118,6 +119,7 @@ pub struct Local {
     pub stores: Stores,
     schedule: Schedule,
     running: Running,
+    usages: Vec<Usage>,
     server: Server,
 }
 
@@ -145,20 +147,20 @@ impl Local {
         };
         let functions = match (compose::tables(&stores.dynamodb, &options.env).await, &options.functions_url, dynamodb) {
             (Err(error), ..) => Err(error),
-            (_, Some(url), _) => compose::remote(&template, url),
+            (_, Some(url), _) => compose::remote(&template, url).map(|functions| (functions, Vec::new())),
             (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,
             (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
         };
-        let started = functions.and_then(|functions| {
+        let started = functions.and_then(|(functions, usages)| {
             let schedule = Schedule::new(&template, &functions, options.env.clone());
             let gateway = Gateway::new(template, functions, options.env).map_err(StartError::Template)?;
             let server = gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error))?;
-            Ok((schedule, server))
+            Ok((schedule, server, usages))
         });
         match started {
-            Ok((schedule, server)) => {
+            Ok((schedule, server, usages)) => {
                 let running = schedule.start();
-                Ok(Self { address: server.address, model, issuer, stores, schedule, running, server })
+                Ok(Self { address: server.address, model, issuer, stores, schedule, running, usages, server })
             }
             Err(error) => {
                 stores.stop().await;
@@ -184,6 +186,7 @@ impl Local {
     pub async fn stop(self) {
         self.running.stop().await;
         self.server.stop().await;
+        futures::future::join_all(self.usages.iter().map(Usage::close)).await;
         self.stores.stop().await;
     }
 }

@@ -31,7 +31,7 @@ use crate::principal::Principal;
 
 pub use caller::of_role;
 pub use markdown::markdown;
-pub use page::{Page, page};
+pub use page::{Page, assemble, page};
 pub use yaml::yaml;
 
 /// What the parts of a document are made from.

@@ -22,16 +22,18 @@ pub struct Page {
 
 /// The page of an API of this name. What the caller may do it reads itself, with the credentials that the reader enters.
 pub fn page(name: &str) -> Page {
-    let html = HTML
-        .replace("{{style}}", STYLE)
-        .replace("{{script}}", SCRIPT)
-        .replace("{{errors}}", &errors())
-        .replace("{{name}}", &escaped(name));
+    assemble(&HTML.replace("{{errors}}", &errors()), name, STYLE, SCRIPT)
+}
+
+/// A page of ours from HTML with places for the API's name, one style and one script, and the policy that admits these alone.
+pub fn assemble(html: &str, name: &str, style: &str, script: &str) -> Page {
+    // What is put in is not searched for places again: the name first, because it is not ours.
+    let html = html.replace("{{name}}", &escaped(name)).replace("{{style}}", style).replace("{{script}}", script);
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
          frame-ancestors 'none'",
-        hash(SCRIPT),
-        hash(STYLE)
+        hash(script),
+        hash(style)
     );
     Page { html, policy }
 }

@@ -49,6 +49,15 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Adds what others cost.
+    fn add(&mut self, other: &Self) {
+        for (kind, calls) in &other.calls {
+            *self.calls.entry(*kind).or_default() += calls;
+        }
+        self.read_units += other.read_units;
+        self.write_units += other.write_units;
+    }
+
     /// All calls together.
     pub fn total_calls(&self) -> u64 {
         self.calls.values().sum()
@@ -99,5 +108,8 @@ tokio::task_local! {
 pub async fn measured<T>(work: impl Future<Output = T>) -> (T, Usage) {
     let meter = Arc::new(Meter::default());
     let outcome = TASK.scope(Arc::clone(&meter), work).await;
-    (outcome, meter.take())
+    let usage = meter.take();
+    // Whoever measures around this sees it too.
+    let _ = TASK.try_with(|outer| outer.0.lock().unwrap_or_else(PoisonError::into_inner).add(&usage));
+    (outcome, usage)
 }

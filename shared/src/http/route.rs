@@ -233,6 +233,23 @@ pub fn route(model: &Model, method: &Method, path: &str) -> Result<Route, Proble
     Ok(make(place.check(model, found)?))
 }
 
+/// The route of a request as it is counted: `GET /v1/orders/{id}`. There are as few as the model has addresses, whatever is sent.
+pub fn template(model: &Model, method: &Method, path: &str) -> String {
+    let Some(place) = PLACES.iter().find(|place| place.find(model, path).is_some()) else { return UNKNOWN.to_owned() };
+    // What fits the pattern is a name of the model where the pattern has one.
+    let named = |(ours, theirs): (&'static str, &str)| match ours {
+        "{plural}" | "{field}" => theirs.to_owned(),
+        "{consumer}" => "{id}".to_owned(),
+        other => other.to_owned(),
+    };
+    let segments: Vec<String> = place.pattern.split('/').zip(path.split('/')).map(named).collect();
+    let method = if place.allow().contains(method) { method.as_str() } else { "OTHER" };
+    format!("{method} {}", segments.join("/"))
+}
+
+/// The route of requests for what does not exist.
+const UNKNOWN: &str = "OTHER";
+
 fn nowhere() -> Problem {
     Problem::new(Code::NotFound, "There is no such resource. /v1/openapi.json lists all of them.")
 }
@@ -439,6 +456,23 @@ mod tests {
         for (method, path, code) in cases {
             let refused = route(&model, &method.parse().unwrap(), path).map_err(|problem| problem.code);
             assert_eq!(refused, Err(code), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_counted_under_its_template() {
+        let model = model();
+        for (method, path, template_of) in [
+            ("GET", "/v1/books", "GET /v1/books"),
+            ("HEAD", "/v1/books/moby-dick", "HEAD /v1/books/{id}"),
+            ("BREW", "/v1/books/moby-dick", "OTHER /v1/books/{id}"),
+            ("POST", "/v1/books/x/cover/upload", "POST /v1/books/{id}/cover/upload"),
+            ("GET", "/v1/_consumers/acme", "GET /v1/_consumers/{id}"),
+            ("GET", "/v1/_shares/hush", "GET /v1/_shares/{secret}"),
+            ("GET", "/v1/unicorns/7", "OTHER"),
+            ("GET", "/wp-login.php", "OTHER"),
+        ] {
+            assert_eq!(template(&model, &method.parse().unwrap(), path), template_of, "{method} {path}");
         }
     }
 

@@ -51,6 +51,20 @@ pub enum Kind {
         /// Minutes looked at.
         of: u32,
     },
+    /// A consumer's usage looks wrong.
+    #[serde(rename = "usage.anomaly")]
+    Anomaly {
+        /// The hour that was looked at.
+        hour: String,
+        /// `spike`, `silence`, `errors`, `probing`, `loop`, `new_routes`.
+        sign: String,
+        /// What was seen: requests, or a share between 0 and 1.
+        seen: serde_json::Number,
+        /// What is usual.
+        usual: serde_json::Number,
+        /// In words.
+        evidence: String,
+    },
     /// Many invalid credentials from one address or on one key.
     #[serde(rename = "credentials.suspicious")]
     Suspicious {
@@ -69,6 +83,7 @@ impl Kind {
         match self {
             Self::Threshold { .. } => "quota.threshold",
             Self::Throttled { .. } => "requests.throttled",
+            Self::Anomaly { .. } => "usage.anomaly",
             Self::Suspicious { .. } => "credentials.suspicious",
         }
     }
@@ -98,6 +113,7 @@ impl Notice {
                 format!("{who}: {percent} % of quota {quota} used ({used} of {limit})")
             }
             Kind::Throttled { minutes, of } => format!("{who}: requests denied in {minutes} of {of} minutes"),
+            Kind::Anomaly { evidence, .. } => format!("{who}: {evidence}"),
             Kind::Suspicious { address, key_id, count } => {
                 let from = address.as_deref().or(key_id.as_deref()).unwrap_or_default();
                 format!("{count} invalid credentials within a minute: {from}")

@@ -5,6 +5,7 @@ use tokio::sync::SetOnce;
 use crate::app::App;
 use crate::http::ApiRequest;
 use crate::principal::Principal;
+use crate::usage::Notes;
 
 /// A request of a known caller.
 #[derive(Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct Context<'a> {
     pub correlation: &'a str,
     /// Opens when the caller's limits have let the request through.
     pub gate: &'a Gate,
+    /// What is noted for the count of usage.
+    pub notes: &'a Notes,
 }
 
 /// What a request waits at before its first effect: until then it may read and prepare beside its admission.

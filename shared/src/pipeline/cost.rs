@@ -4,7 +4,7 @@ use super::write::bulk_cost;
 use crate::http::ApiRequest;
 use crate::http::route::Route;
 use crate::limit::Call;
-use crate::model::Operation;
+use crate::model::{Model, Operation};
 
 /// The calls that a request stands for; several for a `_bulk`.
 pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
@@ -28,6 +28,12 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
     }
 }
 
+/// The entities among them that are deprecated as a whole.
+pub fn deprecated(model: &Model, calls: &[Call]) -> Vec<String> {
+    let entities = calls.iter().filter_map(|call| call.entity).map(|entity| model.entity(entity));
+    entities.filter(|entity| entity.deprecated.is_some()).map(|entity| entity.name.clone()).collect()
+}
+
 /// Whether a request for a system resource only reads, so that it may begin before it is admitted. Writes of records wait for
 /// themselves, as late as they can.
 pub fn is_read(route: &Route) -> bool {
@@ -40,6 +46,9 @@ pub fn is_read(route: &Route) -> bool {
             | Route::Me
             | Route::ListShares { .. }
             | Route::ConsumerShares { .. }
+            | Route::Usage
+            | Route::UsageDashboard
+            | Route::UsageMetrics
             | Route::Notifications
             | Route::Audit
     )

@@ -19,6 +19,8 @@ pub struct Page {
     pub rows: Vec<(Record, FieldMask)>,
     /// Behind which sort key the next page begins, if there may be one.
     pub next: Option<Vec<u8>>,
+    /// Rows that were read for it.
+    pub examined: usize,
 }
 
 /// Reads a page behind a position.
@@ -37,6 +39,7 @@ pub async fn page(app: &App, permitted: &Permitted<ListQuery>, plan: &Plan, afte
         let wanted = chunk.min(examine);
         let (found, ended) = rows.next(wanted).await?;
         examine -= found.len();
+        page.examined += found.len();
         for (row, mask) in judge.visible(found).await? {
             let Some(mask) = mask else {
                 last = Some(row.position);

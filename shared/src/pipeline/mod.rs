@@ -9,9 +9,11 @@
 pub mod admit;
 mod context;
 mod cost;
+mod count;
 pub mod docs;
 mod embed;
 pub mod files;
+mod form;
 pub mod list;
 mod read;
 pub mod related;
@@ -32,6 +34,7 @@ use crate::app::App;
 use crate::auth::{self, AuthFailure};
 use crate::clock::Micros;
 use crate::deadline;
+use crate::dynamodb;
 use crate::http::route::{Route, route};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
 use crate::limit::Call;
@@ -39,18 +42,28 @@ use crate::limit::address::{Door, Suspect};
 use crate::notify::{self, Kind};
 use crate::principal::Principal;
 use crate::problem::Problem;
+use crate::usage::Notes;
 
 use admit::AdmitError;
 
 /// What a request must leave of its time for the answer to be sent.
 const RESERVE: Duration = Duration::from_millis(500);
 
-/// Answers a request. It never fails: whatever is wrong becomes a problem document.
+/// Answers a request, and counts it. It never fails: whatever is wrong becomes a problem document.
 pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
+    let (begun, notes) = (app.env.now(), Notes::default());
+    app.usage.flush_beside();
     let correlation = request.correlation(&app.env);
+    // Boxed, because the future of a request is large: what passes it on would copy it from stack to stack.
+    let (response, cost) = dynamodb::measured(Box::pin(respond_to(app, &request, &correlation, &notes))).await;
+    count::count(app, &request, &correlation, &response, count::Spent { begun, cost }, notes);
+    response
+}
+
+async fn respond_to(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes) -> ApiResponse {
     let left = request.deadline.0.saturating_sub(app.env.now().0);
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE);
-    let result = match deadline::within(left, answer(app, &request, &correlation)).await {
+    let result = match deadline::within(left, answer(app, request, correlation, notes)).await {
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };
@@ -59,26 +72,32 @@ pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
     {
         tracing::error!(correlation_id = correlation, code = problem.code.name(), cause = problem.log, "request failed");
     }
-    respond::respond(&request, &app.model, &correlation, result)
+    respond::respond(request, &app.model, correlation, result)
 }
 
-async fn answer(app: &App, request: &ApiRequest, correlation: &str) -> Result<Reply, Problem> {
+async fn answer(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes) -> Result<Reply, Problem> {
     let route = route(&app.model, &request.method, &request.path)?;
     match &route {
         Route::Preflight { allow } => Ok(cors::preflight(request, &app.model.cors, allow)),
         Route::Health => Ok(system::alive()),
         Route::Ready => system::ready(app).await,
-        Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, &route).await,
-        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, secret)).await,
-        _ => protected(app, request, correlation, &route).await,
+        Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, notes, &route).await,
+        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, notes, secret)).await,
+        Route::UsageDashboard if system::dashboard::is_page_alone(request) => {
+            app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+            Ok(system::dashboard::page(&app.model))
+        }
+        _ => protected(app, request, correlation, notes, &route).await,
     }
 }
 
 /// Documents are open: credentials decide what stands in them. Without any they are limited by the client's address.
-async fn documents(app: &App, request: &ApiRequest, route: &Route) -> Result<Reply, Problem> {
+async fn documents(app: &App, request: &ApiRequest, notes: &Notes, route: &Route) -> Result<Reply, Problem> {
     let known = request.headers.contains_key(http::header::AUTHORIZATION);
     let caller = if known { Some(authenticate(app, request, request.context.as_ref()).await?) } else { None };
-    if caller.is_none() {
+    if let Some(caller) = &caller {
+        notes.consumer(&caller.consumer);
+    } else {
         app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
     }
     docs::handle(&app.model, request, caller.as_ref(), route)
@@ -86,13 +105,15 @@ async fn documents(app: &App, request: &ApiRequest, route: &Route) -> Result<Rep
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is
 /// verified anew, once.
-async fn protected(app: &App, request: &ApiRequest, correlation: &str, route: &Route) -> Result<Reply, Problem> {
+async fn protected(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes, route: &Route) -> Result<Reply, Problem> {
     let calls = cost::calls(route, request);
     let principal = authenticate(app, request, request.context.as_ref()).await?;
-    match admitted(app, request, &principal, correlation, route, &calls).await {
+    notes.consumer(&principal.consumer);
+    cost::deprecated(&app.model, &calls).into_iter().for_each(|name| notes.deprecated(name));
+    match admitted(app, request, &principal, correlation, notes, route, &calls).await {
         Err(AdmitError::NewEpoch { .. }) => {
             let principal = authenticate(app, request, None).await?;
-            Ok(admitted(app, request, &principal, correlation, route, &calls).await??)
+            Ok(admitted(app, request, &principal, correlation, notes, route, &calls).await??)
         }
         decided => decided?,
     }
@@ -105,11 +126,12 @@ async fn admitted(
     request: &ApiRequest,
     principal: &Principal,
     correlation: &str,
+    notes: &Notes,
     route: &Route,
     calls: &[Call],
 ) -> Result<Result<Reply, Problem>, AdmitError> {
     let gate = Gate::closed();
-    let cx = Context { app, request, principal, correlation, gate: &gate };
+    let cx = Context { app, request, principal, correlation, gate: &gate, notes };
     let admission = admit::admit(app, principal, request.address, calls);
     let (limits, mut result) = match route {
         Route::Download { entity, id, field } => Box::pin(files::download(&cx, admission, *entity, id, *field)).await?,

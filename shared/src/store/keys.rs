@@ -25,6 +25,12 @@
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
 //! | API key | `y#<key id>`; listed under `c#<consumer>` | `0x00`; `y#<key id>` |
 //! | limiter | `l#<consumer>` | `0x00` |
+//! | usage not merged yet (volatile) | `uf#<shard>` | minute, instance, sequence |
+//! | last merged sequence of an instance (volatile) | `um` | instance |
+//! | state of the merging (volatile) | `us` | `0x00` |
+//! | usage since ever (volatile) | `ut` | `0x00` |
+//! | anomaly that was told (volatile) | `uo#<consumer>` | day, sign |
+//! | usage of all, of a consumer (volatile) | `ur*<level>`, `ur#<level>#<consumer>` | start, seconds |
 //!
 //! Entity, field and index names are `[a-z][a-z0-9_]*` and ids hold no `#`, so no two kinds can meet in one key.
 
@@ -205,6 +211,46 @@ pub fn notice(consumer: Option<&str>, sk: &[u8]) -> Key {
 /// A consumer whose requests are being denied, in the volatile table.
 pub fn watched(shard: u16, consumer: &str) -> Key {
     Key::new(format!("w#{shard}"), consumer.as_bytes())
+}
+
+/// Partitions of usage that is not merged yet.
+pub const USAGE_SHARDS: u8 = 8;
+
+/// Usage that an instance flushed. An instance keeps to one partition, where its flushes stand in the order of their sequence.
+pub fn usage_flush(instance: &[u8; 16], minute: i64, sequence: i64) -> Key {
+    let sk = [&minute.to_be_bytes()[..], instance, &sequence.to_be_bytes()].concat();
+    Key::new(usage_flushes(instance[0] % USAGE_SHARDS), sk)
+}
+
+/// The partition of a shard of usage that is not merged yet.
+pub fn usage_flushes(shard: u8) -> String {
+    format!("uf#{shard}")
+}
+
+/// What was last merged of an instance.
+pub fn usage_marker(instance: &[u8]) -> Key {
+    Key::new("um", instance)
+}
+
+/// The state of the merging: every transaction that changes a rollup changes it too.
+pub fn usage_state() -> Key {
+    Key::new("us", ONLY)
+}
+
+/// Usage since ever.
+pub fn usage_total() -> Key {
+    Key::new("ut", ONLY)
+}
+
+/// What was told of a consumer's usage on a day, seconds since 1970.
+pub fn usage_told(consumer: &str, sign: &str, day: i64) -> Key {
+    Key::new(format!("uo#{consumer}"), [&day.to_be_bytes()[..], sign.as_bytes()].concat())
+}
+
+/// Usage of all (`None`) or of one consumer in the minute (`m`), hour (`h`) or day (`d`) that starts then.
+pub fn usage_rollup(level: char, consumer: Option<&str>, start: i64) -> Key {
+    let pk = consumer.map_or_else(|| format!("ur*{level}"), |consumer| format!("ur#{level}#{consumer}"));
+    Key::new(pk, start.to_be_bytes())
 }
 
 /// Which of `shards` shards an id belongs to.

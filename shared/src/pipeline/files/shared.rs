@@ -28,6 +28,7 @@ use crate::problem::{Code, Problem};
 use crate::store::keys;
 use crate::store::repeat::repeated;
 use crate::store::table::{Item, Reason, TableError, TableName, Transaction, Write};
+use crate::usage::Notes;
 
 /// How long the link lives.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -37,7 +38,13 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// # Errors
 /// 404 for an address that never was, and where the sharer may not read the file any more; 410 for a share that was revoked, has
 /// ended, was used up, or whose file is gone; 429.
-pub async fn shared(app: &App, request: &ApiRequest, correlation: &str, secret_text: &str) -> Result<Reply, Problem> {
+pub async fn shared(
+    app: &App,
+    request: &ApiRequest,
+    correlation: &str,
+    notes: &Notes,
+    secret_text: &str,
+) -> Result<Reply, Problem> {
     let now = app.env.now();
     app.addresses.admit(request.address, Door::Open, now).map_err(|denied| admit::too_often(&denied))?;
     let asked = Asked::read(&Parameters::read(request, &["disposition"])?)?;
@@ -49,8 +56,9 @@ pub async fn shared(app: &App, request: &ApiRequest, correlation: &str, secret_t
     }
     let (entity, field) = place_of(app, &share)?;
     let (record, principal) = present(app, &share, entity).await?;
+    notes.consumer(&principal.consumer);
     let gate = Gate::open();
-    let cx = Context { app, request, principal: &principal, correlation, gate: &gate };
+    let cx = Context { app, request, principal: &principal, correlation, gate: &gate, notes };
     let target = Target::of(&cx, entity, &share.terms.record, field)?;
 
     let calls = [Call { entity: Some(entity), operation: Operation::Download, count: 1 }];

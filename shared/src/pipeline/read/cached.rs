@@ -159,6 +159,7 @@ async fn sampled(cx: &Context<'_>, place: &Place, hit: Arc<Answer>, read: Answer
         Sample::Same => hit,
         Sample::Unclear => Arc::new(read),
         Sample::Stale => {
+            cx.notes.stale();
             tracing::error!(correlation_id = cx.correlation, path = cx.request.path, "the cache held a wrong answer");
             Arc::new(read)
         }

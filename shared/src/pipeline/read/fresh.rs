@@ -6,6 +6,7 @@ use super::refused::{bad_cursor, list_failed, no_index, scan_failed, too_many_to
 use crate::cache::Answer;
 use crate::pipeline::Context;
 use crate::pipeline::embed;
+use crate::pipeline::form;
 use crate::pipeline::list::{self, Judge};
 use crate::pipeline::scan::Row;
 use crate::plan::{Cursor, Plan};
@@ -37,7 +38,9 @@ pub(super) async fn list(
         }
     };
     let counted = async { if query.count { list::count(app, permitted, plan).await.map(Some) } else { Ok(None) } };
+    let begun = app.env.now();
     let (page, counted) = futures::try_join!(list::page(app, permitted, plan, after), counted).map_err(scan_failed)?;
+    cx.notes.plan(form::of(&app.model, query, plan, &page, app.env.now().since(begun)));
     let total = match counted {
         None => None,
         Some(Some(total)) => Some(total as u64),

@@ -13,6 +13,7 @@ use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
 use super::context::Context;
+use super::form;
 use crate::cache::{self, Answer};
 use crate::http::{JSON, Reply, header_value};
 use crate::model::{Deprecation, EntityIx};
@@ -34,6 +35,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let entity = model.entity(entity);
     let query = query::parse_list(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
     let permitted = policy::permit_list(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
+    form::deprecated(model, permitted.query()).into_iter().for_each(|name| cx.notes.deprecated(name));
     // Side by side, so that a new instance waits once for both.
     let secrets = app.secrets_for(permitted.query().cursor.as_deref());
     let (secrets, answered) = futures::join!(secrets, cached::answer(cx, &permitted, Read::List));

@@ -4,6 +4,7 @@
 
 pub(super) mod body;
 mod consumers;
+pub mod dashboard;
 mod health;
 mod me;
 mod once;
@@ -12,6 +13,7 @@ mod purge;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trail;
+mod usage;
 
 pub use health::{alive, ready};
 
@@ -37,6 +39,9 @@ pub async fn handle(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
         Route::DeleteKey { id, key_id } => consumers::delete_key(cx, id, key_id).await,
         Route::Me => me::me(cx).await,
         Route::Purge => purge::purge(cx).await,
+        Route::Usage => usage::usage(cx).await,
+        Route::UsageDashboard => dashboard::dashboard(cx).await,
+        Route::UsageMetrics => dashboard::openmetrics(cx).await,
         Route::Notifications => trail::notifications(cx).await,
         Route::Audit => trail::audit(cx).await,
         Route::Health => Ok(alive()),

@@ -4,7 +4,10 @@ use http::StatusCode;
 use http::header::LINK;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
+use crate::clock::Micros;
 use crate::http::{ApiRequest, Reply, header_value};
 use crate::problem::Problem;
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, page_limit, split_parameters};
@@ -59,6 +62,14 @@ impl Parameters {
             .collect();
         reply.header(LINK, header_value(format!("<{}{}?{}>; rel=\"next\"", request.base_url, request.path, query.join("&"))))
     }
+}
+
+/// A moment, as RFC 3339 writes it.
+pub(super) fn moment(name: &str, text: &str) -> Result<Micros, Problem> {
+    let wrong = || refuse(name, "must be a timestamp of RFC 3339, such as 2026-01-31T00:00:00Z");
+    // The `+` of an offset reads as a space where a client forgot to escape it.
+    let moment = OffsetDateTime::parse(&text.replace(' ', "+"), &Rfc3339).map_err(|_| wrong())?;
+    i64::try_from(moment.unix_timestamp_nanos() / 1_000).map(Micros).map_err(|_| wrong())
 }
 
 /// 400 for one parameter.

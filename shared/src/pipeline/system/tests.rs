@@ -23,6 +23,7 @@ use crate::principal::{Principal, Verified};
 use crate::problem::{Code, Problem};
 use crate::store::table::{Key, Returning, SharedTable, TableName, Write};
 use crate::store::{items, keys, tags};
+use crate::usage::Notes;
 use crate::value::Record;
 
 const MODEL: &str = "
@@ -86,7 +87,14 @@ impl World {
         }
         let route = route(&self.app.model, &request.method, &request.path)?;
         let gate = Gate::open();
-        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c-1", gate: &gate };
+        let cx = Context {
+            app: &self.app,
+            request: &request,
+            principal: who,
+            correlation: "c-1",
+            gate: &gate,
+            notes: &Notes::default(),
+        };
         handle(&cx, &route).await
     }
 

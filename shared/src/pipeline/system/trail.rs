@@ -5,10 +5,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::parameters::{Parameters, bad_cursor, refuse};
+use super::parameters::{Parameters, bad_cursor, moment, refuse};
 use super::{may, permit};
 use crate::audit::{self, AuditError};
 use crate::clock::Micros;
@@ -49,7 +47,7 @@ pub(super) async fn audit(cx: &Context<'_>) -> Result<Reply, Problem> {
     let parameters = Parameters::read(cx.request, &["limit", "cursor", "from"])?;
     let now = cx.app.env.now();
     let since = match parameters.get("from") {
-        Some(text) => moment(text)?,
+        Some(text) => moment("from", text)?,
         None => Micros(now.0.saturating_sub(i64::try_from(RECENT.as_micros()).unwrap_or(i64::MAX))),
     };
     let page = audit::list(&*cx.app.table, now, since, parameters.limit()?, parameters.cursor()?).await;
@@ -68,10 +66,4 @@ fn documents(rows: &[impl serde::Serialize]) -> Result<Vec<Value>, Problem> {
 fn position(cursor: &str) -> Result<Vec<u8>, Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad_cursor())?;
     bytes.strip_prefix(b"1").filter(|rest| rest.len() == POSITION).map(<[u8]>::to_vec).ok_or_else(bad_cursor)
-}
-
-fn moment(text: &str) -> Result<Micros, Problem> {
-    let wrong = || refuse("from", "must be a timestamp of RFC 3339, such as 2026-01-31T00:00:00Z");
-    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
-    i64::try_from(moment.unix_timestamp_nanos() / 1_000).map(Micros).map_err(|_| wrong())
 }

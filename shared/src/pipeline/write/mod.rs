@@ -100,12 +100,20 @@ async fn single(
 ) -> Result<Reply, Problem> {
     let conditions = if id.is_some() { cx.request.headers.clone() } else { HeaderMap::new() };
     let entity = cx.model().entity(entity);
+    body.into_iter().for_each(|body| note_deprecated(cx, entity, body));
     let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
     let claim = Claim::of(cx, body).await?;
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
     let replayed = matches!(outcome, Outcome::Replayed(_));
     let (Outcome::Done(answer) | Outcome::Replayed(answer)) = outcome;
     reply_of(answer, replayed)
+}
+
+/// Notes the deprecated fields that a body sets.
+fn note_deprecated(cx: &Context<'_>, entity: &Entity, body: &Value) {
+    let set = body.as_object().into_iter().flat_map(serde_json::Map::keys);
+    let old = set.filter_map(|name| entity.by_field(name)).filter(|field| field.deprecated.is_some());
+    old.for_each(|field| cx.notes.deprecated(format!("{}.{}", entity.name, field.name)));
 }
 
 /// The answer to a change of one record.

@@ -22,6 +22,7 @@ use crate::pipeline::{Context, Gate};
 use crate::principal::{Principal, Verified};
 use crate::problem::Problem;
 use crate::store::table::{SharedTable, TableName};
+use crate::usage::Notes;
 
 const MODEL: &str = "
 name: Test
@@ -123,7 +124,14 @@ impl World {
         let (plural, id) = path.split_once('/').map_or((path, None), |(plural, id)| (plural, Some(id)));
         let entity = self.app.model.by_plural(plural).unwrap().ix;
         let gate = Gate::open();
-        let cx = Context { app: &self.app, request: &request, principal: who, correlation: "c", gate: &gate };
+        let cx = Context {
+            app: &self.app,
+            request: &request,
+            principal: who,
+            correlation: "c",
+            gate: &gate,
+            notes: &Notes::default(),
+        };
         let reply: Reply = match (method.as_str(), id) {
             ("POST", Some("_bulk")) => super::bulk(&cx, entity).await,
             ("POST", _) => super::create(&cx, entity).await,

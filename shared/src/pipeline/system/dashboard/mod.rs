@@ -1,0 +1,147 @@
+//! `GET /v1/_usage/dashboard`: the page with charts, and as JSON what it shows. `GET /v1/_usage/metrics`: OpenMetrics.
+//!
+//! The page holds no secret, and a browser cannot send `Authorization` when it opens an address, so whoever asks for HTML gets it
+//! without credentials; its data need them (infra/adr/0012).
+
+mod page;
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use super::may;
+use super::parameters::{Parameters, refuse};
+use super::usage::{flush_best_effort, whose};
+use crate::clock::Micros;
+use crate::consumer::Consumers;
+use crate::http::{ApiRequest, JSON, Reply, header_value, negotiate};
+use crate::limit::ResolvedPlan;
+use crate::model::{Model, SystemPermission};
+use crate::notify;
+use crate::pipeline::{Context, admit};
+use crate::problem::Problem;
+use crate::usage::merge::Level;
+use crate::usage::{board, metrics, read};
+
+const HTML: &str = "text/html";
+/// Most anomalies that are shown.
+const ANOMALIES: usize = 100;
+
+/// The times that the page offers: name, how coarse, how many points.
+const RANGES: [(&str, Level, i64); 6] = [
+    ("1h", Level::Minute, 60),
+    ("6h", Level::Minute, 360),
+    ("24h", Level::Hour, 24),
+    ("7d", Level::Hour, 168),
+    ("30d", Level::Hour, 720),
+    ("90d", Level::Day, 90),
+];
+
+/// Whether somebody without credentials asks for the page itself: a browser that opens its address.
+pub fn is_page_alone(request: &ApiRequest) -> bool {
+    !request.headers.contains_key(http::header::AUTHORIZATION) && negotiate::names(&request.headers, HTML)
+}
+
+/// The page.
+pub fn page(model: &Model) -> Reply {
+    let page = page::page(&model.name);
+    Reply::of(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), page.html)
+        .header(CONTENT_SECURITY_POLICY, header_value(page.policy))
+        .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+        .version(&model.hash)
+}
+
+/// The page, or its data for those who prefer JSON.
+pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
+    let headers = &cx.request.headers;
+    if negotiate::names(headers, JSON) && negotiate::quality(headers, JSON) >= negotiate::quality(headers, HTML) {
+        return Ok(Reply::json(StatusCode::OK, &data(cx).await?));
+    }
+    Ok(page(cx.model()))
+}
+
+/// `GET /v1/_usage/metrics`: of everybody with the permission, else the caller's own.
+pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
+    Parameters::read(cx.request, &[])?;
+    flush_best_effort(cx).await;
+    let of = whose(cx, None)?;
+    let total = read::totals(&*cx.app.table, &cx.app.env).await?;
+    let text = metrics::text(total, of.as_deref()).map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(metrics::MEDIA_TYPE), text))
+}
+
+async fn data(cx: &Context<'_>) -> Result<Value, Problem> {
+    let parameters = Parameters::read(cx.request, &["range", "consumer"])?;
+    let name = parameters.get("range").unwrap_or("24h");
+    let names = RANGES.map(|(name, ..)| name).join(", ");
+    let (_, level, points) = RANGES
+        .into_iter()
+        .find(|(known, ..)| *known == name)
+        .ok_or_else(|| refuse("range", &format!("must be one of {names}")))?;
+    let consumer = whose(cx, parameters.get("consumer"))?;
+    flush_best_effort(cx).await;
+    let now = cx.app.env.now().seconds();
+    let from = level.start(now) - (points - 1) * level.seconds();
+    let of = consumer.as_deref();
+    let read = read::series(&*cx.app.table, &cx.app.env, level, of, (from, now + 1));
+    let (sheets, anomalies, limits) = futures::join!(read, anomalies(cx, of, from), limits(cx, of, level));
+    let sheets = sheets?;
+    let moment = |seconds: i64| Micros(seconds.saturating_mul(1_000_000)).rfc3339();
+    let mut document = board::summary(&sheets);
+    document["range"] =
+        json!({"name": name, "from": moment(from), "to": moment(now), "step_seconds": level.seconds(), "points": points});
+    document["consumer"] = json!(consumer);
+    document["everybody"] = json!(may(cx, SystemPermission::Usage));
+    document["series"] = json!(board::series(&sheets));
+    document["anomalies"] = json!(anomalies?);
+    document["limits"] = json!(limits?);
+    Ok(document)
+}
+
+/// Anomalies that were told since a moment, newest first.
+async fn anomalies(cx: &Context<'_>, of: Option<&str>, from: i64) -> Result<Vec<Value>, Problem> {
+    let (notices, _) = notify::list(&*cx.app.table, of, ANOMALIES, None, cx.app.env.now()).await?;
+    let first = Micros(from.saturating_mul(1_000_000)).rfc3339();
+    let told = notices.into_iter().filter_map(|notice| match &notice.notice.kind {
+        notify::Kind::Anomaly { hour, sign, seen, usual, evidence } if *hour >= first => Some(json!({
+            "hour": hour, "consumer": notice.notice.consumer, "sign": sign, "seen": seen, "usual": usual, "evidence": evidence,
+        })),
+        _ => None,
+    });
+    Ok(told.collect())
+}
+
+/// The limits of one consumer, as units in one step of the chart; none for all together, or where they cannot be known: a plan
+/// may stand in a token that only the consumer has.
+async fn limits(cx: &Context<'_>, of: Option<&str>, level: Level) -> Result<Vec<Value>, Problem> {
+    let Some(plan) = plan(cx, of).await? else { return Ok(Vec::new()) };
+    #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
+    let per_step = |units: u64, seconds: f64| units as f64 * level.seconds() as f64 / seconds;
+    let rates = plan
+        .rates
+        .iter()
+        .filter(|rate| rate.only.is_empty())
+        .map(|rate| json!({"name": rate.name, "type": "rate", "per_step": per_step(rate.rate, rate.per.as_secs_f64())}));
+    let quotas = plan.quotas.iter().map(|quota| {
+        let seconds = match quota.window {
+            crate::model::Window::Hour => 3_600.0,
+            crate::model::Window::Day => 86_400.0,
+            crate::model::Window::Month => 30.0 * 86_400.0,
+        };
+        json!({"name": quota.name, "type": "quota", "per_step": per_step(quota.limit, seconds)})
+    });
+    Ok(rates.chain(quotas).collect())
+}
+
+async fn plan(cx: &Context<'_>, of: Option<&str>) -> Result<Option<Arc<ResolvedPlan>>, Problem> {
+    let Some(of) = of else { return Ok(None) };
+    if of == cx.principal.consumer {
+        return Ok(admit::subject(cx.app, cx.principal)?.map(|subject| subject.plan));
+    }
+    let consumers = Consumers { table: &*cx.app.table, model: &cx.app.model, env: &cx.app.env, riders: &|_| Vec::new() };
+    let Ok(record) = consumers.get(of).await else { return Ok(None) };
+    let Some(plan) = record.plan.as_deref().and_then(|name| cx.app.model.plan(name)) else { return Ok(None) };
+    Ok(ResolvedPlan::of(plan, record.overrides.as_ref()).ok().map(Arc::new))
+}

@@ -1,0 +1,98 @@
+//! Reading what the search for anomalies looks at: once an hour, of everybody who calls or usually does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::anomaly::{Anomaly, History, Hour, find, looked_at};
+use super::merge::Level;
+use super::sheet::{NOBODY, OTHERS, Sheet};
+use super::{pack, read};
+use crate::clock::{Env, Micros};
+use crate::store::keys;
+use crate::store::table::{Attr, Expr, Returning, Table, TableError, TableName, Write};
+
+/// How long after its end an hour is judged: by then all but frozen instances have flushed, seconds.
+const GRACE: i64 = 180;
+/// Most consumers that are judged.
+const MOST: usize = 500;
+/// Attribute of the state: the last hour that was judged, seconds since 1970.
+const JUDGED: &str = "a";
+/// Hours in which somebody who is silent now would have called.
+const BEFORE: [i64; 3] = [3_600, 86_400, 7 * 86_400];
+
+/// A finding: whose, in which hour (seconds since 1970), what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The consumer.
+    pub consumer: String,
+    /// When the hour began.
+    pub hour: i64,
+    /// What.
+    pub anomaly: Anomaly,
+}
+
+/// The hour that is to be judged now, if there is one.
+///
+/// # Errors
+/// The store's.
+pub async fn due(table: &dyn Table, now: Micros) -> Result<Option<i64>, TableError> {
+    let hour = Level::Hour.start(now.seconds() - GRACE) - 3_600;
+    let state = table.get(&[(TableName::Volatile, keys::usage_state())], true).await?;
+    let judged = state.into_iter().next().flatten().and_then(|item| item.n(JUDGED));
+    Ok((judged.is_none_or(|judged| judged < hour)).then_some(hour))
+}
+
+/// An hour has been judged, and what was found is told.
+///
+/// # Errors
+/// The store's.
+pub async fn done(table: &dyn Table, hour: i64) -> Result<(), TableError> {
+    let update = Expr::new("SET #a = :hour").name("#a", JUDGED).value(":hour", Attr::N(hour));
+    let write = Write::Update { key: keys::usage_state(), update, condition: None };
+    table.write(TableName::Volatile, write, Returning::Nothing).await.map(|_| ())
+}
+
+/// Judges an hour.
+///
+/// # Errors
+/// The store's.
+pub async fn judge(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<Finding>, TableError> {
+    let mut found = Vec::new();
+    for consumer in consumers(table, env, hour).await? {
+        let history = history(table, env, &consumer, hour).await?;
+        let now = history.1;
+        found.extend(find(&now, &history.0).into_iter().map(|anomaly| Finding { consumer: consumer.clone(), hour, anomaly }));
+    }
+    Ok(found)
+}
+
+/// Those who called in the hour, or in those before it that tell who usually does.
+async fn consumers(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<String>, TableError> {
+    let starts: Vec<i64> = [hour].into_iter().chain(BEFORE.iter().map(|back| hour - back)).collect();
+    let mut names = BTreeSet::new();
+    for sheet in rollups(table, env, None, &starts).await?.into_values() {
+        names.extend(sheet.consumers().into_iter().map(str::to_owned));
+        names.extend(sheet.folded);
+    }
+    Ok(names.into_iter().filter(|name| name != NOBODY && name != OTHERS).take(MOST).collect())
+}
+
+async fn history(table: &dyn Table, env: &Env, consumer: &str, hour: i64) -> Result<(History, Hour), TableError> {
+    let mut starts = looked_at(hour);
+    starts.push(hour);
+    let today = Level::Day.start(hour);
+    let days = read::series(table, env, Level::Day, Some(consumer), (hour - Level::Hour.kept(), today));
+    let (hours, days) = futures::try_join!(rollups(table, env, Some(consumer), &starts), days)?;
+    let mut hours: Vec<Hour> = hours.iter().map(|(start, sheet)| Hour::of(*start, sheet, consumer)).collect();
+    let now = hours.iter().position(|one| one.start == hour).map(|at| hours.remove(at));
+    let since = days.keys().copied().chain(hours.iter().map(|hour| hour.start)).min().unwrap_or(hour);
+    let routes = days.values().flat_map(|sheet| sheet.cells.keys().map(|(_, route, _)| route.clone())).collect();
+    Ok((History { since, hours, routes }, now.unwrap_or(Hour { start: hour, ..Hour::default() })))
+}
+
+/// The hours of all or of one consumer that start then.
+async fn rollups(table: &dyn Table, env: &Env, of: Option<&str>, starts: &[i64]) -> Result<BTreeMap<i64, Sheet>, TableError> {
+    let place = |start: &i64| (TableName::Volatile, keys::usage_rollup(Level::Hour.letter(), of, *start));
+    let found = table.get(&starts.iter().map(place).collect::<Vec<_>>(), true).await?;
+    let now = env.now().seconds();
+    Ok(starts.iter().zip(found).filter_map(|(start, item)| Some((*start, pack::sheet(&item?, now)?))).collect())
+}
