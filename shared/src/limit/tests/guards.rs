@@ -172,3 +172,18 @@ async fn a_conflict_with_a_transaction_is_waited_out_and_charged_once() {
     assert_eq!((admission.calls, admission.source), (3, Source::Store));
     assert_eq!(admission.windows[0].remaining, 9);
 }
+
+/// An instance that gets no requests after an outage is found to be well again by whoever asks for its readiness.
+#[tokio::test]
+async fn a_probe_ends_the_failure_that_the_last_request_met() {
+    let (_embedded, table) = store().await;
+    let held: SharedTable = Arc::new(Held(Arc::clone(&table), 7.into()));
+    let subject = subject("c", &wide());
+    let limiter = limiter(&held, None);
+    assert_eq!(limiter.admit(&subject, &one(Operation::Read), at(0)).await, Err(Refusal::Unavailable));
+    assert_eq!((limiter.health().failing_since, limiter.health().refused), (Some(at(0)), 1));
+    assert!(limiter.probe(at(1)).await.is_err(), "the seventh call fails too");
+    assert_eq!(limiter.health().failing_since, Some(at(0)));
+    limiter.probe(at(2)).await.unwrap();
+    assert_eq!(limiter.health().failing_since, None);
+}
