@@ -1,8 +1,13 @@
 #!/usr/bin/env python3
-"""How long functions take from the start of their process to the first poll of the Lambda Runtime API, and to the first answer that
+r"""How long functions take from the start of their process to the first poll of the Lambda Runtime API, and to the first answer that
 includes a call of DynamoDB over TLS; their peak memory, their size. Medians of several starts, interleaved, in one run.
 
 usage: coldstart.py NAME=BOOTSTRAP[:EVENT.json] ...        the first is the yardstick
+
+    cargo lambda build --release --package holdfast-data-api
+    cargo build --release --manifest-path tests/measure/hello/Cargo.toml
+    tests/measure/coldstart.py hello=tests/measure/hello/target/release/hello \
+        data-api=target/lambda/data-api/bootstrap:tests/events/data-api-ready.json
 
 Runtime API and DynamoDB are this process's own, on loopback: the latter answers every call with an empty result, over TLS with a
 certificate made on the spot. Functions get its root beside those of the system, and ours alone in HOLDFAST_TLS_ROOTS.
