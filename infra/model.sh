@@ -19,5 +19,7 @@ aws cloudformation get-template --stack-name "$stack" --template-stage Original 
     { print }
     END { if (!changed) { print "the stack has no ModelLayer with a ContentUri" > "/dev/stderr"; exit 1 } }
   ' > "$directory/template.yaml"
+# Without the parameters of samconfig.toml: those of the stack stay.
+cd "$directory"
 sam deploy --template-file "$directory/template.yaml" --stack-name "$stack" --resolve-s3 \
   --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset "$@"
