@@ -107,3 +107,6 @@ tests/emulated/notices.sh holdfast "$url" "$NoticesTopicArn" "$FirstKey"
 
 say "releasing and going back"
 tests/emulated/release.sh holdfast "$url"
+
+say "every parameter at once"
+tests/emulated/parameters.sh "$state/packaged.yaml" "$architecture"
