@@ -13,5 +13,5 @@ if [ "$(cat "$venv/pins" 2>/dev/null)" != "$pins" ]; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
   echo "$pins" > "$venv/pins"
 fi
-cargo build --workspace --bin holdfast
+cargo build
 "$venv/bin/python" tests/browser/usage.py target/debug/holdfast "${CHROMIUM:-/usr/bin/chromium}" "${1:-}"

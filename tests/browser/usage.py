@@ -173,8 +173,8 @@ def real(browser, base, token):
     status, told = call(base + "/v1/_usage?granularity=minute&group_by=route", token)
     requests = sum(line["requests"] for line in json.loads(told)["data"] if line["route"] == "GET /v1/shelves")
     assert (status, requests) == (200, 2), told
-    one.page.get_by_label("Consumer").fill("nobody-of-this-name")
-    one.page.get_by_label("Consumer").press("Enter")
+    page.get_by_role("combobox", name="Consumer").fill("nobody-of-this-name")
+    page.get_by_role("combobox", name="Consumer").press("Enter")
     expect(page.locator("#state")).to_contain_text("No requests of nobody-of-this-name")
     expect(page.locator("#requests")).to_contain_text("Nothing in this time.")
     one.shoot("nobody")
