@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::auth::Authenticator;
 use crate::cache::{self, Cache};
 use crate::clock::Env;
+use crate::document::Documents;
 use crate::limit::Limiter;
 use crate::limit::address::AddressGuard;
 use crate::model::Model;
@@ -42,6 +43,8 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
     /// Counts what is answered.
     pub usage: Usage,
+    /// Documents that were asked for.
+    pub documents: Documents,
     /// Clock and random source.
     pub env: Env,
     /// Which deployment this is: part of API keys.
@@ -61,6 +64,7 @@ impl App {
             limiter: Limiter::new(table.clone(), env.clone(), crate::limit::Settings::default()),
             addresses: AddressGuard::new(model.limits.per_address),
             usage: Usage::new(table.clone(), env.clone()),
+            documents: Documents::default(),
             authenticator,
             environment: environment.to_owned(),
             objects: None,

@@ -22,6 +22,13 @@ pub(crate) fn strict_object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// A whole number, 0 or more, within 2^53 if it is written with a point: `3.0` is one (JSON Schema 2020-12, 6.1.1).
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    let float = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..9e15).contains(number));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number within 2^53")]
+    value.as_u64().or_else(|| float().map(|number| number as u64))
+}
+
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {

@@ -4,6 +4,7 @@
 mod agreement;
 mod budgets;
 mod cache;
+mod documents;
 mod faults;
 mod files;
 mod gateway;

@@ -70,6 +70,11 @@ const READ_ONLY: [&str; 2] = ["created_at", "updated_at"];
 /// Members that a body may have.
 pub(super) const MEMBERS: [&str; 7] = ["name", "plan", "roles", "claims", "disabled", "notify", "overrides"];
 
+/// Whole seconds, also below zero so that the message can say what is wrong.
+fn seconds(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| crate::json::whole(value).and_then(|seconds| i64::try_from(seconds).ok()))
+}
+
 /// Whether a text may be a consumer's id.
 pub fn is_consumer_id(id: &str) -> bool {
     // `anonymous` is the name under which callers without credentials are counted.
@@ -204,7 +209,7 @@ pub fn key_settings(model: &Model, body: &Value) -> Result<KeySettings, Vec<Viol
     let longest = model.auth.max_key_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     let expires_in = match reader.member("expires_in") {
         None => longest,
-        Some(value) => match (value.as_i64(), longest) {
+        Some(value) => match (seconds(value), longest) {
             (Some(seconds), Some(longest)) if seconds > longest => {
                 reader.refuse("/expires_in", "maximum", format!("may be at most {longest} seconds"));
                 None
@@ -352,7 +357,7 @@ fn override_of(reader: &mut Reader<'_>, name: &str, limit: &Value, members: &[&s
         let least = u64::from(part != "limit");
         if !members.contains(&part.as_str()) {
             reader.refuse(place, "unknown", format!("is not known here; known are: {known}"));
-        } else if !value.as_u64().is_some_and(|units| (least..=MAX_UNITS).contains(&units)) {
+        } else if !crate::json::whole(value).is_some_and(|units| (least..=MAX_UNITS).contains(&units)) {
             reader.refuse(place, "minimum", format!("must be a whole number from {least} to {MAX_UNITS}"));
         }
     }

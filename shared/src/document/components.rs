@@ -4,12 +4,34 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, names, object, parameters, refer, responses, system};
-use crate::model::{Action, Entity, Purpose, json_schema};
+use super::{Source, files, kinds, names, object, parameters, refer, responses, system_schemas};
+use crate::http::conditional::LONGEST_CONDITION;
+use crate::http::{MAX_BULK, MAX_PATCH_STEPS};
+use crate::model::{Action, Entity, IdKind, Purpose, id_schema, json_schema};
+use crate::query::{MAX_CURSOR, MAX_LIMIT};
 
 /// Names of schemas that are not an entity's.
-pub(super) const OURS: [&str; 9] =
-    ["Problem", "JsonPatch", "BulkResults", "Consumer", "ConsumerWrite", "ConsumerList", "Key", "KeyCreate", "Purge"];
+pub(super) const OURS: [&str; 19] = [
+    "Problem",
+    "JsonPatch",
+    "Me",
+    "Notification",
+    "NotificationList",
+    "AuditEntry",
+    "AuditEntryList",
+    "Consumer",
+    "ConsumerCreate",
+    "ConsumerReplace",
+    "ConsumerPatch",
+    "ConsumerList",
+    "Key",
+    "KeyCreate",
+    "Purge",
+    "FileLink",
+    "UploadLink",
+    "Share",
+    "ShareList",
+];
 
 /// All components; those that nothing refers to go when the document is [`prune`]d.
 pub(super) fn all(source: &Source<'_>) -> Value {
@@ -17,13 +39,13 @@ pub(super) fn all(source: &Source<'_>) -> Value {
         "schemas": schemas(source),
         "parameters": parameters::shared(),
         "headers": responses::all_headers(),
-        "responses": responses::all(source.base_url),
+        "responses": responses::all(source.site.url),
         "securitySchemes": {
             "bearer": {
                 "type": "http",
                 "scheme": "bearer",
                 "bearerFormat": "JWT",
-                "description": "A token of an accepted issuer, or an API key (`hf_...`).",
+                "description": "A token (JWT) of an accepted issuer, checked as RFC8725 asks, or an API key (`hf_...`).",
             },
         },
     })
@@ -39,25 +61,34 @@ fn schemas(source: &Source<'_>) -> Map<String, Value> {
         };
         put("", read(source, entity));
         put("List", list(source, entity));
-        if source.allows(entity, Action::Create) {
-            put("Create", json_schema(source.model, entity, Purpose::Create, &source.masks(entity, Action::Create)));
-        }
-        if source.allows(entity, Action::Update) {
-            let masks = source.masks(entity, Action::Update);
-            put("Replace", json_schema(source.model, entity, Purpose::Replace, &masks));
-            put("Patch", json_schema(source.model, entity, Purpose::Patch, &masks));
+        for suffix in ["Create", "Replace", "Patch"] {
+            if let Some(schema) = written(source, entity, suffix) {
+                put(suffix, schema);
+            }
         }
         put("Bulk", bulk(source, entity));
         put("BulkResults", bulk_results(source, entity));
     }
     schemas.insert("Problem".to_owned(), responses::problem());
     schemas.insert("JsonPatch".to_owned(), json_patch());
-    schemas.extend(system::schemas());
+    schemas.extend(files::schemas());
+    schemas.extend(system_schemas::schemas(source.model));
     schemas
 }
 
+/// The schema of a body: the very one that validates it. `None` where the caller may not send one.
+pub(super) fn written(source: &Source<'_>, entity: &Entity, suffix: &str) -> Option<Value> {
+    let (purpose, action) = match suffix {
+        "Create" => (Purpose::Create, Some(Action::Create)),
+        "Replace" => (Purpose::Replace, source.replaces(entity)),
+        _ => (Purpose::Patch, Some(Action::Update)),
+    };
+    let action = action.filter(|action| source.allows(entity, *action))?;
+    Some(json_schema(source.model, entity, purpose, &source.masks(entity, action)))
+}
+
 /// A record in an answer: what the caller may read, and what `include` adds. Nothing is required, since `fields` chooses.
-fn read(source: &Source<'_>, entity: &Entity) -> Value {
+pub(super) fn read(source: &Source<'_>, entity: &Entity) -> Value {
     let mut masks = source.masks(entity, Action::Read);
     masks.readable = source.readable(entity);
     let mut schema = json_schema(source.model, entity, Purpose::Read, &masks);
@@ -68,7 +99,7 @@ fn read(source: &Source<'_>, entity: &Entity) -> Value {
         let target = refer("schemas", &names::entity(source.model, relation.target));
         let about = format!("Only with `include={}`.", relation.name);
         schema["properties"][relation.name] = match relation.many {
-            true => json!({"type": "array", "items": target, "readOnly": true, "description": about}),
+            true => json!({"type": "array", "items": target, "maxItems": MAX_LIMIT, "readOnly": true, "description": about}),
             false => json!({"anyOf": [target, {"type": "null"}], "readOnly": true, "description": about}),
         };
     }
@@ -76,96 +107,85 @@ fn read(source: &Source<'_>, entity: &Entity) -> Value {
 }
 
 fn list(source: &Source<'_>, entity: &Entity) -> Value {
-    json!({
-        "type": "object",
-        "description": "A page.",
-        "properties": {
-            "data": {"type": "array", "items": refer("schemas", &names::entity(source.model, entity))},
-            "next_cursor": {"type": ["string", "null"], "description": "Where to go on; null at the end."},
-            "total": {"type": "integer", "minimum": 0, "description": "With `count=true`: how many there are."},
-        },
-        "required": ["data", "next_cursor"],
-        "additionalProperties": false,
-    })
+    let total = kinds::about(kinds::count(), "With `count=true`: how many there are.");
+    page(refer("schemas", &names::entity(source.model, entity)), Some(total))
+}
+
+/// A page of a list.
+pub(super) fn page(item: Value, total: Option<Value>) -> Value {
+    let cursor = kinds::about(kinds::or_null(kinds::text(MAX_CURSOR)), "Where to go on; null at the end.");
+    let properties = object([("data", Some(kinds::list(item, MAX_LIMIT))), ("next_cursor", Some(cursor)), ("total", total)]);
+    kinds::about(kinds::object(Value::Object(properties), &["data", "next_cursor"]), "A page.")
 }
 
 /// What `_bulk` takes: the operations that the caller may do.
 fn bulk(source: &Source<'_>, entity: &Entity) -> Value {
-    let (create, update) = (source.allows(entity, Action::Create), source.allows(entity, Action::Update));
-    let delete = source.allows(entity, Action::Delete);
     let schema = |suffix: &str| refer("schemas", &names::schema(source.model, entity, suffix));
-    let operation = |op: &str, id: bool, data: Option<Value>| {
+    let chosen = matches!(entity.id, IdKind::String | IdKind::Integer);
+    let operation = |op: &str, id: Option<bool>, guard: bool, data: Option<Value>| {
         let mut required = vec!["op"];
-        required.extend(id.then_some("id"));
+        required.extend((id == Some(true)).then_some("id"));
         required.extend(data.as_ref().map(|_| "data"));
+        let tag = kinds::about(kinds::text(LONGEST_CONDITION), "As the header `If-Match`.");
         let properties = object([
             ("op", Some(json!({"type": "string", "const": op}))),
-            ("id", id.then(|| json!({"type": ["string", "integer"]}))),
+            ("id", id.map(|_| id_schema(&entity.id))),
+            ("if_match", guard.then_some(tag)),
             ("data", data),
         ]);
-        json!({"type": "object", "properties": properties, "required": required})
+        kinds::object(Value::Object(properties), &required)
     };
     let mut operations = Vec::new();
-    if create {
-        operations.push(operation("create", false, Some(schema("Create"))));
+    if source.allows(entity, Action::Create) {
+        // The id stands in the data as well as anywhere.
+        operations.push(operation("create", None, false, Some(schema("Create"))));
     }
-    if update {
-        operations.push(operation("upsert", true, Some(schema("Replace"))));
-        operations.push(operation("update", true, Some(schema("Patch"))));
+    if source.replaces(entity).is_some() && (chosen || source.allows(entity, Action::Update)) {
+        operations.push(operation("upsert", Some(true), true, Some(schema("Replace"))));
     }
-    if delete {
-        operations.push(operation("delete", true, None));
+    if source.allows(entity, Action::Update) {
+        operations.push(operation("update", Some(true), true, Some(schema("Patch"))));
     }
-    json!({
-        "type": "object",
-        "properties": {
-            "operations": {"type": "array", "minItems": 1, "maxItems": 100, "items": {"oneOf": operations}},
-            "atomic": {"type": "boolean", "default": false, "description": "All of them or none."},
-        },
-        "required": ["operations"],
-        "additionalProperties": false,
-    })
+    if source.allows(entity, Action::Delete) {
+        operations.push(operation("delete", Some(true), true, None));
+    }
+    let items = if operations.len() == 1 { operations.remove(0) } else { json!({ "oneOf": operations }) };
+    let atomic = json!({"type": "boolean", "default": false, "description": "All of them or none."});
+    kinds::object(json!({"operations": kinds::list(items, MAX_BULK), "atomic": atomic}), &["operations"])
 }
 
 fn bulk_results(source: &Source<'_>, entity: &Entity) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "results": {
-                "type": "array",
-                "description": "One for each operation, in their order.",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "status": {"type": "integer", "minimum": 200, "maximum": 599},
-                        "data": refer("schemas", &names::entity(source.model, entity)),
-                        "problem": refer("schemas", "Problem"),
-                    },
-                    "required": ["status"],
-                },
-            },
-        },
-        "required": ["results"],
-    })
+    let result = kinds::object(
+        json!({
+            "status": kinds::status(200, 599),
+            "data": refer("schemas", &names::entity(source.model, entity)),
+            "problem": refer("schemas", "Problem"),
+        }),
+        &["status"],
+    );
+    let results = kinds::about(kinds::list(result, MAX_BULK), "One for each operation, in their order.");
+    kinds::object(json!({ "results": results }), &["results"])
 }
 
-/// RFC 6902.
+/// RFC 6902. Members that it does not know are ignored, as it asks.
 fn json_patch() -> Value {
+    const POINTER: &str = "^(/([^~/]|~[01])*)*$";
+    let place =
+        || json!({"type": "string", "pattern": POINTER, "maxLength": kinds::HEAD, "description": "JSON pointer (RFC 6901)."});
     let step = |ops: &[&str], more: &str| {
         let properties = object([
-            ("op", Some(json!({"type": "string", "enum": ops}))),
-            ("path", Some(json!({"type": "string", "description": "JSON pointer (RFC 6901)."}))),
-            ("value", (more == "value").then(|| json!({}))),
-            ("from", (more == "from").then(|| json!({"type": "string"}))),
+            ("op", Some(kinds::word(ops))),
+            ("path", Some(place())),
+            ("value", (more == "value").then(|| json!({"description": "Any JSON."}))),
+            ("from", (more == "from").then(place)),
         ]);
         let required: Vec<&str> = ["op", "path", more].into_iter().filter(|name| !name.is_empty()).collect();
         json!({"type": "object", "properties": properties, "required": required})
     };
-    json!({
-        "type": "array",
-        "description": "Steps, done in order or not at all (RFC 6902); a `test` that fails is a conflict.",
-        "items": {"oneOf": [step(&["add", "replace", "test"], "value"), step(&["move", "copy"], "from"), step(&["remove"], "")]},
-    })
+    let steps =
+        json!({"oneOf": [step(&["add", "replace", "test"], "value"), step(&["move", "copy"], "from"), step(&["remove"], "")]});
+    let about = "Steps, done in order or not at all (RFC 6902); a `test` that fails is a conflict.";
+    kinds::about(kinds::list(steps, MAX_PATCH_STEPS), about)
 }
 
 /// Removes the components that nothing in the document leads to.

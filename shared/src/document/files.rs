@@ -1,244 +1,200 @@
-//! Operations on files: each where the caller may do it with that field of some record.
+//! Operations on files: upload, complete, download, shares, each where the caller may do it to the field of some record.
 
 use serde_json::{Map, Value, json};
 
-use super::operations::body;
-use super::{Source, names, object, parameters, refer, responses};
-use crate::http::JSON;
-use crate::model::{Action, Entity, Field, FileLimits};
-use crate::object as stored;
+use super::operations::{Made, body, with_example};
+use super::{examples, kinds, names, object, refer, responses};
+use crate::id::MAX_SAFE_INTEGER;
+use crate::model::{Action, Field, FieldType, FileLimits};
 
-/// All paths about file fields, by entity and field.
-pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
+/// SHA-256 as digits or as either base64; the last symbol of base64 carries four bits.
+const HASH: &str = "^([0-9A-Fa-f]{64}|[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?)$";
+/// A media type without parameters (RFC 9110, 8.3.1).
+const MEDIA_TYPE: &str = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}$";
+
+/// The paths of an entity's files that the caller may use.
+pub(super) fn paths(made: &Made<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
-    for entity in &source.model.entities {
-        for field in stored::fields(entity) {
-            let Some(limits) = stored::limits(field) else { continue };
-            let of = File { source, entity, field, limits };
-            for (path, item) in of.paths() {
-                if !item.is_empty() {
-                    let mut item = item;
-                    item.insert("parameters".to_owned(), json!([parameters::id(entity)]));
-                    paths.insert(format!("/v1/{}/{{id}}/{}/{path}", entity.plural, field.name), Value::Object(item));
-                }
-            }
+    for field in &made.entity.fields {
+        let FieldType::File(limits) = &field.kind else { continue };
+        let file = File { made, field, limits, name: format!("{}{}", made.name, names::pascal(&field.name)) };
+        let base = format!("/v1/{}/{{id}}/{}", made.entity.plural, field.name);
+        let may = |action| made.source.access(made.entity, action).widest().contains(field.ix);
+        // To download what may be read.
+        let (up, down) = (may(Action::Upload), may(Action::Download) && may(Action::Read));
+        let shared = limits.share_expiry.is_some();
+        let (makes, sees) = (shared && down && !made.source.principal.anonymous, shared && (down || up));
+        let share_id = json!({
+            "name": "share_id", "in": "path", "required": true, "description": "Id of the share.", "schema": kinds::id(),
+        });
+        let places = [
+            ("upload", object([("post", up.then(|| file.upload()))])),
+            ("complete", object([("post", up.then(|| file.complete()))])),
+            ("download", object([("get", down.then(|| file.download()))])),
+            (
+                "shares",
+                object([
+                    ("get", sees.then(|| file.list_shares())),
+                    ("post", makes.then(|| file.create_share())),
+                    ("delete", sees.then(|| file.delete_shares())),
+                ]),
+            ),
+            ("shares/{share_id}", object([("delete", sees.then(|| file.delete_share()))])),
+        ];
+        for (place, mut item) in places.into_iter().filter(|(_, item)| !item.is_empty()) {
+            let mut parameters = vec![super::parameters::id(made.source, made.entity)];
+            parameters.extend(place.contains('{').then(|| share_id.clone()));
+            item.insert("parameters".to_owned(), Value::Array(parameters));
+            paths.insert(format!("{base}/{place}"), Value::Object(item));
         }
     }
     paths
 }
 
-/// Whether the caller may put a file into the field.
-pub(super) fn may_upload(source: &Source<'_>, entity: &Entity, field: &Field) -> bool {
-    source.access(entity, Action::Upload).widest().contains(field.ix)
-}
-
-/// Whether the caller may get a file out of the field: to download what may be read.
-pub(super) fn may_download(source: &Source<'_>, entity: &Entity, field: &Field) -> bool {
-    [Action::Download, Action::Read].iter().all(|action| source.access(entity, *action).widest().contains(field.ix))
-}
-
 struct File<'a> {
-    source: &'a Source<'a>,
-    entity: &'a Entity,
+    made: &'a Made<'a>,
     field: &'a Field,
     limits: &'a FileLimits,
+    name: String,
 }
 
 impl File<'_> {
-    fn paths(&self) -> [(&'static str, Map<String, Value>); 5] {
-        let (up, down) = (may_upload(self.source, self.entity, self.field), may_download(self.source, self.entity, self.field));
-        let shared = self.limits.share_expiry.is_some();
-        let (makes, sees) = (shared && down && !self.source.principal.anonymous, shared && (down || up));
-        [
-            ("upload", object([("post", up.then(|| self.upload()))])),
-            ("complete", object([("post", up.then(|| self.complete()))])),
-            ("download", object([("get", down.then(|| self.download()))])),
-            (
-                "shares",
-                object([
-                    ("get", sees.then(|| self.shares())),
-                    ("post", makes.then(|| self.share())),
-                    ("delete", sees.then(|| self.revoke_all())),
-                ]),
-            ),
-            ("shares/{share_id}", object([("delete", sees.then(|| self.revoke()))])),
-        ]
+    fn upload(&self) -> Value {
+        let mut content_type = kinds::text(255);
+        let types = &self.limits.content_types;
+        if !types.is_empty() && types.iter().all(|of| !of.contains('*')) {
+            content_type = kinds::word(types);
+        } else if !types.is_empty() {
+            let families: Vec<String> = types
+                .iter()
+                .map(|of| of.replace('.', "[.]").replace('+', "[+]").replace('*', "[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}"))
+                .collect();
+            content_type["pattern"] = json!(format!("^({})$", families.join("|")));
+            content_type["description"] = json!(format!("One of {}.", types.join(", ")));
+        } else {
+            content_type["pattern"] = json!(MEDIA_TYPE);
+        }
+        let example =
+            types.first().map_or("application/pdf", String::as_str).replace("image/*", "image/png").replace('*', "plain");
+        let size = i64::try_from(self.limits.max_size).unwrap_or(MAX_SAFE_INTEGER);
+        let name = json!({"type": "string", "minLength": 1, "maxLength": 255, "examples": ["file"]});
+        let hash = json!({"type": "string", "pattern": HASH, "maxLength": 64,
+            "description": "SHA-256 of the content: 64 hexadecimal digits, or base64."});
+        let schema = kinds::object(
+            json!({"filename": name, "content_type": content_type, "size": kinds::whole(0, size), "sha256": hash}),
+            &["filename", "content_type", "size", "sha256"],
+        );
+        let file = json!({
+            "filename": "file", "content_type": example, "size": 1024,
+            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        });
+        let about = format!(
+            "A link to send the content to, by PUT with the headers of the answer, within {} seconds; then `complete`. At most {} bytes.",
+            self.limits.link_expiry.as_secs(),
+            self.limits.max_size
+        );
+        let content = Some(json!({"schema": refer("schemas", "UploadLink")}));
+        let answer = ("201", self.made.answer("The link. It is kept nowhere.", &["Referrer-Policy"], content));
+        let mut operation = self.operation("upload", "Upload", &about, vec![], answer, &[404, 406, 415]);
+        operation["requestBody"] = body(&[(crate::http::JSON, with_example(schema, Some(file)))]);
+        operation
+    }
+
+    fn complete(&self) -> Value {
+        let about = "What arrived under the link is held against what was announced; then the record shows the file.";
+        let answer = ("200", self.made.answer("The record.", &["ETag"], self.made.record()));
+        self.operation(
+            "complete",
+            "Complete the upload of",
+            about,
+            vec![refer("parameters", "IfMatch")],
+            answer,
+            &[404, 406, 409, 410, 412, 415],
+        )
+    }
+
+    fn download(&self) -> Value {
+        let longest = self.limits.link_expiry.as_secs();
+        let about = format!(
+            "A link that ends after {longest} seconds, or as `expires_in` says if that is sooner. Every link is in the audit trail."
+        );
+        let seconds = json!({"name": "expires_in", "in": "query", "schema": kinds::whole(1, MAX_SAFE_INTEGER),
+            "description": "Seconds that the link shall live; it may shorten the limit, never lengthen it."});
+        let link = json!({"schema": refer("schemas", "FileLink")});
+        let given = self.made.answer("The link, to those who accept `application/json`.", &["Referrer-Policy"], Some(link));
+        let mut operation = self.operation("download", "Download", &about, vec![seconds, disposition()], ("200", given), &[404]);
+        operation["responses"]["302"] = self.made.answer("The file is there.", &["Location", "Referrer-Policy"], None);
+        operation
+    }
+
+    fn list_shares(&self) -> Value {
+        let content = Some(json!({"schema": refer("schemas", "ShareList")}));
+        let answer = ("200", self.made.answer("Those that live.", &["Link"], content));
+        let pages = vec![refer("parameters", "Limit"), refer("parameters", "Cursor")];
+        let mut operation = self.operation(
+            "shares",
+            "List the shares of",
+            "The caller's own, without their addresses; all of them for whoever may replace the file.",
+            pages,
+            answer,
+            &[404, 406],
+        );
+        operation["operationId"] = json!(format!("list{}Shares", self.name));
+        operation
+    }
+
+    fn create_share(&self) -> Value {
+        let longest = self.limits.share_expiry.map_or(0, |end| end.as_secs());
+        let about = format!(
+            "An address for whoever has it, at most {longest} seconds long. Each use asks whether the sharer still may read the file."
+        );
+        let content = Some(json!({"schema": refer("schemas", "Share")}));
+        let answer = ("201", self.made.answer("The address: only this answer has it.", &["Referrer-Policy"], content));
+        let mut operation = self.operation("share", "Share", &about, vec![], answer, &[404, 406, 409, 415]);
+        let wish = || kinds::or_null(kinds::whole(1, MAX_SAFE_INTEGER));
+        let schema = kinds::object(
+            json!({
+                "expires_in": kinds::about(wish(), "Seconds; it may shorten the limit, never lengthen it."),
+                "max_downloads": kinds::about(kinds::or_null(kinds::whole(1, 1_000_000)), "How often it may be used."),
+            }),
+            &[],
+        );
+        let example = examples::body(&schema).map(|_| json!({"expires_in": 3600, "max_downloads": 3}));
+        operation["requestBody"] = body(&[(crate::http::JSON, with_example(schema, example))]);
+        operation["requestBody"]["required"] = json!(false);
+        operation
+    }
+
+    fn delete_shares(&self) -> Value {
+        let about = "The caller's own; all of them for whoever may replace the file.";
+        let answer = ("204", self.made.answer("Their addresses lead nowhere from now on.", &[], None));
+        let mut operation = self.operation("unshare", "End all shares of", about, vec![], answer, &[404]);
+        operation["operationId"] = json!(format!("deleteAll{}Shares", self.name));
+        operation
+    }
+
+    fn delete_share(&self) -> Value {
+        let answer = ("204", self.made.answer("Its address leads nowhere from now on.", &[], None));
+        let mut operation = self.operation("unshare", "End a share of", "Ends a share before its time.", vec![], answer, &[404]);
+        operation["operationId"] = json!(format!("delete{}Share", self.name));
+        operation
     }
 
     fn operation(
         &self,
         verb: &str,
         summary: &str,
-        description: &str,
-        parameters: Vec<Value>,
-        answers: Map<String, Value>,
+        about: &str,
+        mut parameters: Vec<Value>,
+        answer: (&'static str, Value),
+        errors: &[u16],
     ) -> Value {
-        let mut parameters = parameters;
         parameters.push(refer("parameters", "CorrelationId"));
-        let spoken = names::spoken(&self.field.name);
-        let mut operation = json!({
-            "operationId": format!("{verb}{}_{}", names::entity(self.source.model, self.entity), self.field.name),
-            "summary": summary.replace("{}", &format!("the {spoken} of {} {}", names::article(&self.entity.name), names::spoken(&self.entity.name))),
-            "tags": [self.entity.plural],
-            "parameters": parameters,
-            "responses": answers,
-        });
-        if !description.is_empty() {
-            operation["description"] = json!(description);
-        }
-        operation
+        let mut answers = object([(answer.0, Some(answer.1))]);
+        answers.extend(responses::errors(errors));
+        let summary = format!("{summary} the {} of {}", names::spoken(&self.field.name), self.made.one);
+        self.made.operation(format!("{verb}{}", self.name), summary, about, parameters, answers)
     }
-
-    fn upload(&self) -> Value {
-        let mut content_type = json!({"type": "string", "maxLength": 255, "description": "The media type."});
-        if !self.limits.content_types.is_empty() {
-            content_type["description"] = json!(format!("The media type, one of {}.", self.limits.content_types.join(", ")));
-        }
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "filename": {"type": "string", "minLength": 1, "maxLength": 255, "description": "Any Unicode text."},
-                "content_type": content_type,
-                "size": {"type": "integer", "format": "int64", "minimum": 0, "maximum": self.limits.max_size, "description": "Bytes."},
-                "sha256": {"type": "string", "description": "SHA-256 of the content: 64 hexadecimal digits, or base64."},
-            },
-            "required": ["filename", "content_type", "size", "sha256"],
-            "additionalProperties": false,
-        });
-        let link = json!({
-            "type": "object",
-            "properties": {
-                "url": {"type": "string", "format": "uri", "description": "Where to send the content."},
-                "method": {"const": "PUT"},
-                "headers": {"type": "object", "additionalProperties": {"type": "string"},
-                    "description": "To be sent exactly so: type, size and checksum are part of the signature."},
-                "expires_at": {"type": "string", "format": "date-time"},
-            },
-            "required": ["url", "method", "headers", "expires_at"],
-        });
-        let mut answers = object([("201", Some(answer("A link for one PUT of exactly what was announced.", Some(link))))]);
-        answers.extend(responses::errors(&[404, 406, 415]));
-        let about = "Send the content to `url` by `method` with `headers`, then call complete. What is not completed vanishes.";
-        let mut operation = self.operation("upload", "Begin to upload {}", about, vec![], answers);
-        operation["requestBody"] = body(&[(JSON, schema)]);
-        operation
-    }
-
-    fn complete(&self) -> Value {
-        let record = refer("schemas", &names::entity(self.source.model, self.entity));
-        let mut done = answer("The record, which shows the file.", Some(record));
-        done["headers"] = json!(responses::headers(&["ETag"]));
-        let mut answers = object([("200", Some(done))]);
-        answers.extend(responses::errors(&[404, 406, 409, 410, 412]));
-        let about =
-            "Size, type and checksum of what arrived are verified before the record shows it. To do it twice is to do it once.";
-        self.operation("complete", "Complete the upload of {}", about, vec![refer("parameters", "IfMatch")], answers)
-    }
-
-    fn download(&self) -> Value {
-        let link = json!({
-            "type": "object",
-            "properties": {
-                "url": {"type": "string", "format": "uri"},
-                "expires_at": {"type": "string", "format": "date-time"},
-                "filename": {"type": "string"},
-                "content_type": {"type": "string"},
-                "size": {"type": "integer", "format": "int64", "minimum": 0},
-            },
-            "required": ["url", "expires_at", "filename", "content_type", "size"],
-        });
-        let mut answers = object([
-            ("200", Some(answer("The link, for whoever asks for `application/json` by name.", Some(link)))),
-            ("302", Some(redirect("The link."))),
-        ]);
-        answers.extend(responses::errors(&[404]));
-        let longest = self.limits.link_expiry.as_secs();
-        let expires_in = json!({
-            "name": "expires_in", "in": "query",
-            "description": format!("Seconds for which the link holds; more than {longest} is {longest}."),
-            "schema": {"type": "integer", "minimum": 1, "default": longest},
-        });
-        let about = "A link to the content for a limited time; whoever has it needs no credentials. Range and conditional requests work on it.";
-        self.operation("download", "Get a link to {}", about, vec![expires_in, disposition()], answers)
-    }
-
-    fn share(&self) -> Value {
-        let longest = self.limits.share_expiry.map_or(0, |longest| longest.as_secs());
-        let schema = json!({
-            "type": "object",
-            "properties": {
-                "expires_in": {"type": ["integer", "null"], "minimum": 1,
-                    "description": format!("Seconds for which the share lives; more than {longest}, or nothing, is {longest}.")},
-                "max_downloads": {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000, "description": "How often it may be used."},
-            },
-            "additionalProperties": false,
-        });
-        let made = json!({
-            "type": "object",
-            "properties": {
-                "id": {"type": "string"},
-                "url": {"type": "string", "format": "uri", "description": "Needs no credentials; only this answer has it."},
-                "expires_at": {"type": "string", "format": "date-time"},
-            },
-            "required": ["id", "url", "expires_at"],
-        });
-        let mut answers = object([("201", Some(answer("It is shared.", Some(made))))]);
-        answers.extend(responses::errors(&[404, 406, 415]));
-        let about = "An address for somebody without an account. Each use asks whether the caller may still read the file.";
-        let mut operation = self.operation("share", "Share {}", about, vec![], answers);
-        operation["requestBody"] = body(&[(JSON, schema)]);
-        operation["requestBody"]["required"] = json!(false);
-        operation
-    }
-
-    fn shares(&self) -> Value {
-        let mut answers = object([("200", Some(answer("Shares that live.", Some(page()))))]);
-        answers.extend(responses::errors(&[404, 406]));
-        let about = "The caller's own; all of them for whoever may replace the file.";
-        let pages = vec![refer("parameters", "Limit"), refer("parameters", "Cursor")];
-        self.operation("listShares", "List shares of {}", about, pages, answers)
-    }
-
-    fn revoke_all(&self) -> Value {
-        let mut answers = object([("204", Some(answer("They are revoked.", None)))]);
-        answers.extend(responses::errors(&[404]));
-        let about = "The caller's own; all of them for whoever may replace the file.";
-        self.operation("revokeShares", "Revoke the shares of {}", about, vec![], answers)
-    }
-
-    fn revoke(&self) -> Value {
-        let mut answers = object([("204", Some(answer("It is revoked.", None)))]);
-        answers.extend(responses::errors(&[404]));
-        let share = json!({"name": "share_id", "in": "path", "required": true, "description": "Id of the share.", "schema": {"type": "string"}});
-        self.operation("revokeShare", "Revoke a share of {}", "", vec![share], answers)
-    }
-}
-
-/// Shares, as lists show them.
-pub(super) fn page() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "data": {"type": "array", "items": {
-                "type": "object",
-                "properties": {
-                    "id": {"type": "string"},
-                    "resource": {"type": "string", "description": "The entity of the record."},
-                    "resource_id": {"type": "string"},
-                    "field": {"type": "string"},
-                    "consumer": {"type": "string"},
-                    "subject": {"type": "string"},
-                    "created_at": {"type": "string", "format": "date-time"},
-                    "expires_at": {"type": "string", "format": "date-time"},
-                    "max_downloads": {"type": ["integer", "null"]},
-                    "downloads": {"type": "integer", "minimum": 0},
-                },
-                "required": ["id", "resource", "resource_id", "field", "consumer", "subject", "created_at", "expires_at", "max_downloads", "downloads"],
-            }},
-            "next_cursor": {"type": ["string", "null"]},
-        },
-        "required": ["data", "next_cursor"],
-    })
 }
 
 /// The parameter `disposition`.
@@ -246,21 +202,63 @@ pub(super) fn disposition() -> Value {
     json!({
         "name": "disposition", "in": "query",
         "description": "What a browser is to do with the content; it shows only types that the model lets it show.",
-        "schema": {"enum": ["inline", "attachment"], "default": "attachment"},
+        "schema": kinds::word(&["attachment", "inline"]),
     })
 }
 
-/// An answer that leads elsewhere.
-pub(super) fn redirect(description: &str) -> Value {
-    let mut answer = answer(description, None);
-    answer["headers"]["Location"] = json!({"description": "The signed link.", "schema": {"type": "string", "format": "uri"}});
-    answer
-}
-
-fn answer(description: &str, schema: Option<Value>) -> Value {
-    let mut answer = json!({"description": description, "headers": responses::headers(&[])});
-    if let Some(schema) = schema {
-        answer["content"] = json!({JSON: {"schema": schema}});
-    }
-    answer
+/// Schemas that all files have in common.
+pub(super) fn schemas() -> Map<String, Value> {
+    let address = || json!({"type": "string", "format": "uri", "maxLength": 4096});
+    let headers = json!({"type": "object", "description": "To be sent with the content as they are.", "additionalProperties": kinds::text(4096)});
+    let made = json!({"id": kinds::id(), "url": address(), "expires_at": kinds::moment()});
+    let listed = json!({
+        "id": kinds::id(),
+        "resource": kinds::text(64),
+        "resource_id": kinds::text(1024),
+        "field": kinds::text(64),
+        "consumer": kinds::text(256),
+        "subject": kinds::text(256),
+        "created_at": kinds::moment(),
+        "expires_at": kinds::moment(),
+        "max_downloads": kinds::or_null(kinds::count()),
+        "downloads": kinds::count(),
+    });
+    object([
+        (
+            "UploadLink",
+            Some(kinds::object(
+                json!({"url": address(), "method": json!({"type": "string", "const": "PUT"}), "headers": headers, "expires_at": kinds::moment()}),
+                &["url", "method", "headers", "expires_at"],
+            )),
+        ),
+        (
+            "FileLink",
+            Some(kinds::object(
+                json!({"url": address(), "expires_at": kinds::moment(), "filename": kinds::text(255), "content_type": kinds::text(255), "size": kinds::count()}),
+                &["url", "expires_at", "filename", "content_type", "size"],
+            )),
+        ),
+        ("Share", Some(kinds::object(made, &["id", "url", "expires_at"]))),
+        (
+            "ShareList",
+            Some(super::components::page(
+                kinds::object(
+                    listed,
+                    &[
+                        "id",
+                        "resource",
+                        "resource_id",
+                        "field",
+                        "consumer",
+                        "subject",
+                        "created_at",
+                        "expires_at",
+                        "max_downloads",
+                        "downloads",
+                    ],
+                ),
+                None,
+            )),
+        ),
+    ])
 }

@@ -2,21 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{Source, names};
-use crate::model::{Action, Entity, FieldType, IdKind, Model, Op, Path};
-use crate::query::applies;
+use super::{Source, kinds, names};
+use crate::id::MAX_SAFE_INTEGER;
+use crate::model::{Action, Entity, FieldType, Model, Op, Path, id_schema, type_schema};
+use crate::query::{MAX_VALUE, MAX_VALUES, applies};
 
 /// All filter parameters of a list: one for each servable field and operator.
 pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let readable = source.access(entity, Action::List).widest();
     let mut parameters = Vec::new();
     for op in Op::ALL.into_iter().filter(|op| served(entity, Path::Id, *op) && applies(*op, None)) {
-        parameters.push(parameter("id", op, &id_schema(&entity.id), "Served by the order of ids."));
+        parameters.push(parameter("id", op, &id_operand(entity, op), "Served by the order of ids."));
     }
     for field in entity.fields.iter().filter(|field| readable.contains(field.ix) && !field.write_only) {
         let path = Path::Own(field.ix);
-        let nullable = |op: Op| op != Op::Null || field.nullable;
-        for op in Op::ALL.into_iter().filter(|op| nullable(*op) && applies(*op, Some(&field.kind))) {
+        for op in Op::ALL.into_iter().filter(|op| applies(*op, Some(&field.kind))) {
             if field.scan || served(entity, path, op) {
                 let why = if field.scan { "Reads at most as many records as the API examines for one request." } else { "" };
                 let mut made =
@@ -30,6 +30,14 @@ pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     }
     parameters.extend(over_relations(source, entity));
     parameters
+}
+
+/// An id on the right side: a beginning of one is no id yet.
+fn id_operand(entity: &Entity, op: Op) -> Value {
+    match (op, &entity.id) {
+        (Op::Prefix | Op::Contains, _) => kinds::text(MAX_VALUE),
+        (_, kind) => id_schema(kind),
+    }
 }
 
 /// Filters over a to-one relation, which the model declares by an index.
@@ -59,7 +67,7 @@ fn served(entity: &Entity, path: Path, op: Op) -> bool {
         let equality = index.equality.contains(&path) && matches!(op, Op::Eq | Op::In | Op::Null);
         let first = index.sort.first().map_or(Path::Id, |part| part.by) == path;
         let range = matches!(op, Op::Eq | Op::In | Op::Null | Op::Gt | Op::Gte | Op::Lt | Op::Lte | Op::Prefix);
-        equality || (first && range && !(path == Path::Id && op == Op::Null))
+        equality || (first && range)
     })
 }
 
@@ -101,9 +109,10 @@ fn parameter(field: &str, op: Op, operand: &Value, why: &str) -> Value {
     let name = if op == Op::Eq { field.to_owned() } else { format!("{field}[{}]", op.name()) };
     let many = matches!(op, Op::In | Op::Nin);
     let schema = match op {
-        Op::In | Op::Nin => json!({"type": "array", "items": operand, "minItems": 1}),
+        Op::In | Op::Nin => json!({"type": "array", "items": listed(operand), "minItems": 1, "maxItems": MAX_VALUES}),
         Op::Null => json!({"type": "boolean"}),
-        Op::Prefix => json!({"type": "string"}),
+        Op::Prefix => kinds::text(MAX_VALUE),
+        Op::Contains if operand.get("enum").is_some() => kinds::text(MAX_VALUE),
         _ => operand.clone(),
     };
     let description = format!("{} {}. {why}", names::spoken(field), meaning(op));
@@ -133,25 +142,26 @@ fn meaning(op: Op) -> &'static str {
     }
 }
 
-/// The id of a record in a path or a filter.
-pub(super) fn id_schema(kind: &IdKind) -> Value {
-    match kind {
-        IdKind::Integer => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": crate::value::MAX_SAFE_INTEGER}),
-        IdKind::Uuid => json!({"type": "string", "format": "uuid"}),
-        IdKind::String | IdKind::Composite(_) => json!({"type": "string"}),
+/// A value among several: a comma within one is escaped there, which composite ids need.
+fn listed(operand: &Value) -> Value {
+    let mut schema = operand.clone();
+    if let Some(pattern) = operand["pattern"].as_str().filter(|pattern| pattern.contains("},[")) {
+        schema["pattern"] = json!(pattern.replace("},[", "}\\\\,["));
+        schema["maxLength"] = json!(schema["maxLength"].as_u64().unwrap_or_default() + 8);
     }
+    schema
 }
 
 /// What may stand on the right side: the type without its limits, since asking for what cannot be there finds nothing.
 fn operand(model: &Model, kind: &FieldType) -> Value {
     match kind {
-        FieldType::String(_) | FieldType::Text(_) | FieldType::Json { .. } | FieldType::File(_) => json!({"type": "string"}),
-        FieldType::Integer { .. } => json!({"type": "integer", "format": "int64"}),
-        FieldType::Decimal { .. } => json!({"type": "string", "format": "decimal"}),
+        FieldType::String(_) | FieldType::Text(_) | FieldType::Json { .. } | FieldType::File(_) => kinds::text(MAX_VALUE),
+        FieldType::Integer { .. } => kinds::whole(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER),
+        FieldType::Decimal { .. } => type_schema(model, &FieldType::Decimal { scale: 28, min: None, max: None }),
         FieldType::Number { .. } => json!({"type": "number", "format": "double"}),
         FieldType::Ref { target, .. } => id_schema(&model.entity(*target).id),
         FieldType::List { item, .. } => operand(model, item),
-        FieldType::Enum(words) => json!({"type": "string", "enum": words}),
-        other => crate::model::type_schema(model, other),
+        FieldType::Enum(words) => kinds::word(words),
+        other => type_schema(model, other),
     }
 }

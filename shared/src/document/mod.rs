@@ -2,14 +2,16 @@
 //!
 //! Everything in it comes from the model, from [`Access`](crate::policy::Access), from the catalogue of
 //! [`Code`](crate::problem::Code)s and from the very [`json_schema`](crate::model::json_schema) that validates bodies, so it cannot
-//! drift from what the API does. It is put together as JSON and not from the types of a crate such as `utoipa` or `oas3`: those
-//! know a fixed set of schema keywords, and a schema that passes through them (`$id`, `x-` keywords, a team's own JSON Schema)
-//! would no longer be the one that validates. The tests read the result back instead.
+//! drift from what the API does. It is put together as JSON; a test reads every document into the types of `oas3` and finds
+//! nothing lost (`infra/adr/0006-documents-as-json.md` says why it is not built from them).
 
+mod cache;
 mod caller;
 mod components;
+mod examples;
 mod files;
 mod filters;
+mod kinds;
 mod markdown;
 mod names;
 mod operations;
@@ -18,27 +20,38 @@ mod parameters;
 mod prose;
 mod responses;
 mod system;
+mod system_schemas;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{Action, Entity, FieldMask, Masks, Model};
+use crate::model::{Action, Entity, FieldMask, IdKind, Masks, Model};
 use crate::object as stored;
 use crate::policy::Access;
 use crate::principal::Principal;
 
+pub use cache::{Documents, Form};
 pub use caller::of_role;
 pub use markdown::markdown;
 pub use page::{Page, assemble, page};
 pub use yaml::yaml;
 
+/// Where an API is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// The API's own address, `https://host`, without a slash at the end.
+    pub url: &'a str,
+    /// What the deployment is for: `dev`, `staging`, `live`, `local`.
+    pub environment: &'a str,
+}
+
 /// What the parts of a document are made from.
 struct Source<'a> {
     model: &'a Model,
     principal: &'a Principal,
-    base_url: &'a str,
+    site: Site<'a>,
 }
 
 impl<'a> Source<'a> {
@@ -62,7 +75,13 @@ impl<'a> Source<'a> {
         Masks { readable: self.access(entity, Action::Read).widest(), writable: self.access(entity, write).widest() }
     }
 
-    /// The entities of which the caller may do anything that is served.
+    /// The action that lets the caller send a PUT: a change, or the creation of a record under an id of the client's.
+    fn replaces(&self, entity: &Entity) -> Option<Action> {
+        let creates = || entity.id != IdKind::Uuid && self.allows(entity, Action::Create);
+        if self.allows(entity, Action::Update) { Some(Action::Update) } else { creates().then_some(Action::Create) }
+    }
+
+    /// The entities of which the caller may do anything.
     fn entities(&self) -> impl Iterator<Item = &'a Entity> {
         const SERVED: [Action; 5] = [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete];
         let (model, principal) = (self.model, self.principal);
@@ -76,12 +95,9 @@ impl<'a> Source<'a> {
 }
 
 /// The document for a caller: only what the caller may do, only the fields that the caller may see or write.
-///
-/// `base_url` is the API's own address, `https://host`, without a slash at the end.
-pub fn openapi(model: &Model, principal: &Principal, base_url: &str) -> Value {
-    let source = Source { model, principal, base_url };
+pub fn openapi(model: &Model, principal: &Principal, site: Site<'_>) -> Value {
+    let source = Source { model, principal, site };
     let mut paths = operations::paths(&source);
-    paths.extend(files::paths(&source));
     paths.extend(system::paths(&source));
     let mut document = json!({
         "openapi": "3.1.0",
@@ -91,7 +107,7 @@ pub fn openapi(model: &Model, principal: &Principal, base_url: &str) -> Value {
             "summary": "What this caller may do.",
             "description": prose::description(&source),
         },
-        "servers": [{"url": base_url, "description": "This deployment."}],
+        "servers": [{"url": site.url, "description": server(site), "x-internal": false}],
         "security": [{"bearer": []}],
         "tags": tags(&source),
         "paths": paths,
@@ -99,22 +115,30 @@ pub fn openapi(model: &Model, principal: &Principal, base_url: &str) -> Value {
         "x-model": model.hash,
         "x-roles": principal.roles,
         "x-limits": prose::limits(&source),
-        "x-errors": responses::catalogue(base_url),
+        "x-errors": responses::catalogue(site.url),
     });
     components::prune(&mut document);
     document
 }
 
 /// The document of what a role may do, with claims made up where its rules read some. `None`: there is no such role.
-pub fn openapi_of_role(model: &Model, role: &str, base_url: &str) -> Option<Value> {
+pub fn openapi_of_role(model: &Model, role: &str, site: Site<'_>) -> Option<Value> {
     model.role(role)?;
-    Some(openapi(model, &of_role(model, &[role]), base_url))
+    Some(openapi(model, &of_role(model, &[role]), site))
 }
 
 /// The document of all that any role may do: what a team publishes or generates clients from.
-pub fn openapi_of_all(model: &Model, base_url: &str) -> Value {
+pub fn openapi_of_all(model: &Model, site: Site<'_>) -> Value {
     let roles: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
-    openapi(model, &of_role(model, &roles), base_url)
+    openapi(model, &of_role(model, &roles), site)
+}
+
+fn server(site: Site<'_>) -> String {
+    match site.environment {
+        "local" => "The local server.".to_owned(),
+        "live" | "prod" | "production" => "The production server.".to_owned(),
+        other => format!("The {other} server."),
+    }
 }
 
 fn tags(source: &Source<'_>) -> Vec<Value> {

@@ -3,7 +3,7 @@
 use crate::model::{Entity, Model};
 
 /// `order_line` is `OrderLine`.
-fn pascal(name: &str) -> String {
+pub(super) fn pascal(name: &str) -> String {
     name.split(['_', '-'])
         .flat_map(|word| {
             let mut letters = word.chars();

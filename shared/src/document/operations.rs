@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, names, object, parameters, refer, responses};
-use crate::model::{Action, Deprecation, Entity};
+use super::{Source, components, examples, files, names, object, parameters, refer, responses};
+use crate::model::{Action, CacheMode, Deprecation, Entity, IdKind};
 
 /// All paths of the entities that the caller may do something with.
 pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
@@ -16,7 +16,7 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
         let bulk = object([("post", writes.then(|| made.bulk()))]);
         let one = object([
             ("get", made.allowed(Action::Read, Made::get)),
-            ("put", made.allowed(Action::Update, Made::replace)),
+            ("put", source.replaces(entity).map(|_| made.replace())),
             ("patch", made.allowed(Action::Update, Made::patch)),
             ("delete", made.allowed(Action::Delete, Made::delete)),
         ]);
@@ -28,21 +28,22 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
                 continue;
             }
             if id {
-                item.insert("parameters".to_owned(), json!([parameters::id(entity)]));
+                item.insert("parameters".to_owned(), json!([parameters::id(source, entity)]));
             }
             paths.insert(path, Value::Object(item));
         }
+        paths.extend(files::paths(&made));
     }
     paths
 }
 
 /// What the operations of one entity are made from.
-struct Made<'a> {
-    source: &'a Source<'a>,
-    entity: &'a Entity,
-    name: String,
+pub(super) struct Made<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) entity: &'a Entity,
+    pub(super) name: String,
     plural: String,
-    one: String,
+    pub(super) one: String,
     many: String,
 }
 
@@ -64,12 +65,23 @@ impl<'a> Made<'a> {
         self.source.allows(self.entity, action).then(|| operation(self))
     }
 
-    fn schema(&self, suffix: &str) -> Value {
-        refer("schemas", &names::schema(self.source.model, self.entity, suffix))
+    /// The content of a body or an answer: the schema of a component with an example of it.
+    fn content(&self, suffix: &str, example: Option<Value>) -> Value {
+        let name = if suffix.is_empty() { self.name.clone() } else { names::schema(self.source.model, self.entity, suffix) };
+        with_example(refer("schemas", &name), example)
+    }
+
+    fn shown(&self) -> Option<Value> {
+        examples::record(&components::read(self.source, self.entity))
+    }
+
+    fn body_example(&self, suffix: &str) -> Option<Value> {
+        let schema = components::written(self.source, self.entity, suffix)?;
+        if suffix == "Patch" { examples::patch(&schema) } else { examples::body(&schema) }
     }
 
     /// An operation with what all have.
-    fn operation(
+    pub(super) fn operation(
         &self,
         id: String,
         summary: String,
@@ -95,28 +107,51 @@ impl<'a> Made<'a> {
     }
 
     /// A successful answer with headers and perhaps a body.
-    fn answer(&self, description: &str, headers: &[&str], schema: Option<Value>) -> Value {
+    pub(super) fn answer(&self, description: &str, headers: &[&str], content: Option<Value>) -> Value {
         let mut headers = responses::headers(headers);
-        if let Some(deprecation) = &self.entity.deprecated {
-            headers.insert("Deprecation".to_owned(), refer("headers", "Deprecation"));
-            if deprecation.sunset.is_some() {
-                headers.insert("Sunset".to_owned(), refer("headers", "Sunset"));
+        if let Some(ended) = &self.entity.deprecated {
+            for name in std::iter::once("Deprecation").chain(ended.sunset.map(|_| "Sunset")) {
+                headers.insert(name.to_owned(), refer("headers", name));
             }
         }
         let mut answer = json!({"description": description, "headers": headers});
-        if let Some(schema) = schema {
-            answer["content"] = json!({crate::http::JSON: {"schema": schema}});
+        if let Some(content) = content {
+            answer["content"] = json!({crate::http::JSON: content});
         }
         answer
     }
 
-    fn record(&self) -> Option<Value> {
-        Some(refer("schemas", &self.name))
+    /// A record in an answer.
+    pub(super) fn record(&self) -> Option<Value> {
+        Some(self.content("", self.shown()))
+    }
+
+    /// What can be done next with a record that an answer shows.
+    fn linked(&self, mut answer: Value) -> Value {
+        let operations = [
+            ("get", Action::Read, "Reads it."),
+            ("patch", Action::Update, "Changes it."),
+            ("delete", Action::Delete, "Deletes it."),
+        ];
+        for (verb, action, about) in operations {
+            if self.source.allows(self.entity, action) {
+                let id = format!("{verb}{}", self.name);
+                answer["links"][&id] =
+                    json!({"operationId": id, "description": about, "parameters": {"id": "$response.body#/id"}});
+            }
+        }
+        answer
+    }
+
+    /// The headers of a read.
+    fn read_headers(&self, more: &[&'static str]) -> Vec<&'static str> {
+        let cached = (self.entity.cache != CacheMode::Off).then_some("Cache-Status");
+        more.iter().copied().chain(["ETag"]).chain(cached).collect()
     }
 
     fn list(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.answer("A page of them.", &["ETag", "Link", "Cache-Status"], Some(self.schema("List"))))),
+            ("200", Some(self.answer("A page of them.", &self.read_headers(&["Link"]), Some(self.page())))),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[406]));
@@ -131,22 +166,27 @@ impl<'a> Made<'a> {
 
     fn get(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.answer("The record.", &["ETag", "Cache-Status"], self.record()))),
+            ("200", Some(self.answer("The record.", &self.read_headers(&[]), self.record()))),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[404, 406]));
         let parameters = parameters::get(self.source, self.entity);
-        self.operation(format!("get{}", self.name), format!("Get {}", self.one), "", parameters, answers)
+        let description = "One record by its id, as far as the caller may see it.";
+        self.operation(format!("get{}", self.name), format!("Get {}", self.one), description, parameters, answers)
     }
 
     fn create(&self) -> Value {
         let headers = ["Location", "ETag", "Idempotency-Replayed"];
-        let mut answers = object([("201", Some(self.answer("It was created.", &headers, self.record())))]);
+        let mut answers = object([("201", Some(self.linked(self.answer("It was created.", &headers, self.record()))))]);
         answers.extend(responses::errors(&[406, 409, 415]));
         let parameters = vec![refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")];
+        let description = match self.entity.id {
+            IdKind::Uuid => "The API makes the id; `Location` has the address of the new record.",
+            _ => "The id is the client's; one that exists is a conflict. `Location` has the address of the new record.",
+        };
         let mut operation =
-            self.operation(format!("create{}", self.name), format!("Create {}", self.one), "", parameters, answers);
-        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Create"))]);
+            self.operation(format!("create{}", self.name), format!("Create {}", self.one), description, parameters, answers);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.content("Create", self.body_example("Create")))]);
         operation
     }
 
@@ -169,7 +209,7 @@ impl<'a> Made<'a> {
     }
 
     fn replace(&self) -> Value {
-        let generated = matches!(self.entity.id, crate::model::IdKind::Uuid);
+        let generated = self.entity.id == IdKind::Uuid;
         let creates = !generated && self.source.allows(self.entity, Action::Create);
         let headers = ["ETag", "Idempotency-Replayed"];
         let mut answers = object([
@@ -185,7 +225,7 @@ impl<'a> Made<'a> {
         let summary = format!("Replace {}", self.one);
         let mut operation =
             self.operation(format!("replace{}", self.name), summary, description, self.changing(creates), answers);
-        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Replace"))]);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.content("Replace", self.body_example("Replace")))]);
         operation
     }
 
@@ -196,10 +236,15 @@ impl<'a> Made<'a> {
         let description = "Changes some members: a JSON merge patch (RFC 7396) or a JSON Patch (RFC 6902).";
         let summary = format!("Change {}", self.one);
         let mut operation = self.operation(format!("patch{}", self.name), summary, description, self.changing(false), answers);
+        let example = self.body_example("Patch");
+        let steps = example.as_ref().and_then(Value::as_object).map(|members| {
+            let step = |(name, value): (&String, &Value)| json!({"op": "replace", "path": format!("/{name}"), "value": value});
+            members.iter().map(step).collect::<Vec<Value>>()
+        });
         operation["requestBody"] = body(&[
-            ("application/merge-patch+json", self.schema("Patch")),
-            (crate::http::JSON, self.schema("Patch")),
-            ("application/json-patch+json", refer("schemas", "JsonPatch")),
+            (crate::http::JSON, self.content("Patch", example.clone())),
+            ("application/merge-patch+json", self.content("Patch", example)),
+            ("application/json-patch+json", with_example(refer("schemas", "JsonPatch"), steps.map(Value::from))),
         ]);
         operation
     }
@@ -208,12 +253,14 @@ impl<'a> Made<'a> {
         let mut answers = object([("204", Some(self.answer("It was deleted.", &["Idempotency-Replayed"], None)))]);
         answers.extend(self.change_errors(&[]));
         let summary = format!("Delete {}", self.one);
-        self.operation(format!("delete{}", self.name), summary, "", self.changing(false), answers)
+        let description = "What refers to the record decides whether it may go, goes with it, or refers to nothing afterwards.";
+        let description = if self.entity.is_referenced() { description } else { "Removes the record." };
+        self.operation(format!("delete{}", self.name), summary, description, self.changing(false), answers)
     }
 
     fn bulk(&self) -> Value {
         let about = "What became of each operation.";
-        let answer = self.answer(about, &["Idempotency-Replayed"], Some(self.schema("BulkResults")));
+        let answer = self.answer(about, &["Idempotency-Replayed"], Some(self.content("BulkResults", None)));
         let mut answers = object([("200", Some(answer))]);
         answers.extend(responses::errors(&[404, 406, 409, 412, 415, 428]));
         let parameters = vec![refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")];
@@ -221,14 +268,37 @@ impl<'a> Made<'a> {
             the operations by pointers such as `/operations/3`.";
         let summary = format!("Write many {}", self.many);
         let mut operation = self.operation(format!("bulk{}", self.plural), summary, description, parameters, answers);
-        operation["requestBody"] = body(&[(crate::http::JSON, self.schema("Bulk"))]);
+        operation["requestBody"] = body(&[(crate::http::JSON, self.content("Bulk", self.bulk_example()))]);
         operation
     }
+
+    fn bulk_example(&self) -> Option<Value> {
+        let id = || examples::value("id", &crate::model::id_schema(&self.entity.id));
+        let operation = if let Some(data) = self.body_example("Create") {
+            json!({"op": "create", "data": data})
+        } else if let Some(data) = self.body_example("Patch") {
+            json!({"op": "update", "id": id()?, "data": data})
+        } else if self.source.allows(self.entity, Action::Delete) {
+            json!({"op": "delete", "id": id()?})
+        } else {
+            return None;
+        };
+        Some(json!({"operations": [operation], "atomic": true}))
+    }
+
+    fn page(&self) -> Value {
+        self.content("List", self.shown().map(|record| json!({"data": [record], "next_cursor": null})))
+    }
+}
+
+/// The content of a body or an answer: a schema and a value that fits it.
+pub(super) fn with_example(schema: Value, example: Option<Value>) -> Value {
+    Value::Object(object([("schema", Some(schema)), ("example", example)]))
 }
 
 pub(super) fn body(contents: &[(&str, Value)]) -> Value {
     let content: Map<String, Value> =
-        contents.iter().map(|(media_type, schema)| ((*media_type).to_owned(), json!({"schema": schema}))).collect();
+        contents.iter().map(|(media_type, content)| ((*media_type).to_owned(), content.clone())).collect();
     json!({"required": true, "content": content})
 }
 

@@ -91,6 +91,20 @@
 
   const parametersOf = (item, operation) => [...(item.parameters || []), ...(operation.parameters || [])].map(resolve);
 
+  // A browser keeps to itself where a redirect leads; following it is the reader's to decide.
+  const told = (answer) => answer.type === "opaqueredirect" ? "302" : String(answer.status);
+
+  // An error names its kind: the way to what is said about it below.
+  const explained = (text) => {
+    try {
+      const problem = JSON.parse(text);
+      if (!problem.code || !at(problem.code)) return [];
+      return [make("p", {class: "bad"}, make("a", {href: "#" + problem.code}, problem.code), ": " + problem.detail)];
+    } catch {
+      return [];
+    }
+  };
+
   const tryIt = (path, method, item, operation) => {
     const form = make("form", {class: "try"});
     const inputs = parametersOf(item, operation).map((parameter) => {
@@ -135,7 +149,8 @@
         const text = await answer.text();
         const shown = text && (answer.headers.get("content-type") || "").includes("json") ? JSON.stringify(JSON.parse(text), null, 2) : text;
         result.replaceChildren(
-          make("p", {class: answer.ok ? undefined : "bad"}, method.toUpperCase() + " " + url + ": " + answer.status + ", " + Math.round(performance.now() - begun) + " ms"),
+          make("p", {class: answer.ok || answer.type === "opaqueredirect" ? undefined : "bad"}, make("b", {}, told(answer)), " " + method.toUpperCase() + " " + url + ", " + Math.round(performance.now() - begun) + " ms"),
+          ...explained(text),
           make("pre", {}, [...answer.headers].map(([name, value]) => name + ": " + value).join("\n")),
           make("pre", {}, shown || "(no body)"));
       } catch (error) {
@@ -161,23 +176,28 @@
     const operations = at("operations");
     index.replaceChildren();
     operations.replaceChildren();
-    const byTag = new Map((api.tags || []).map((tag) => [tag.name, {tag, nodes: []}]));
+    const byTag = new Map((api.tags || []).map((tag) => [tag.name, {tag, nodes: [], entries: []}]));
     let count = 0;
     for (const [path, item] of Object.entries(api.paths)) {
       for (const method of METHODS.filter((name) => item[name])) {
         const operation = item[method];
         const group = byTag.get(operation.tags[0]);
-        if (group) group.nodes.push(operationOf(path, method, item, operation));
-        index.append(make("li", {}, make("a", {href: "#op-" + operation.operationId}, method.toUpperCase() + " " + path)));
+        if (!group) continue;
+        group.nodes.push(operationOf(path, method, item, operation));
+        group.entries.push(make("li", {}, make("a", {href: "#op-" + operation.operationId, title: method.toUpperCase() + " " + path},
+          make("span", {class: "method " + method}, method), operation.summary)));
         count += 1;
       }
     }
-    for (const {tag, nodes} of byTag.values()) {
-      if (nodes.length) operations.append(make("h2", {}, tag.name), ...prose(tag.description), ...nodes);
+    for (const {tag, nodes, entries} of byTag.values()) {
+      if (!nodes.length) continue;
+      operations.append(make("h2", {id: "tag-" + tag.name}, tag.name), ...prose(tag.description), ...nodes);
+      index.append(make("li", {}, make("a", {class: "tag", href: "#tag-" + tag.name}, tag.name), make("ul", {}, ...entries)));
     }
     at("schemas").replaceChildren(...Object.entries((api.components || {}).schemas || {}).map(([name, schema]) =>
       make("details", {id: "schema-" + name}, make("summary", {}, make("h3", {}, name)), make("div", {}, ...prose(schema.description), properties(schema)))));
-    at("state").textContent = count + " operations for " + ((api["x-roles"] || []).join(", ") || "nobody in particular") + ". Machine-readable: /v1/openapi.json, /v1/openapi.yaml, /v1/docs/llms.txt";
+    const forms = ["/v1/openapi.json", "/v1/openapi.yaml", "/v1/docs/llms.txt"].flatMap((form) => [" ", make("a", {href: form}, form.split("/").pop())]);
+    at("state").replaceChildren(count + " operations for " + ((api["x-roles"] || []).join(", ") || "nobody in particular") + ". As files, for everybody:", ...forms);
     open();
   };
 
@@ -208,8 +228,15 @@
   });
   at("find").addEventListener("input", () => {
     const wanted = at("find").value.toLowerCase();
-    for (const entry of at("index").children) entry.hidden = !entry.textContent.toLowerCase().includes(wanted);
+    for (const group of at("index").children) {
+      const whole = group.firstChild.textContent.toLowerCase().includes(wanted);
+      const entries = [...group.lastChild.children];
+      for (const entry of entries) entry.hidden = !whole && !(entry.textContent + entry.firstChild.title).toLowerCase().includes(wanted);
+      group.hidden = entries.every((entry) => entry.hidden);
+    }
   });
+  // On paper everything is unfolded.
+  addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("details")) folded.open = true; });
   addEventListener("hashchange", open);
   load();
 })();

@@ -2,79 +2,113 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, filters, refer};
-use crate::model::{Action, Entity, IdKind, Index, Path};
+use super::{Source, filters, kinds, names, refer};
+use crate::http::conditional::LONGEST_CONDITION;
+use crate::model::{Action, Entity, FieldIx, FieldType, IdKind, Index, Path, id_schema};
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT};
+
+/// What `If-Match` may say: `*`, or strong or weak entity tags between commas (RFC 9110, 13.1.1).
+const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
 /// Parameters that several operations have: `components.parameters`.
 pub(super) fn shared() -> Map<String, Value> {
-    let Value::Object(all) = json!({
-        "Limit": {
-            "name": "limit", "in": "query",
-            "description": "Most records of a page. A page may be shorter, even empty, while there is a `next_cursor`.",
-            "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-        },
-        "Cursor": {
-            "name": "cursor", "in": "query",
-            "description": "`next_cursor` of the page before; filters and sort must be those of that page.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR},
-        },
-        "Count": {
-            "name": "count", "in": "query",
-            "description": "Adds `total`, the exact number of records that fit and that the caller may see.",
-            "schema": {"type": "boolean", "default": false},
-        },
-        "IdempotencyKey": {
-            "name": "Idempotency-Key", "in": "header",
-            "description": "Makes repeating safe: the same request with the same key has its effect once and gets the same answer for 24 hours.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        },
-        "IfMatch": {
-            "name": "If-Match", "in": "header",
-            "description": "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.",
-            "schema": {"type": "string"},
-        },
-        "IfMatchRequired": {
-            "name": "If-Match", "in": "header", "required": true,
-            "description": "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.",
-            "schema": {"type": "string"},
-        },
-        "IfNoneMatch": {
-            "name": "If-None-Match", "in": "header",
-            "description": "ETag of a copy that the client has: 304 if it is still the answer.",
-            "schema": {"type": "string"},
-        },
-        "IfNoneMatchNew": {
-            "name": "If-None-Match", "in": "header",
-            "description": "`*`: only if there is no such record yet.",
-            "schema": {"type": "string"},
-        },
-        "CorrelationId": {
-            "name": "X-Correlation-Id", "in": "header",
-            "description": "Names the request in logs and in the answer; made by the API where it is missing.",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
-        },
-    }) else {
-        return Map::new();
-    };
-    all
+    const GUARD: &str =
+        "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.";
+    let tags = || json!({"type": "string", "pattern": TAGS, "maxLength": LONGEST_CONDITION, "examples": ["*"]});
+    // Anything is taken, and what is not well-formed does nothing; the gateway bounds a request's headers as a whole.
+    let anything = || json!({"type": "string"});
+    let cursor = json!({"type": "string", "minLength": 1, "maxLength": MAX_CURSOR});
+    let key =
+        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]([ !#-\\[\\]-~]*[!#-\\[\\]-~])?$"});
+    let parameter = |place: &str, name: &str, about: &str, schema: Value| json!({"name": name, "in": place, "description": about, "schema": schema});
+    let mut required = parameter("header", "If-Match", GUARD, tags());
+    required["required"] = json!(true);
+    super::object([
+        (
+            "Limit",
+            Some(parameter(
+                "query",
+                "limit",
+                "Most records of a page. A page may be shorter, even empty, while there is a `next_cursor`.",
+                limit(),
+            )),
+        ),
+        (
+            "Cursor",
+            Some(parameter(
+                "query",
+                "cursor",
+                "`next_cursor` of the page before; filters and sort must be those of that page.",
+                cursor,
+            )),
+        ),
+        (
+            "Count",
+            Some(parameter(
+                "query",
+                "count",
+                "Adds `total`, the exact number of records that fit and that the caller may see.",
+                json!({"type": "boolean", "default": false}),
+            )),
+        ),
+        (
+            "IdempotencyKey",
+            Some(parameter(
+                "header",
+                "Idempotency-Key",
+                "Makes repeating safe: the same request with the same key has its effect once and gets the same answer for 24 hours. \
+            A fresh one for each request, such as a UUID.",
+                key,
+            )),
+        ),
+        ("IfMatch", Some(parameter("header", "If-Match", GUARD, tags()))),
+        ("IfMatchRequired", Some(required)),
+        (
+            "IfNoneMatch",
+            Some(parameter(
+                "header",
+                "If-None-Match",
+                "ETag of a copy that the client has: 304 if it is still the answer. One that is malformed counts as none.",
+                anything(),
+            )),
+        ),
+        ("IfNoneMatchNew", Some(parameter("header", "If-None-Match", "`*`: only if there is no such record yet.", tags()))),
+        (
+            "CorrelationId",
+            Some(parameter(
+                "header",
+                "X-Correlation-Id",
+                "Names the request in logs and in the answer, if it is 1 to 128 of `A-Z a-z 0-9 . _ -`; otherwise the API makes one.",
+                anything(),
+            )),
+        ),
+    ])
+}
+
+fn limit() -> Value {
+    json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
 }
 
 /// The id in the path.
-pub(super) fn id(entity: &Entity) -> Value {
+pub(super) fn id(source: &Source<'_>, entity: &Entity) -> Value {
+    const PART: &str = "[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}";
+    const NUMBER: &str = "(0|[1-9][0-9]{0,15})";
     let description = match &entity.id {
         IdKind::Composite(parts) => {
             let names: Vec<&str> = parts.iter().map(|part| entity.field(*part).name.as_str()).collect();
             format!("{}, joined by commas.", names.join(" and "))
         }
-        _ => format!("Id of the {}.", super::names::spoken(&entity.name)),
+        _ => format!("Id of the {}.", names::spoken(&entity.name)),
     };
-    let mut schema = filters::id_schema(&entity.id);
-    let part = "[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}";
-    match &entity.id {
-        IdKind::String => schema["pattern"] = json!(format!("^{part}$")),
-        IdKind::Composite(parts) => schema["pattern"] = json!(format!("^{}$", vec![part; parts.len()].join(","))),
-        IdKind::Uuid | IdKind::Integer => {}
+    let mut schema = id_schema(&entity.id);
+    if let IdKind::Composite(parts) = &entity.id {
+        let numeric = |kind: &FieldType| match kind {
+            FieldType::Integer { .. } => true,
+            FieldType::Ref { target, .. } => source.model.entity(*target).id == IdKind::Integer,
+            _ => false,
+        };
+        let part = |part: &FieldIx| if numeric(&entity.field(*part).kind) { NUMBER } else { PART };
+        schema["pattern"] = json!(format!("^{}$", parts.iter().map(part).collect::<Vec<_>>().join(",")));
     }
     json!({"name": "id", "in": "path", "required": true, "description": description, "schema": schema})
 }
@@ -135,55 +169,73 @@ fn orders(source: &Source<'_>, entity: &Entity) -> Vec<String> {
 }
 
 fn sort(source: &Source<'_>, entity: &Entity) -> Value {
-    let fields = readable(source, entity, Action::List).join("|");
     let description = format!(
         "Fields to sort by, `-` for descending. An index must have the order: {}. The opposite order is served where no part of it may be null.",
         orders(source, entity).join("; ")
     );
+    json!({"name": "sort", "in": "query", "description": description, "schema": order(source, entity)})
+}
+
+/// An order of an entity's records: fields with a direction each.
+fn order(source: &Source<'_>, entity: &Entity) -> Value {
+    let names = readable(source, entity, Action::List);
+    let longest = names.iter().map(|name| name.len() + 2).sum::<usize>();
+    let fields = names.join("|");
+    json!({"type": "string", "pattern": format!("^-?({fields})(,-?({fields}))*$"), "maxLength": longest})
+}
+
+/// A list of distinct words in one parameter, between commas.
+fn words(name: &str, description: &str, words: &[String]) -> Value {
     json!({
-        "name": "sort", "in": "query", "description": description,
-        "schema": {"type": "string", "pattern": format!("^-?({fields})(,-?({fields}))*$")},
+        "name": name, "in": "query", "style": "form", "explode": false, "description": description,
+        "schema": {
+            "type": "array", "minItems": 1, "maxItems": words.len(), "uniqueItems": true, "items": kinds::word(words),
+        },
     })
 }
 
 /// `fields`, `include` and what belongs to a relation.
-fn projection(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<Value> {
-    let mut all = vec![json!({
-        "name": "fields", "in": "query", "style": "form", "explode": false,
-        "description": "The members to show; all that may be seen where nothing is said.",
-        "schema": {"type": "array", "minItems": 1, "items": {"type": "string", "enum": readable(source, entity, action)}},
-    })];
+pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<Value> {
+    let about = "The members to show; all that may be seen where nothing is said.";
+    let mut all = vec![words("fields", about, &readable(source, entity, action))];
     let relations = relations(source, entity);
     if relations.is_empty() {
         return all;
     }
-    let names: Vec<&str> = relations.iter().map(|relation| relation.name).collect();
-    let list: Vec<String> = relations
-        .iter()
-        .map(|relation| format!("`{}` ({})", relation.name, super::names::spoken(&relation.target.plural)))
-        .collect();
-    all.push(json!({
-        "name": "include", "in": "query", "style": "form", "explode": false,
-        "description": format!(
-            "Related records to embed: {}; and their relations after a dot, at most {MAX_DEPTH} deep.", list.join(", ")),
-        "schema": {"type": "array", "minItems": 1, "items": {
-            "type": "string", "pattern": format!("^({})(\\.[a-z0-9_]+){{0,{}}}$", names.join("|"), MAX_DEPTH - 1),
-        }},
-    }));
+    let list: Vec<String> =
+        relations.iter().map(|relation| format!("`{}` ({})", relation.name, names::spoken(&relation.target.plural))).collect();
+    let about =
+        format!("Related records to embed: {}; and their relations after a dot, at most {MAX_DEPTH} deep.", list.join(", "));
+    all.push(words("include", &about, &include_paths(source, entity, MAX_DEPTH)));
     for relation in relations.iter().filter(|relation| relation.many) {
         let name = relation.name;
+        // No default: generated clients would send it without the relation.
+        let embedded = json!({"type": "integer", "format": "int32", "minimum": 1, "maximum": MAX_LIMIT});
         all.push(json!({
-            "name": format!("include[{name}][limit]"), "in": "query",
-            "description": format!("Most {name} to embed in each record; needs `include={name}`."),
-            "schema": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            "name": format!("include[{name}][limit]"), "in": "query", "schema": embedded,
+            "description": format!(
+                "Most {name} to embed in each record, {DEFAULT_LIMIT} where nothing is said; needs `include={name}`. \
+                So for what is deeper: `include[{name}.x][limit]`."),
         }));
         all.push(json!({
-            "name": format!("include[{name}][sort]"), "in": "query",
-            "description": format!("Order of the embedded {name}; needs `include={name}`."),
-            "schema": {"type": "string"},
+            "name": format!("include[{name}][sort]"), "in": "query", "schema": order(source, relation.target),
+            "description": format!("Order of the embedded {name}, one that an index has; needs `include={name}`."),
         }));
     }
     all
+}
+
+/// What `include` may name: relations, and relations of what they lead to.
+fn include_paths(source: &Source<'_>, entity: &Entity, depth: usize) -> Vec<String> {
+    let mut paths = Vec::new();
+    for relation in relations(source, entity) {
+        paths.push(relation.name.to_owned());
+        if depth > 1 {
+            let deeper = include_paths(source, relation.target, depth - 1);
+            paths.extend(deeper.into_iter().map(|path| format!("{}.{path}", relation.name)));
+        }
+    }
+    paths
 }
 
 /// A relation whose other side the caller may see.

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::components::references;
-use super::{caller, openapi, openapi_of_all, openapi_of_role, system};
+use super::{Site, caller, openapi, openapi_of_all, openapi_of_role};
 use crate::http::route::patterns;
 use crate::model::{Action, Masks, Model, Purpose, json_schema};
 use crate::policy::Access;
 
-const BASE: &str = "https://api.example";
+const BASE: Site<'static> = Site { url: "https://api.example", environment: "live" };
 
 fn models() -> [Model; 2] {
     [
@@ -50,7 +50,7 @@ fn an_operation_is_there_if_and_only_if_it_is_allowed() {
                     ("GET", &list, may(Action::List)),
                     ("POST", &list, may(Action::Create)),
                     ("GET", &one, may(Action::Read)),
-                    ("PUT", &one, may(Action::Update)),
+                    ("PUT", &one, may(Action::Update) || (may(Action::Create) && entity.id != crate::model::IdKind::Uuid)),
                     ("PATCH", &one, may(Action::Update)),
                     ("DELETE", &one, may(Action::Delete)),
                     ("POST", &bulk, may(Action::Create) || may(Action::Update) || may(Action::Delete)),
@@ -236,7 +236,8 @@ fn system_resources_follow_the_permissions() {
     // Shares are for everybody who has their address.
     assert_eq!(paths("packer"), ["/v1/_me", "/v1/_notifications", "/v1/_shares/{secret}"]);
     assert!(paths("admin").contains(&"/v1/_audit".to_owned()) && paths("admin").len() == 10, "{:?}", paths("admin"));
-    assert!(system::schemas().keys().all(|name| super::components::OURS.contains(&name.as_str())));
+    let ours = super::system_schemas::schemas(&model).into_iter().chain(super::files::schemas());
+    assert!(ours.into_iter().all(|(name, _)| super::components::OURS.contains(&name.as_str())));
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn deprecations_limits_and_errors_are_told() {
         document["paths"]["/v1/orders/{id}"]["patch"]["parameters"][0],
         json!({"$ref": "#/components/parameters/IfMatchRequired"})
     );
-    assert_eq!(document["servers"][0]["url"], BASE);
+    assert_eq!(document["servers"][0]["url"], BASE.url);
 }
 
 #[test]
@@ -274,5 +275,85 @@ fn markdown_names_every_operation() {
     let text = super::markdown(&document);
     for (method, path, _) in operations(&document) {
         assert!(text.contains(&format!("### {method} {path}\n")), "{method} {path}");
+    }
+}
+
+/// What a document has and what came back, where they differ.
+fn lost(before: &Value, after: &Value, place: &str, out: &mut Vec<String>) {
+    match (before, after) {
+        (Value::Object(members), Value::Object(others)) => {
+            for (name, member) in members {
+                lost(member, others.get(name).unwrap_or(&Value::Null), &format!("{place}/{name}"), out);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            items.iter().zip(others).enumerate().for_each(|(at, (one, other))| lost(one, other, &format!("{place}/{at}"), out));
+        }
+        _ if before == after => {}
+        // Nothing and an empty list or object are one to the crate.
+        (Value::Object(members), Value::Null) if members.is_empty() => {}
+        (Value::Array(items), Value::Null) if items.is_empty() => {}
+        (Value::Number(one), Value::Number(other)) if one.as_f64() == other.as_f64() => {}
+        _ => out.push(format!("{place}: {before} became {after}")),
+    }
+}
+
+#[test]
+fn every_role_s_document_is_openapi_3_1_and_loses_nothing_in_the_types_of_oas3() {
+    for model in models() {
+        for role in &model.roles {
+            let document = openapi_of_role(&model, &role.name, BASE).unwrap();
+            let read = oas3::from_json(document.to_string()).unwrap_or_else(|error| panic!("{}: {error}", role.name));
+            read.validate_version().unwrap();
+            let again: Value = serde_json::from_str(&oas3::to_json(&read).unwrap()).unwrap();
+            let mut differences = Vec::new();
+            lost(&document, &again, "", &mut differences);
+            assert_eq!(differences, Vec::<String>::new(), "{}", role.name);
+            assert_eq!(read.operations().count(), operations(&document).len());
+        }
+    }
+}
+
+#[test]
+fn examples_fit_the_schemas_beside_them() {
+    let mut checked = 0;
+    for model in models() {
+        for role in &model.roles {
+            let document = openapi_of_role(&model, &role.name, BASE).unwrap();
+            let mut found = Vec::new();
+            media_types(&document["paths"], &mut found);
+            for (schema, example) in found {
+                // A schema with all components beside it, so that its references resolve.
+                let mut whole = schema.clone();
+                whole["components"] = document["components"].clone();
+                let validator = jsonschema::options().should_validate_formats(true).build(&whole).unwrap();
+                let errors: Vec<String> = validator.iter_errors(example).map(|error| error.to_string()).collect();
+                assert!(errors.is_empty(), "{}: {example}: {errors:?}", role.name);
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 200, "{checked}");
+}
+
+fn media_types<'v>(value: &'v Value, found: &mut Vec<(&'v Value, &'v Value)>) {
+    if let (Some(schema), Some(example)) = (value.get("schema"), value.get("example")) {
+        found.push((schema, example));
+    }
+    match value {
+        Value::Object(members) => members.values().for_each(|member| media_types(member, found)),
+        Value::Array(items) => items.iter().for_each(|item| media_types(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_record_that_can_be_sent_has_an_example() {
+    for model in models() {
+        let document = openapi_of_role(&model, "admin", BASE).unwrap();
+        for entity in &model.entities {
+            let operation = &document["paths"][format!("/v1/{}", entity.plural)]["post"];
+            assert!(operation["requestBody"]["content"]["application/json"]["example"].is_object(), "{}", entity.name);
+        }
     }
 }

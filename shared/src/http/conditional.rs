@@ -13,6 +13,9 @@ use super::compress::Coding;
 use super::header_value;
 use crate::problem::Problem;
 
+/// Longest condition of a write, in characters.
+pub const LONGEST_CONDITION: usize = 2048;
+
 /// The strong tag of a representation: `body` is not coded yet, `coding` is the one that it will be sent in.
 pub fn etag(version: &str, body: &[u8], coding: Coding) -> HeaderValue {
     let mut hash = Sha256::new_with_prefix(coding.name());
@@ -102,6 +105,12 @@ impl Condition {
 /// 412 when `If-Match` is not met or `If-None-Match` is (`*`: there is a record already); 428 when `required` and there is no
 /// `If-Match` though there is a record; 400 for a malformed condition.
 pub fn check_write(headers: &HeaderMap, current: Option<&str>, required: bool) -> Result<(), Problem> {
+    for name in [&IF_MATCH, &IF_NONE_MATCH] {
+        let length: usize = headers.get_all(name).iter().map(HeaderValue::len).sum();
+        if length > LONGEST_CONDITION {
+            return Err(Problem::malformed(format!("{name} has {length} characters, at most {LONGEST_CONDITION} are taken.")));
+        }
+    }
     let (must, must_not) = (Condition::if_match(headers)?, Condition::if_none_match(headers)?);
     if must.is_none() && required && current.is_some() {
         return Err(Problem::precondition_required());

@@ -31,6 +31,10 @@ pub const JSON: &str = "application/json";
 /// Media type of errors (RFC 9457).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 
+/// Most operations of a JSON Patch.
+pub const MAX_PATCH_STEPS: usize = 1000;
+/// Most operations of a `_bulk`.
+pub const MAX_BULK: usize = 100;
 /// Carries a request's correlation id in both directions.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Internal: the version that a reply's `ETag` begins with. It never leaves the function.

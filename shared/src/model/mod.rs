@@ -51,7 +51,7 @@ pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;
 pub use scalar::{Fault, id as normalise_id, limits, normalise};
 pub use schema::*;
-pub use schema_json::{Masks, Purpose, json_schema, type_schema};
+pub use schema_json::{Masks, Purpose, id_schema, json_schema, type_schema};
 
 use reader::Reader;
 use rules::Scope;

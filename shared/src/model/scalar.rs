@@ -127,7 +127,7 @@ fn integer(value: &Value) -> Result<Value, Fault> {
         Some(float as i64)
     });
     match exact {
-        Some(number) if number.abs() <= MAX_SAFE_INTEGER => Ok(Value::from(number)),
+        Some(number) if (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&number) => Ok(Value::from(number)),
         Some(number) if number < 0 => fault("minimum", format!("must be at least {}", -MAX_SAFE_INTEGER)),
         Some(_) => fault("maximum", format!("must be at most {MAX_SAFE_INTEGER}")),
         None => fault("type", "must be a whole number"),

@@ -213,16 +213,22 @@ fn has_reference(schema: &Value) -> bool {
     }
 }
 
+/// 28 digits and a point or a sign: no value of this length has more digits than are kept.
+const LONGEST_DECIMAL: usize = 29;
+/// A timestamp with an offset and more digits of a second than any clock has.
+const LONGEST_TIMESTAMP: usize = 64;
 const ID_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$";
 
-fn id_schema(kind: &IdKind) -> Value {
+/// The schema of an entity's ids.
+pub fn id_schema(kind: &IdKind) -> Value {
     match kind {
-        IdKind::Uuid => json!({"type": "string", "format": "uuid"}),
-        IdKind::String => json!({"type": "string", "pattern": ID_PATTERN}),
+        IdKind::Uuid => json!({"type": "string", "format": "uuid", "maxLength": 36}),
+        IdKind::String => json!({"type": "string", "pattern": ID_PATTERN, "maxLength": 128}),
         IdKind::Integer => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_SAFE_INTEGER}),
         IdKind::Composite(parts) => {
             let part = "[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}";
-            json!({"type": "string", "pattern": format!("^{}$", vec![part; parts.len()].join(","))})
+            let pattern = format!("^{}$", vec![part; parts.len()].join(","));
+            json!({"type": "string", "pattern": pattern, "maxLength": 129 * parts.len() - 1})
         }
     }
 }
@@ -247,7 +253,9 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
         FieldType::String(limits) | FieldType::Text(limits) => text_schema(limits),
         FieldType::Integer { min, max } => json!({"type": "integer", "format": "int64", "minimum": min, "maximum": max}),
         FieldType::Decimal { scale, min, max } => {
-            let mut schema = json!({"type": "string", "format": "decimal", "pattern": decimal_pattern(*scale)});
+            let mut schema = json!({
+                "type": "string", "format": "decimal", "pattern": decimal_pattern(*scale), "maxLength": LONGEST_DECIMAL,
+            });
             if let Some(min) = min {
                 insert(&mut schema, "x-minimum", min.to_string());
             }
@@ -267,22 +275,22 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
             schema
         }
         FieldType::Boolean => json!({"type": "boolean"}),
-        FieldType::Date => json!({"type": "string", "format": "date"}),
-        FieldType::Timestamp => json!({"type": "string", "format": "date-time"}),
+        FieldType::Date => json!({"type": "string", "format": "date", "maxLength": 10}),
+        FieldType::Timestamp => json!({"type": "string", "format": "date-time", "maxLength": LONGEST_TIMESTAMP}),
         FieldType::Enum(words) => json!({"enum": words}),
         FieldType::Email => json!({"type": "string", "format": "email", "maxLength": 254}),
         FieldType::Url => json!({"type": "string", "format": "uri", "maxLength": 2048}),
-        FieldType::Uuid => json!({"type": "string", "format": "uuid"}),
+        FieldType::Uuid => json!({"type": "string", "format": "uuid", "maxLength": 36}),
         FieldType::Json { schema } => schema.clone().unwrap_or_else(|| json!({})),
         FieldType::Ref { target, .. } => id_schema(&model.entity(*target).id),
         FieldType::File(_) => json!({
             "type": "object",
             "properties": {
-                "filename": {"type": "string"},
-                "content_type": {"type": "string"},
-                "size": {"type": "integer", "format": "int64", "minimum": 0},
-                "sha256": {"type": "string"},
-                "uploaded_at": {"type": "string", "format": "date-time"},
+                "filename": {"type": "string", "maxLength": 255},
+                "content_type": {"type": "string", "maxLength": 255},
+                "size": {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
+                "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$", "maxLength": 64},
+                "uploaded_at": {"type": "string", "format": "date-time", "maxLength": LONGEST_TIMESTAMP},
             },
             "required": ["filename", "content_type", "size", "sha256", "uploaded_at"],
             "additionalProperties": false,

@@ -3,12 +3,12 @@
 
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
-use serde_json::Value;
 
+use crate::app::App;
 use crate::auth;
-use crate::document;
+use crate::document::{self, Documents, Form, Site};
 use crate::http::route::Route;
-use crate::http::{ApiRequest, Reply, header_value};
+use crate::http::{ApiRequest, JSON, Reply, header_value};
 use crate::model::{Model, SystemPermission};
 use crate::principal::{Principal, Verified};
 use crate::problem::Problem;
@@ -20,44 +20,55 @@ use crate::query::split_parameters;
 /// # Errors
 /// 400 for a parameter that is not known here or names no role; 403 for the role of others without the permission `consumers`; 404
 /// for a route that is none of these.
-pub fn handle(model: &Model, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
-    match route {
-        Route::OpenApiJson => Ok(Reply::json(StatusCode::OK, &of_caller(model, request, principal)?).version(&model.hash)),
-        Route::OpenApiYaml => {
-            let text = document::yaml(&of_caller(model, request, principal)?).map_err(Problem::internal)?;
-            Ok(text_reply("application/yaml", text).version(&model.hash))
-        }
-        Route::Llms => {
-            let text = document::markdown(&of_caller(model, request, principal)?);
-            Ok(text_reply("text/markdown; charset=utf-8", text).version(&model.hash))
-        }
-        Route::Docs => {
-            let page = document::page(&model.name);
-            Ok(text_reply("text/html; charset=utf-8", page.html)
-                .header(CONTENT_SECURITY_POLICY, header_value(page.policy))
-                .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
-                .version(&model.hash))
-        }
-        _ => Err(Problem::not_found()),
+pub fn handle(app: &App, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+    let place = Place { model: &app.model, documents: &app.documents, environment: &app.environment };
+    place.handle(request, principal, route)
+}
+
+/// What a document is made of and kept in.
+struct Place<'a> {
+    model: &'a Model,
+    documents: &'a Documents,
+    environment: &'a str,
+}
+
+impl Place<'_> {
+    fn handle(&self, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+        let (form, media_type) = match route {
+            Route::OpenApiJson => (Form::Json, JSON),
+            Route::OpenApiYaml => (Form::Yaml, "application/yaml"),
+            Route::Llms => (Form::Markdown, "text/markdown; charset=utf-8"),
+            Route::Docs => return Ok(self.page()),
+            _ => return Err(Problem::not_found()),
+        };
+        let caller = self.caller(request, principal)?;
+        let site = Site { url: &request.base_url, environment: self.environment };
+        let text = self.documents.get(self.model, &caller, site, form).map_err(Problem::internal)?;
+        Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).version(&self.model.hash))
     }
-}
 
-fn text_reply(media_type: &'static str, text: String) -> Reply {
-    Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text)
-}
+    fn page(&self) -> Reply {
+        let page = document::page(&self.model.name);
+        Reply::of(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), page.html)
+            .header(CONTENT_SECURITY_POLICY, header_value(page.policy))
+            .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
+            .version(&self.model.hash)
+    }
 
-fn of_caller(model: &Model, request: &ApiRequest, principal: Option<&Principal>) -> Result<Value, Problem> {
-    let anonymous = || auth::anonymous(model).unwrap_or_else(nobody);
-    let caller = principal.cloned().unwrap_or_else(anonymous);
-    match role(request)? {
-        None => Ok(document::openapi(model, &caller, &request.base_url)),
-        Some(_) if !administers(model, &caller) => {
-            Err(Problem::forbidden("The document of another role needs a role with the system permission consumers."))
+    /// Whose document it is: the caller's, or that of a role which an administrator names.
+    fn caller(&self, request: &ApiRequest, principal: Option<&Principal>) -> Result<Principal, Problem> {
+        let anonymous = || auth::anonymous(self.model).unwrap_or_else(nobody);
+        let caller = principal.cloned().unwrap_or_else(anonymous);
+        let Some(role) = role(request)? else { return Ok(caller) };
+        if !administers(self.model, &caller) {
+            return Err(Problem::forbidden("The document of another role needs a role with the system permission consumers."));
         }
-        Some(role) => document::openapi_of_role(model, &role, &request.base_url).ok_or_else(|| {
-            let known: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
-            Problem::invalid_parameter("role", format!("There is no role \"{role}\"; there are: {}.", known.join(", ")))
-        }),
+        if self.model.role(&role).is_none() {
+            let known: Vec<&str> = self.model.roles.iter().map(|role| role.name.as_str()).collect();
+            let why = format!("There is no role \"{role}\"; there are: {}.", known.join(", "));
+            return Err(Problem::invalid_parameter("role", why));
+        }
+        Ok(document::of_role(self.model, &[&role]))
     }
 }
 
@@ -93,6 +104,7 @@ mod tests {
     use crate::http::tests::request;
     use crate::problem::Code;
     use http::Method;
+    use serde_json::Value;
 
     fn model() -> Model {
         crate::model::parse("model.yaml", include_str!("../../../model.yaml")).unwrap()
@@ -101,7 +113,12 @@ mod tests {
     fn ask(query: &str, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
         let mut request = request(Method::GET, "/v1/openapi.json", &[]);
         request.query = query.to_owned();
-        handle(&model(), &request, principal, route)
+        ask_of(&model(), &request, principal, route)
+    }
+
+    fn ask_of(model: &Model, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+        let documents = Documents::default();
+        Place { model, documents: &documents, environment: "test" }.handle(request, principal, route)
     }
 
     fn paths(reply: &Reply) -> Vec<String> {
@@ -120,7 +137,7 @@ mod tests {
     fn without_an_anonymous_role_there_is_nothing() {
         let bare = crate::model::parse("m", "name: n\nentities:\n  book: {fields: {title: string}}\n").unwrap();
         let request = request(Method::GET, "/v1/openapi.json", &[]);
-        let reply = handle(&bare, &request, None, &Route::OpenApiJson).unwrap();
+        let reply = ask_of(&bare, &request, None, &Route::OpenApiJson).unwrap();
         assert!(paths(&reply).is_empty());
     }
 

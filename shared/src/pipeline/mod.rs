@@ -100,7 +100,7 @@ async fn documents(app: &App, request: &ApiRequest, notes: &Notes, route: &Route
     } else {
         app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
     }
-    docs::handle(&app.model, request, caller.as_ref(), route)
+    docs::handle(app, request, caller.as_ref(), route)
 }
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::condition::Comparison;
+use super::{MAX_VALUE, MAX_VALUES};
 use crate::model::{Entity, FieldType, Model, Op, Path, normalise, normalise_id};
 
 /// The comparison that a parameter asks for.
@@ -15,7 +16,7 @@ pub fn parse(model: &Model, entity: &Entity, name: &str, value: &str) -> Result<
     let kind = kind(model, entity, path);
     check_op(op, kind)?;
     let operands = match op {
-        Op::In | Op::Nin => list(value).iter().map(|item| operand(model, entity, path, op, item)).collect::<Result<_, _>>()?,
+        Op::In | Op::Nin => values(value)?.iter().map(|item| operand(model, entity, path, op, item)).collect::<Result<_, _>>()?,
         Op::Null => vec![Value::Bool(value.parse().map_err(|_| "expects true or false".to_owned())?)],
         _ => vec![operand(model, entity, path, op, value)?],
     };
@@ -88,6 +89,15 @@ pub fn applies(op: Op, kind: Option<&FieldType>) -> bool {
     }
 }
 
+fn values(text: &str) -> Result<Vec<String>, String> {
+    let values = list(text);
+    if values.len() > MAX_VALUES {
+        Err(format!("has {} values, at most {MAX_VALUES} are taken", values.len()))
+    } else {
+        Ok(values)
+    }
+}
+
 /// `a,b\,c` is `a` and `b,c`.
 fn list(text: &str) -> Vec<String> {
     let mut items = vec![String::new()];
@@ -109,6 +119,10 @@ fn push(items: &mut [String], character: char) {
 }
 
 fn operand(model: &Model, entity: &Entity, path: Path, op: Op, text: &str) -> Result<Value, String> {
+    let longest = if matches!(kind(model, entity, path), Some(FieldType::Url)) { 4 * MAX_VALUE } else { MAX_VALUE };
+    if text.chars().count() > longest {
+        return Err(format!("is longer than {longest} characters"));
+    }
     let string = || Value::String(text.to_owned());
     let Some(kind) = kind(model, entity, path) else {
         if matches!(op, Op::Prefix | Op::Contains) {

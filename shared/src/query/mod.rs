@@ -19,6 +19,11 @@ pub const DEFAULT_LIMIT: usize = 20;
 pub const MAX_LIMIT: usize = 100;
 /// How deep relations may be embedded.
 pub const MAX_DEPTH: usize = 3;
+/// Most values of `in` and `nin`.
+pub const MAX_VALUES: usize = 100;
+/// Longest value of a filter, in characters: encoded it has to fit into a request line. An address, which is ASCII, may have
+/// as many as its field.
+pub const MAX_VALUE: usize = 512;
 /// Longest cursor, in characters.
 pub const MAX_CURSOR: usize = 1024;
 

@@ -108,8 +108,18 @@ pub(crate) fn limit(value: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("expects a whole number from 1 to {MAX_LIMIT}"))
 }
 
+/// Names between commas, none of them twice.
+fn once(value: &str) -> Result<(), String> {
+    let mut seen = std::collections::BTreeSet::new();
+    match value.split(',').find(|name| !seen.insert(*name)) {
+        Some(twice) => Err(format!("\"{twice}\" stands there twice")),
+        None => Ok(()),
+    }
+}
+
 fn fields(model: &Model, entity: &Entity, value: &str) -> Result<Selection, String> {
     let mut selection = Selection::default();
+    once(value)?;
     for name in value.split(',') {
         match filter::path(model, entity, name)? {
             Path::Id => selection.id = true,
@@ -138,6 +148,7 @@ fn sort(model: &Model, entity: &Entity, value: &str) -> Result<Vec<SortPart>, St
 
 fn includes(model: &Model, entity: &Entity, value: &str) -> Result<Vec<Include>, String> {
     let mut roots = Vec::new();
+    once(value)?;
     for path in value.split(',') {
         let names: Vec<&str> = path.split('.').collect();
         if names.len() > MAX_DEPTH {

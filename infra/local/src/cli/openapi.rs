@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use holdfast::document;
+use holdfast::document::{self, Site};
 
 use super::{DEFAULT_PORT, Failure, model};
 
@@ -30,9 +30,11 @@ pub fn run(args: &OpenApiArgs) -> Result<ExitCode, Failure> {
     let Some(model) = model::read(&args.model)? else { return Ok(ExitCode::FAILURE) };
     let url = args.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{DEFAULT_PORT}"));
     let url = url.trim_end_matches('/');
+    let environment = if args.url.is_some() { "live" } else { "local" };
+    let site = Site { url, environment };
     let made = match &args.role {
-        None => document::openapi_of_all(&model, url),
-        Some(role) => document::openapi_of_role(&model, role, url).ok_or_else(|| {
+        None => document::openapi_of_all(&model, site),
+        Some(role) => document::openapi_of_role(&model, role, site).ok_or_else(|| {
             let known: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
             Failure(format!("the model has no role {role}; it has {}", known.join(", ")))
         })?,

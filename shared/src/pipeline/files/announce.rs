@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use crate::files::upload::Announced;
+use crate::json::whole;
 use crate::model::FileLimits;
 use crate::object::media;
 use crate::problem::{Code, FieldError, Problem};
@@ -94,13 +95,6 @@ fn size(value: &Value, most: u64) -> Result<(), (&'static str, String)> {
         Some(size) if size > most => Err(("maximum", format!("must be at most {most} bytes"))),
         Some(_) => Ok(()),
     }
-}
-
-/// A whole number; `3.0` is one.
-fn whole(value: &Value) -> Option<u64> {
-    let float = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..9e15).contains(number));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number within 2^53")]
-    value.as_u64().or_else(|| float().map(|number| number as u64))
 }
 
 /// A SHA-256 as 64 hexadecimal digits in lower case; given as digits or as base64, which S3 speaks.

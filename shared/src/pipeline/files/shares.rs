@@ -85,7 +85,7 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
     let mut number = |name: &str, most: u64, what: &str| match members.get(name) {
         None | Some(Value::Null) => None,
         Some(value) => {
-            let number = value.as_u64().filter(|number| (1..=most).contains(number));
+            let number = crate::json::whole(value).filter(|number| (1..=most).contains(number));
             if number.is_none() {
                 errors.push(FieldError::new(format!("/{name}"), "minimum", format!("must be {what}")));
             }

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::What;
-use crate::http::{ApiRequest, JSON, negotiate};
+use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, negotiate};
 use crate::problem::{FieldError, Problem};
 
 /// Media type of a merge patch (RFC 7396).
@@ -49,6 +49,10 @@ fn json_patch(body: &Value) -> Result<json_patch::Patch, Problem> {
     let Some(operations) = body.as_array() else {
         return Err(invalid_patch(vec![FieldError::new("", "type", "must be a list of operations (RFC 6902)")]));
     };
+    if operations.len() > MAX_PATCH_STEPS {
+        let message = format!("has {} operations, at most {MAX_PATCH_STEPS} are taken", operations.len());
+        return Err(invalid_patch(vec![FieldError::new("", "maxItems", message)]));
+    }
     let (mut read, mut errors) = (Vec::with_capacity(operations.len()), Vec::new());
     for (at, operation) in operations.iter().enumerate() {
         match serde_json::from_value::<json_patch::PatchOperation>(operation.clone()) {

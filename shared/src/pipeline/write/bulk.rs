@@ -9,15 +9,13 @@ use serde_json::{Map, Value, json};
 use super::commit::{Outcome, run};
 use super::idempotent::{Claim, reply_of};
 use super::prepare::Prepared;
-use super::{Change, What, body, one_answer};
-use crate::http::{ApiRequest, Reply, header_value, path_id, respond};
+use super::{Change, What, body, one_answer, rights};
+use crate::http::{ApiRequest, MAX_BULK as MOST, Reply, header_value, path_id, respond};
 use crate::idempotency::{Answer, row_key};
-use crate::model::{Entity, EntityIx, Operation};
+use crate::model::{Action, Entity, EntityIx, Operation};
 use crate::pipeline::Context;
 use crate::problem::{Code, FieldError, Problem};
 
-/// Most operations of a call.
-const MOST: usize = 100;
 /// Operations of a call that is not atomic which are under way at once.
 const AT_ONCE: usize = 8;
 
@@ -26,6 +24,7 @@ const AT_ONCE: usize = 8;
 /// # Errors
 /// The [`Problem`] for the client. Operations that fail on their own are no error of the call.
 pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
+    rights::may(cx, entity, &[Action::Create, Action::Update, Action::Delete])?;
     let body = body::json(cx.request)?;
     let entity = cx.model().entity(entity);
     let (changes, atomic) = read(cx, entity, &body)?;

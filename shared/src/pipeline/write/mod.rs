@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::Context;
 use crate::http::Reply;
-use crate::model::{Entity, EntityIx};
+use crate::model::{Action, Entity, EntityIx, IdKind};
 use crate::problem::Problem;
 
 pub use bulk::{bulk, bulk_cost};
@@ -61,6 +61,7 @@ enum What {
 /// # Errors
 /// The [`Problem`] for the client.
 pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
+    rights::may(cx, entity, &[Action::Create])?;
     let body = body::json(cx.request)?;
     single(cx, entity, None, Some(&body), What::Create(body.clone())).await
 }
@@ -70,6 +71,8 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem
 /// # Errors
 /// The [`Problem`] for the client.
 pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    let generated = cx.model().entity(entity).id == IdKind::Uuid;
+    rights::may(cx, entity, if generated { &[Action::Update] } else { &[Action::Update, Action::Create] })?;
     let body = body::json(cx.request)?;
     single(cx, entity, Some(id), Some(&body), What::Replace(body.clone())).await
 }
@@ -79,6 +82,7 @@ pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Rep
 /// # Errors
 /// The [`Problem`] for the client.
 pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    rights::may(cx, entity, &[Action::Update])?;
     let (body, what) = body::patch(cx.request)?;
     single(cx, entity, Some(id), Some(&body), what).await
 }
@@ -88,6 +92,7 @@ pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply
 /// # Errors
 /// The [`Problem`] for the client.
 pub async fn delete(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
+    rights::may(cx, entity, &[Action::Delete])?;
     single(cx, entity, Some(id), None, What::Delete).await
 }
 

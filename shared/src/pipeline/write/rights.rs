@@ -1,7 +1,7 @@
 //! What a caller may do to one record in one state.
 
 use super::prepare::Prepared;
-use crate::model::{Action, Entity, FieldMask, Model, Path};
+use crate::model::{Action, Entity, EntityIx, FieldMask, Model, Path};
 use crate::pipeline::Context;
 use crate::pipeline::related::Related;
 use crate::policy::Access;
@@ -28,6 +28,19 @@ pub(in crate::pipeline) struct Sight {
     pub(in crate::pipeline) writable: Option<FieldMask>,
     /// What this stands on.
     pub(in crate::pipeline) checks: Vec<Check>,
+}
+
+/// Refuses whoever may do none of `actions` to any record, before the request's body or a record is looked at.
+///
+/// # Errors
+/// 403.
+pub(super) fn may(cx: &Context<'_>, entity: EntityIx, actions: &[Action]) -> Result<(), Problem> {
+    let entity = cx.model().entity(entity);
+    if actions.iter().any(|action| !Access::of(cx.model(), cx.principal, entity, *action).is_forbidden()) {
+        return Ok(());
+    }
+    let verb = actions.first().map_or("change", |action| action.name());
+    Err(Problem::forbidden(format!("You may not {verb} {}.", entity.plural)))
 }
 
 impl<'a> Rights<'a> {
