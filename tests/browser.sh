@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-venv=$root/.ci/tools/browser
+venv=$root/.ci/tools/browser-pytest
 pins=$root/tests/browser/requirements.txt
 
 install_tools() {

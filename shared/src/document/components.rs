@@ -11,10 +11,11 @@ use crate::model::{Action, Entity, IdKind, Purpose, id_schema, json_schema};
 use crate::query::{MAX_CURSOR, MAX_LIMIT};
 
 /// Names of schemas that are not an entity's.
-pub(super) const OURS: [&str; 19] = [
+pub(super) const OURS: [&str; 20] = [
     "Problem",
     "JsonPatch",
     "Me",
+    "UsageList",
     "Notification",
     "NotificationList",
     "AuditEntry",

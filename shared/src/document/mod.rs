@@ -3,7 +3,7 @@
 //! Everything in it comes from the model, from [`Access`](crate::policy::Access), from the catalogue of
 //! [`Code`](crate::problem::Code)s and from the very [`json_schema`](crate::model::json_schema) that validates bodies, so it cannot
 //! drift from what the API does. It is put together as JSON; a test reads every document into the types of `oas3` and finds
-//! nothing lost (`infra/adr/0006-documents-as-json.md` says why it is not built from them).
+//! nothing lost (`infra/adr/0011-documents-as-json.md` says why it is not built from them).
 
 mod cache;
 mod caller;

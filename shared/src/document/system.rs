@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{body, with_example};
 use super::{Source, files, kinds, object, refer, responses};
+use crate::http::respond::MAX_SENT;
 use crate::model::{Model, SystemPermission};
 use crate::object as stored;
 
@@ -36,6 +37,12 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
         put("/v1/_me", json!({"get": me()}));
         put("/v1/_notifications", json!({"get": notifications(everybody(source))}));
     }
+    if !source.principal.anonymous || source.principal.key_id.is_some() {
+        let all = everybody(source);
+        put("/v1/_usage", json!({"get": usage(all)}));
+        put("/v1/_usage/dashboard", json!({"get": dashboard(all)}));
+        put("/v1/_usage/metrics", json!({"get": metrics()}));
+    }
     if may(source, SystemPermission::Consumers) {
         put("/v1/_consumers", json!({"get": list_consumers(), "post": create_consumer()}));
         put("/v1/_consumers/{id}", one_consumer());
@@ -48,11 +55,11 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
             json!({"parameters": [path("id", "Id of the consumer."), path("key_id", "Id of the key.")], "delete": delete_key()}),
         );
     }
+    if may(source, SystemPermission::Consumers) {
+        let id = path("id", "Id of the consumer.");
+        put("/v1/_consumers/{id}/shares", json!({"parameters": [id], "get": list_shares(), "delete": revoke_shares()}));
+    }
     if shares(source.model) {
-        if may(source, SystemPermission::Consumers) {
-            let id = path("id", "Id of the consumer.");
-            put("/v1/_consumers/{id}/shares", json!({"parameters": [id], "get": list_shares(), "delete": revoke_shares()}));
-        }
         put("/v1/_shares/{secret}", use_share());
     }
     if may(source, SystemPermission::Cache) {
@@ -136,15 +143,64 @@ fn me() -> Value {
     operation("getMe", "Who am I, and what is left of my limits", about, vec![], answer, &[406])
 }
 
+/// The parameter `consumer`, for those who may see everybody.
+fn of_consumer(everybody: bool) -> Option<Value> {
+    let mut schema = kinds::text(128);
+    schema["minLength"] = json!(1);
+    everybody.then(|| json!({"name": "consumer", "in": "query", "description": "Only this consumer.", "schema": schema}))
+}
+
+fn usage(everybody: bool) -> Value {
+    let query =
+        |name: &str, about: &str, schema: Value| json!({"name": name, "in": "query", "description": about, "schema": schema});
+    let mut parameters = vec![
+        query("from", "From this moment on.", kinds::moment()),
+        query("to", "Up to this moment; now where nothing is said.", kinds::moment()),
+        query(
+            "granularity",
+            "How long each row's time is; `hour` where nothing is said.",
+            kinds::word(&["minute", "hour", "day"]),
+        ),
+    ];
+    let mut by = query(
+        "group_by",
+        "What rows are told apart by, beside time.",
+        json!({
+            "type": "array", "minItems": 1, "maxItems": 3, "uniqueItems": true, "items": kinds::word(&["consumer", "route", "status"]),
+        }),
+    );
+    by["style"] = json!("form");
+    by["explode"] = json!(false);
+    parameters.push(by);
+    parameters.extend(of_consumer(everybody));
+    let mut told = answer("Rows by time.", &[], Some("UsageList"));
+    told["content"]["text/csv"] = json!({"schema": kinds::about(kinds::text(MAX_SENT), "The same as a table (RFC 4180).")});
+    let about = "Requests, denials, errors, cache hits, latencies and units. Without the permission `usage`: the caller's own.";
+    operation("listUsage", "What was used", about, parameters, ("200", told), &[406])
+}
+
+fn dashboard(everybody: bool) -> Value {
+    let about = "A page with charts, or its data for those who accept `application/json`.";
+    let ranges = kinds::text(16);
+    let mut parameters = vec![json!({"name": "range", "in": "query", "description": "How far to look back.", "schema": ranges})];
+    parameters.extend(of_consumer(everybody));
+    let mut page = answer("The page.", &["Referrer-Policy"], None);
+    page["content"] = json!({
+        "text/html": {"schema": kinds::text(MAX_SENT)},
+        crate::http::JSON: {"schema": {"type": "object", "additionalProperties": true}},
+    });
+    operation("getUsageDashboard", "See what was used", about, parameters, ("200", page), &[406])
+}
+
+fn metrics() -> Value {
+    let mut text = answer("Counters that never fall.", &[], None);
+    text["content"] = json!({"application/openmetrics-text": {"schema": kinds::text(MAX_SENT)}});
+    operation("getUsageMetrics", "What was used, as OpenMetrics", "For a scraper.", vec![], ("200", text), &[406])
+}
+
 fn notifications(everybody: bool) -> Value {
     let mut parameters = pages();
-    if everybody {
-        let mut schema = kinds::text(kinds::HEAD);
-        schema["minLength"] = json!(1);
-        parameters.push(json!({
-            "name": "consumer", "in": "query", "description": "Only those of this consumer.", "schema": schema,
-        }));
-    }
+    parameters.extend(of_consumer(everybody));
     let about = "Notices of thresholds that were reached and of requests that were denied.";
     let answer = ("200", answer("Notices, newest first.", &["Link"], Some("NotificationList")));
     operation("listNotifications", "What was told about limits", about, parameters, answer, &[406])

@@ -14,6 +14,7 @@ const NAME: usize = 512;
 pub(super) fn schemas(model: &Model) -> Map<String, Value> {
     object([
         ("Me", Some(me())),
+        ("UsageList", Some(usage())),
         ("Notification", Some(notification())),
         ("NotificationList", Some(page(refer("schemas", "Notification"), None))),
         ("AuditEntry", Some(audit())),
@@ -58,6 +59,30 @@ fn me() -> Value {
         }),
         &["consumer", "subject", "anonymous", "key_id", "roles", "scopes", "plan", "expires_at", "limits"],
     )
+}
+
+fn usage() -> Value {
+    let number = || json!({"type": "number", "minimum": 0});
+    let latency = || kinds::or_null(number());
+    let row = kinds::object(
+        json!({
+            "start": kinds::moment(),
+            "consumer": kinds::about(kinds::or_null(kinds::text(NAME)), "null where a row sums over several."),
+            "route": kinds::text(256),
+            "status": kinds::or_null(kinds::text(16)),
+            "requests": kinds::count(),
+            "denied": kinds::count(),
+            "errors": kinds::count(),
+            "cache_hits": kinds::count(),
+            "p50_ms": latency(),
+            "p90_ms": latency(),
+            "p95_ms": latency(),
+            "p99_ms": latency(),
+            "units": number(),
+        }),
+        &["start", "consumer", "requests", "denied", "errors", "cache_hits", "units"],
+    );
+    kinds::object(json!({"data": kinds::list(row, 1_000_000)}), &["data"])
 }
 
 fn notification() -> Value {

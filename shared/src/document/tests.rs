@@ -234,8 +234,11 @@ fn system_resources_follow_the_permissions() {
         all.into_iter().filter(|path| !path.ends_with("_bulk")).collect::<Vec<_>>()
     };
     // Shares are for everybody who has their address.
-    assert_eq!(paths("packer"), ["/v1/_me", "/v1/_notifications", "/v1/_shares/{secret}"]);
-    assert!(paths("admin").contains(&"/v1/_audit".to_owned()) && paths("admin").len() == 10, "{:?}", paths("admin"));
+    assert_eq!(
+        paths("packer"),
+        ["/v1/_me", "/v1/_notifications", "/v1/_usage", "/v1/_usage/dashboard", "/v1/_usage/metrics", "/v1/_shares/{secret}"]
+    );
+    assert!(paths("admin").contains(&"/v1/_audit".to_owned()) && paths("admin").len() == 13, "{:?}", paths("admin"));
     let ours = super::system_schemas::schemas(&model).into_iter().chain(super::files::schemas());
     assert!(ours.into_iter().all(|(name, _)| super::components::OURS.contains(&name.as_str())));
 }
