@@ -120,7 +120,7 @@
     if (content) {
       media = make("select", {"aria-label": "Media type"}, Object.keys(content).map((type) => make("option", {value: type}, type)));
       body = make("textarea", {"aria-label": "Body", spellcheck: "false"});
-      const fill = () => { body.value = JSON.stringify(sample(content[media.value].schema), null, 2); };
+      const fill = () => { const shown = content[media.value]; body.value = JSON.stringify(shown.example === undefined ? sample(shown.schema) : shown.example, null, 2); };
       media.addEventListener("change", fill);
       fill();
       form.append(make("p", {}, "Body: ", ...kind(content[media.value].schema)), media, body);
