@@ -55,7 +55,7 @@ impl Bench {
     }
 
     fn parsed(&self) -> ListQuery {
-        query::parse_list(&self.model, self.order(), QUERY).unwrap_or_else(|wrong| panic!("{wrong:?}"))
+        query::parse_list(&self.model, self.order(), &query::Everything, QUERY).unwrap_or_else(|wrong| panic!("{wrong:?}"))
     }
 
     fn permitted(&self, query: ListQuery) -> policy::Permitted<ListQuery> {

@@ -16,6 +16,8 @@ use crate::store::table::{Attr, Item, RangeQuery, Table, TableError, TableName};
 pub const SHARDS: u16 = 16;
 /// Days that one page looks back over at most; a page of a quiet time is short, with a cursor.
 const DAYS: i64 = 31;
+/// Rows that one page reads at most.
+const EXAMINE: usize = 1000;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 const DOCUMENT: &str = "d";
 
@@ -82,34 +84,67 @@ impl From<TableError> for AuditError {
     }
 }
 
-/// Reads at most `limit` entries that are older than the cursor, none older than `since`.
+/// Which entries are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// None older than this.
+    pub since: Micros,
+    /// None from this moment on.
+    pub until: Micros,
+    /// On this account only.
+    pub consumer: Option<&'a str>,
+    /// Done to this kind of thing only: [`Entry::resource`].
+    pub resource: Option<&'a str>,
+    /// This only: [`Entry::action`], whole (`order.update`) or what stands behind its last dot (`update`).
+    pub action: Option<&'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Everything between two moments.
+    pub fn between(since: Micros, until: Micros) -> Wanted<'a> {
+        Wanted { since, until, consumer: None, resource: None, action: None }
+    }
+
+    fn is(&self, entry: &Entry) -> bool {
+        let same = |wanted: Option<&str>, value: &str| wanted.is_none_or(|wanted| wanted == value);
+        let last = entry.action.rsplit('.').next();
+        same(self.consumer, &entry.consumer)
+            && same(self.resource, &entry.resource)
+            && (same(self.action, &entry.action) || self.action == last)
+    }
+}
+
+/// Reads at most `limit` entries that are wanted and older than the cursor, newest first. A page is short, even empty, with a
+/// cursor, when many days or rows had to be read for it.
 ///
 /// # Errors
 /// [`AuditError`].
-pub async fn list(table: &dyn Table, now: Micros, since: Micros, limit: usize, cursor: Option<&str>) -> Result<Page, AuditError> {
+pub async fn list(table: &dyn Table, wanted: &Wanted<'_>, limit: usize, cursor: Option<&str>) -> Result<Page, AuditError> {
     // Everything at and before `last` is still to be read.
+    let start = position(Micros(wanted.until.0.saturating_sub(1)), u64::MAX);
     let mut last = match cursor {
-        Some(cursor) => decode(cursor)?,
-        None => position(now, u64::MAX),
+        Some(cursor) => decode(cursor)?.min(start),
+        None => start,
     };
-    let mut entries = Vec::new();
-    for _ in 0..DAYS {
-        if moment(last) < since || entries.len() == limit {
-            break;
-        }
-        let mut rows = of_day(table, last, limit - entries.len()).await?;
+    let (mut entries, mut examined, mut days) = (Vec::new(), 0, 0);
+    while moment(last) >= wanted.since && entries.len() < limit && examined < EXAMINE && days < DAYS {
+        let ask = limit - entries.len();
+        let mut rows = of_day(table, last, ask).await?;
         rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        rows.truncate(limit - entries.len());
-        let full = entries.len() + rows.len() == limit;
+        rows.truncate(ask);
+        examined += rows.len();
         let first_of_day = moment(last).0.div_euclid(MICROS_PER_DAY) * MICROS_PER_DAY;
-        let read = rows.last().filter(|_| full).map_or(position(Micros(first_of_day), 0), |(at, _)| *at);
-        entries.extend(rows.into_iter().filter(|(at, _)| moment(*at) >= since).map(|(_, entry)| entry));
+        // Fewer than were asked for: the day has no more.
+        let read = rows.last().filter(|_| rows.len() == ask).map_or(position(Micros(first_of_day), 0), |(at, _)| *at);
+        days += i64::from(rows.len() < ask);
+        let fits = |(at, entry): &(u128, Entry)| moment(*at) >= wanted.since && wanted.is(entry);
+        entries.extend(rows.into_iter().filter(fits).map(|(_, entry)| entry));
         last = match read.checked_sub(1) {
             Some(next) => next,
             None => return Ok(Page { entries, next_cursor: None }),
         };
     }
-    Ok(Page { entries, next_cursor: (moment(last) >= since).then(|| encode(last)) })
+    Ok(Page { entries, next_cursor: (moment(last) >= wanted.since).then(|| encode(last)) })
 }
 
 /// The newest rows of the day of `last`, at or before it, of every shard.
@@ -173,6 +208,50 @@ mod tests {
     use crate::dynamodb::embedded::Embedded;
     use crate::store::table::{Returning, Write};
 
+    const LATER: Micros = Micros((NOW + 100 * 86_400) * 1_000_000);
+
+    #[tokio::test]
+    async fn a_page_has_what_is_wanted_of_a_time_and_nothing_else() {
+        let db = Embedded::start().await;
+        let clock = Arc::new(Set::at(NOW));
+        let env = Env { clock: clock.clone(), random: Arc::new(Seeded::new(4)) };
+        let of = |n: usize| Entry {
+            consumer: format!("c{}", n % 2),
+            resource: if n.is_multiple_of(3) { "order".into() } else { "book".into() },
+            action: format!("{}.{}", if n.is_multiple_of(3) { "order" } else { "book" }, ["create", "update"][n / 6 % 2]),
+            ..entry(n)
+        };
+        for n in 0..48 {
+            let write = Write::Put { item: item(of(n), &env), condition: None };
+            db.table.write(TableName::Data, write, Returning::Nothing).await.unwrap();
+            clock.advance(7 * 3600);
+        }
+        let at = |n: i64| Micros((NOW + n * 7 * 3600) * 1_000_000);
+        let all = Wanted::between(at(0), LATER);
+        let cases: [(Wanted<'_>, &dyn Fn(usize) -> bool); 6] = [
+            (all, &|_| true),
+            (Wanted { consumer: Some("c1"), ..all }, &|n| n % 2 == 1),
+            (Wanted { resource: Some("order"), action: Some("order.update"), ..all }, &|n| n.is_multiple_of(3) && n / 6 % 2 == 1),
+            (Wanted { action: Some("create"), ..all }, &|n| n / 6 % 2 == 0),
+            (Wanted { since: at(10), until: at(20), ..all }, &|n| (10..20).contains(&n)),
+            (Wanted { consumer: Some("nobody"), ..all }, &|_| false),
+        ];
+        for (wanted, expected) in cases {
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = list(&db.table, &wanted, 5, cursor.as_deref()).await.unwrap();
+                assert!(page.entries.len() <= 5);
+                seen.extend(page.entries.into_iter().map(|entry| entry.id.unwrap().parse::<usize>().unwrap()));
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            let expected: Vec<usize> = (0..48).rev().filter(|n| expected(*n)).collect();
+            assert_eq!(seen, expected, "{wanted:?}");
+        }
+    }
+
     fn entry(id: usize) -> Entry {
         Entry {
             at: String::new(),
@@ -200,9 +279,10 @@ mod tests {
                 clock.advance(6 * 3600);
             }
         }
+        let end = Micros(env.now().0 + 1);
         let (mut seen, mut cursor) = (Vec::new(), None);
         for _ in 0..20 {
-            let page = list(&db.table, env.now(), Micros(NOW * 1_000_000), 7, cursor.as_deref()).await.unwrap();
+            let page = list(&db.table, &Wanted::between(Micros(NOW * 1_000_000), end), 7, cursor.as_deref()).await.unwrap();
             assert!(page.entries.len() <= 7);
             seen.extend(page.entries);
             cursor = page.next_cursor;
@@ -217,11 +297,11 @@ mod tests {
         assert_eq!(ids, (0..60).collect::<Vec<_>>());
 
         let since = Micros((NOW + 5 * 86_400) * 1_000_000);
-        let recent = list(&db.table, env.now(), since, 100, None).await.unwrap();
+        let recent = list(&db.table, &Wanted::between(since, end), 100, None).await.unwrap();
         assert_eq!(recent.entries.len(), seen.iter().filter(|entry| entry.at >= since.rfc3339()).count());
         assert_eq!(recent.next_cursor, None);
         for cursor in ["", "x", "MQ", "MgAAAAAAAAAAAAAAAAAAAAA", "Mf____________________8"] {
-            assert_eq!(list(&db.table, env.now(), since, 5, Some(cursor)).await, Err(AuditError::Cursor), "{cursor}");
+            assert_eq!(list(&db.table, &Wanted::between(since, end), 5, Some(cursor)).await, Err(AuditError::Cursor), "{cursor}");
         }
     }
 }

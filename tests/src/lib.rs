@@ -8,6 +8,7 @@
 mod actor;
 pub mod around;
 pub mod crash;
+pub mod oracle;
 pub mod proxy;
 pub mod stack;
 mod system;

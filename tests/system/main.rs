@@ -4,6 +4,7 @@
 mod agreement;
 mod budgets;
 mod cache;
+mod callers;
 mod documents;
 mod faults;
 mod files;
@@ -12,6 +13,8 @@ mod layers;
 mod limits;
 mod northwind;
 mod notices;
+mod oracle;
+mod pairs;
 mod rights;
 mod scale;
 mod setup;

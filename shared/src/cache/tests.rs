@@ -70,7 +70,7 @@ fn admin() -> Principal {
 }
 
 fn permitted(model: &Model, who: &Principal, entity: &Entity, query: &str) -> Permitted<ListQuery> {
-    permit_list(model, who, parse_list(model, entity, query).unwrap()).unwrap()
+    permit_list(model, who, parse_list(model, entity, &crate::query::Everything, query).unwrap()).unwrap()
 }
 
 /// `address`: an entity, perhaps with a query.
@@ -123,7 +123,8 @@ fn an_answer_depends_on_all_that_it_reads_and_on_nothing_else() {
 fn a_record_depends_on_its_own_tag_and_on_what_it_embeds() {
     let (model, admin) = (model(), admin());
     let order = model.by_name("order").unwrap();
-    let of = |query: &str| permit_get(&model, &admin, parse_get(&model, order, query).unwrap()).unwrap();
+    let of =
+        |query: &str| permit_get(&model, &admin, parse_get(&model, order, &crate::query::Everything, query).unwrap()).unwrap();
     let place = Place::of_record(&model, &States::default(), &of("include=customer"), "o1").unwrap();
     assert_eq!(place.tags.len(), 3, "{:?}", place.tags);
     let other = Place::of_record(&model, &States::default(), &of("include=customer"), "o2").unwrap();

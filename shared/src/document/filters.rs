@@ -63,6 +63,9 @@ fn over_relations(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
 
 /// Whether some index serves the comparison: as one of its equality fields, or as its first sort field.
 fn served(entity: &Entity, path: Path, op: Op) -> bool {
+    // The words of an enum that begin so are asked for one by one.
+    let words = matches!(path, Path::Own(field) if matches!(entity.field(field).kind, FieldType::Enum(_)));
+    let op = if op == Op::Prefix && words { Op::In } else { op };
     entity.indexes.iter().filter(|index| index.is_stored()).any(|index| {
         let equality = index.equality.contains(&path) && matches!(op, Op::Eq | Op::In | Op::Null);
         let first = index.sort.first().map_or(Path::Id, |part| part.by) == path;

@@ -208,10 +208,17 @@ fn notifications(everybody: bool) -> Value {
 
 fn audit() -> Value {
     let mut parameters = pages();
-    parameters.push(json!({
-        "name": "from", "in": "query", "description": "No older than this; 30 days ago where nothing is said.",
-        "schema": kinds::moment(),
-    }));
+    let (moment, text) = (kinds::moment(), json!({"type": "string", "minLength": 1}));
+    let filters = [
+        ("from", "No older than this; 30 days before the end where nothing is said.", &moment),
+        ("to", "Older than this.", &moment),
+        ("consumer", "On the account of this consumer only.", &text),
+        ("entity", "Done to records of this entity only, or to a `consumer` or the `cache`.", &text),
+        ("action", "This only: `order.update`, or `update` for that of any entity.", &text),
+    ];
+    parameters.extend(
+        filters.map(|(name, about, schema)| json!({"name": name, "in": "query", "description": about, "schema": schema})),
+    );
     let about = "Every change of a record, every link to a file, every change of a consumer.";
     let answer = ("200", answer("Entries, newest first.", &["Link"], Some("AuditEntryList")));
     operation("listAudit", "Who did what", about, parameters, answer, &[406])

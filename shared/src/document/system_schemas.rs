@@ -191,6 +191,12 @@ fn consumer(model: &Model) -> Value {
     }
     let about = "The secret that signs what is sent to `https:` addresses: only the answer to the change that made it has it.";
     properties.insert("webhook_secret".to_owned(), kinds::about(kinds::text(256), about));
+    let mut shown = key();
+    if let Some(members) = shown["properties"].as_object_mut() {
+        members.shift_remove("key");
+    }
+    let about = "Its API keys, in the answer for one consumer.";
+    properties.insert("keys".to_owned(), kinds::about(kinds::list(shown, 20), about));
     kinds::object(Value::Object(properties), &["id", "disabled", "created_at", "updated_at"])
 }
 
@@ -202,7 +208,7 @@ fn written(model: &Model, id: Option<Value>) -> Value {
     properties.extend(settings(model));
     let about = "`new` asks for a new secret of the webhooks; the one before signs beside it for a day.";
     properties.insert("webhook_secret".to_owned(), kinds::about(kinds::or_null(kinds::word(&["new"])), about));
-    for name in ["created_at", "updated_at"] {
+    for name in ["created_at", "updated_at", "keys"] {
         properties.insert(name.to_owned(), unchanged());
     }
     kinds::object(Value::Object(properties), &[])

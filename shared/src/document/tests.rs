@@ -198,7 +198,9 @@ fn every_filter_that_is_named_can_be_parsed() {
                     if parameter["schema"]["type"] == "array" { &parameter["schema"]["items"] } else { &parameter["schema"] };
                 // A composite id has two parts here; in a list its comma is escaped.
                 let values = [sample(schema), "1,1".to_owned(), "1\\,1".to_owned()];
-                let read = |value: &String| crate::query::parse_list(&model, entity, &format!("{name}={value}"));
+                let read = |value: &String| {
+                    crate::query::parse_list(&model, entity, &crate::query::Everything, &format!("{name}={value}"))
+                };
                 assert!(values.iter().any(|value| read(value).is_ok()), "{} {name}: {:?}", entity.name, read(&values[0]));
                 parsed += 1;
             }

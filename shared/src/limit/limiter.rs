@@ -33,6 +33,13 @@ pub struct LimitSubject {
     pub epoch: i64,
 }
 
+impl LimitSubject {
+    /// Whether the consumer may call at all.
+    fn guard(&self, state: &State) -> Option<Refusal> {
+        guard(state, self.key_id.as_deref(), self.epoch)
+    }
+}
+
 /// Where an admission came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
@@ -201,6 +208,23 @@ impl Limiter {
         self.singly(&known, subject, &charge, now, calls).await
     }
 
+    /// Whether a consumer that nothing limits may call: neither disabled nor its key revoked, and of the epoch that its caller
+    /// believes in. One strongly consistent read, because there is no update that could tell on the way.
+    ///
+    /// # Errors
+    /// [`Refusal::Disabled`], [`Refusal::Revoked`], [`Refusal::NewEpoch`]; [`Refusal::Unavailable`] where it cannot be read.
+    pub async fn check(&self, consumer: &str, key_id: Option<&str>, epoch: i64) -> Result<(), Refusal> {
+        let keys = [(TableName::Data, keys::limiter(consumer))];
+        match self.table.get(&keys, true).await {
+            Ok(mut found) => guard(&State::read(found.pop().flatten().as_ref()), key_id, epoch).map_or(Ok(()), Err),
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(consumer, %error, "whether a consumer may call cannot be read");
+                Err(Refusal::Unavailable)
+            }
+        }
+    }
+
     /// How a consumer stands, read and not charged: its windows, and when a quota runs out.
     ///
     /// # Errors
@@ -259,7 +283,7 @@ impl Limiter {
         if state.epoch != subject.epoch {
             return None;
         }
-        if let Some(refusal) = guard(&state, subject) {
+        if let Some(refusal) = subject.guard(&state) {
             return Some(Err(refusal));
         }
         if state.overgrown(&subject.plan, charge, now).is_some() {
@@ -315,7 +339,7 @@ impl Limiter {
         let debit = debit(subject, charge, now, Duration::ZERO, 0);
         match self.debit(known, subject, &debit, &mut calls).await {
             Ok(state) => Ok(self.admitted(&mut known.notes(), subject, charge, &state, 0, (calls, charge.total, met), now)),
-            Err(Failure::Refused(state)) => Err(match guard(&state, subject) {
+            Err(Failure::Refused(state)) => Err(match subject.guard(&state) {
                 Some(refusal) => refusal,
                 None => {
                     let violated = verdict::violations(&subject.plan, &state, charge, now);
@@ -354,7 +378,7 @@ impl Limiter {
                         *calls += 1;
                         belief = self.cut(subject, belief, &cap, debit.now).await?;
                     }
-                    if guard(&belief, subject).is_some() || !debit.fits(&belief) {
+                    if subject.guard(&belief).is_some() || !debit.fits(&belief) {
                         return Err(Failure::Refused(belief));
                     }
                 }
@@ -403,7 +427,7 @@ impl Limiter {
         }
         let mut notes = known.notes();
         let state = notes.state.clone();
-        if let Some(refusal) = guard(&state, subject).filter(|refusal| !matches!(refusal, Refusal::NewEpoch { .. })) {
+        if let Some(refusal) = subject.guard(&state).filter(|refusal| !matches!(refusal, Refusal::NewEpoch { .. })) {
             return Err(refusal);
         }
         let windows = verdict::windows(&subject.plan, &state, charge, now);
@@ -448,15 +472,15 @@ fn debit<'a>(subject: &'a LimitSubject, charge: &'a Charge, now: Micros, lead: D
 }
 
 /// Whether the consumer may call at all.
-fn guard(state: &State, subject: &LimitSubject) -> Option<Refusal> {
+fn guard(state: &State, key_id: Option<&str>, epoch: i64) -> Option<Refusal> {
     if state.disabled {
         return Some(Refusal::Disabled);
     }
-    if subject.key_id.as_ref().is_some_and(|key_id| state.revoked.contains(key_id)) {
+    if key_id.is_some_and(|key_id| state.revoked.iter().any(|revoked| revoked == key_id)) {
         return Some(Refusal::Revoked);
     }
     // An item without an epoch was never changed, whatever the caller read (a restore may have lost it).
-    (state.epoch != 0 && state.epoch != subject.epoch).then_some(Refusal::NewEpoch { current: state.epoch })
+    (state.epoch != 0 && state.epoch != epoch).then_some(Refusal::NewEpoch { current: state.epoch })
 }
 
 fn deny(

@@ -132,6 +132,8 @@ fn property(model: &Model, entity: &Entity, field: &Field, purpose: Purpose, mas
         schema = json!({"readOnly": true});
     } else if field.nullable {
         schema = nullable(&field.kind, schema);
+    } else if field.kind == (FieldType::Json { schema: None }) {
+        schema = json!({"type": ["object", "array", "string", "number", "boolean"]});
     }
     annotate(&mut schema, field, purpose);
     Some(schema)

@@ -131,6 +131,10 @@ pub fn document(
 ) -> Result<Map<String, Value>, Vec<Violation>> {
     let mut check = Check::new(model, entity, masks);
     let given = check.schema(Purpose::Replace, document);
+    // What the caller cannot read was never in the document: it stays.
+    let hidden =
+        |pointer: &str| entity.fields.iter().any(|field| pointer == format!("/{}", field.name) && !masks.may_read(field));
+    check.violations.retain(|violation| violation.code != "required" || !hidden(&violation.pointer));
     check.same_id(given, current.id);
     let fields = check.replaced(given, Some(current.fields), |field| masks.may_read(field));
     check.finish(fields)
@@ -247,6 +251,10 @@ impl<'m> Check<'m> {
     /// The violation-free part has a normalised form; anything else is null and never used.
     fn normalised(&mut self, field: &Field, value: &Value) -> Value {
         if value.is_null() {
+            if !field.nullable {
+                let fault = scalar::Fault { code: "type", message: "must not be null".to_owned() };
+                self.better(format!("/{}", field.name), &fault);
+            }
             return Value::Null;
         }
         let model = self.model;
@@ -309,7 +317,8 @@ impl<'m> Check<'m> {
 
     /// A member that is there, of a record that exists or (`stored` is `None`) does not yet.
     fn changed(&mut self, field: &Field, value: &Value, stored: Option<&Value>) -> Value {
-        let before = stored.cloned().unwrap_or(Value::Null);
+        // A new record has what it begins with where the caller may not say otherwise.
+        let before = stored.cloned().unwrap_or_else(|| field.default.clone().unwrap_or(Value::Null));
         if !self.masks.may_write(field) && !self.masks.may_read(field) {
             // The schema has refused it as unknown; a comparison would tell what is stored.
             return before;

@@ -3,7 +3,7 @@
 //! ```text
 //! nobody identified   -> the bucket of the client's address, in memory
 //! publishable key     -> the bucket of key and address, then the consumer's plan
-//! anybody else        -> the consumer's plan
+//! anybody else        -> the consumer's plan; without one a look at whether the consumer may still call
 //! ```
 
 #[cfg(test)]
@@ -70,7 +70,11 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
             return Ok(named(headers::rate_limit(window.as_slice())));
         }
     }
-    let Some(subject) = subject(app, principal)? else { return Ok(Headers::new()) };
+    let Some(subject) = subject(app, principal)? else {
+        let epoch = principal.epoch.unwrap_or(0);
+        app.limiter.check(&principal.consumer, principal.key_id.as_deref(), epoch).await.map_err(refused)?;
+        return Ok(Headers::new());
+    };
     match app.limiter.admit(&subject, calls, now).await {
         Ok(admission) => {
             tell_best_effort(app, &subject, &admission.due, now).await;
@@ -83,17 +87,24 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
             }
             Err(denied(&denial).into())
         }
-        Err(Refusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current }),
-        Err(Refusal::CostExceeds(excess)) => {
+        Err(other) => Err(refused(other)),
+    }
+}
+
+fn refused(refusal: Refusal) -> AdmitError {
+    match refusal {
+        Refusal::NewEpoch { current } => AdmitError::NewEpoch { current },
+        Refusal::Denied(denial) => denied(&denial).into(),
+        Refusal::CostExceeds(excess) => {
             let detail = format!(
                 "The request costs {} units, and limit {} admits at most {} at once; ask for less in one request.",
                 excess.cost, excess.name, excess.limit
             );
-            Err(Problem::new(Code::CostExceedsLimit, detail).with_member("violated-policies", json!([excess.name])).into())
+            Problem::new(Code::CostExceedsLimit, detail).with_member("violated-policies", json!([excess.name])).into()
         }
-        Err(Refusal::Disabled) => Err(no_longer(Credential::Disabled).into()),
-        Err(Refusal::Revoked) => Err(no_longer(Credential::UnknownApiKey).into()),
-        Err(Refusal::Unavailable) => Err(Problem::unavailable("the limiter cannot reach its table").into()),
+        Refusal::Disabled => no_longer(Credential::Disabled).into(),
+        Refusal::Revoked => no_longer(Credential::UnknownApiKey).into(),
+        Refusal::Unavailable => Problem::unavailable("the limiter cannot reach its table").into(),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod admit;
 mod context;
 mod cost;
 mod count;
+mod deprecated;
 pub mod docs;
 mod embed;
 pub mod files;

@@ -106,6 +106,10 @@ fn candidate(
     let reverse = direction(entity, &order, query.sort.as_deref(), own)?;
     let values =
         index.equality.iter().map(|path| fixed(constraints, *path).map(|values| (*path, values))).collect::<Option<Vec<_>>>()?;
+    // Whose reference is null has null on its other side, but no parent that a join would find it by.
+    if !index.is_stored() && values.iter().any(|(_, values)| values.iter().any(|value| value.is_null())) {
+        return None;
+    }
     let combinations = range::combinations(model, entity, &values)?;
     let (scans, used, join) = match index.equality[..] {
         [Path::Via(reference, field)] => {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::{Entity, Index, Model, Op, Path, SortPart};
 use crate::query::condition::Comparison;
 use crate::store::keys;
-use crate::value::encode::{self, FIRST_PRESENT, order_at};
+use crate::value::encode::{self, FIRST_PRESENT, Order, order_at};
 
 use super::{MAX_SCANS, Scan};
 
@@ -102,7 +102,7 @@ fn scan(index: &Index, pk: &str, prefix: &[u8], bounds: Option<&Bounds>) -> Scan
     let (from, to) = match bounds {
         Some((from, to)) => (Some(join(from)), Some(join(to))),
         None if prefix.is_empty() => (None, None),
-        None => (Some(prefix.to_vec()), Some(after(prefix))),
+        None => (Some(prefix.to_vec()), after(prefix)),
     };
     Scan { index: index.ix, pk: pk.to_owned(), from, to }
 }
@@ -116,12 +116,15 @@ fn narrow(model: &Model, entity: &Entity, part: SortPart, constraints: &[&Compar
         encode::append(&mut value, &order, operand, part.descending);
         let (from, to) = match (comparison.op, part.descending) {
             (Op::Gt | Op::Gte, false) | (Op::Lt | Op::Lte, true) => (value, vec![FIRST_PRESENT + 1]),
-            (Op::Lt | Op::Lte, false) | (Op::Gt | Op::Gte, true) => (vec![FIRST_PRESENT], after(&value)),
-            (Op::Prefix, _) => {
+            (Op::Lt | Op::Lte, false) | (Op::Gt | Op::Gte, true) => (vec![FIRST_PRESENT], end_of(&value)),
+            (Op::Prefix, _) if order == Order::Text => {
                 let start = encode::text_prefix(operand.as_str().unwrap_or_default(), part.descending);
-                let end = after(&start);
+                let end = end_of(&start);
                 (start, end)
             }
+            // Words that begin alike do not stand together, and what is no text begins with nothing.
+            (Op::Prefix, _) if matches!(order, Order::Enum(_)) => continue,
+            (Op::Prefix, _) => (vec![FIRST_PRESENT + 1], vec![FIRST_PRESENT]),
             (Op::Null, _) if operand == &Value::Bool(false) => (vec![FIRST_PRESENT], vec![FIRST_PRESENT + 1]),
             _ => continue,
         };
@@ -133,17 +136,21 @@ fn narrow(model: &Model, entity: &Entity, part: SortPart, constraints: &[&Compar
     bounds
 }
 
-/// The least bytes behind everything that begins with `prefix`.
-fn after(prefix: &[u8]) -> Vec<u8> {
+/// The least bytes behind everything that begins with `prefix`; `None` where nothing is: nulls (0xFF) at the end of a partition.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {
             end.push(last + 1);
-            return end;
+            return Some(end);
         }
     }
-    // Only a prefix of nothing but 0xFF has no end; no encoding is such.
-    vec![u8::MAX; 2]
+    None
+}
+
+/// The least bytes behind everything that begins with a value that is there: at the latest, what is behind all of them.
+fn end_of(value: &[u8]) -> Vec<u8> {
+    after(value).unwrap_or_else(|| vec![FIRST_PRESENT + 1])
 }
 
 /// The partitions of an index for combinations of its equality values.

@@ -8,4 +8,4 @@ mod access;
 mod permit;
 
 pub use access::{Access, Alternative};
-pub use permit::{Denied, Permitted, PermittedInclude, permit_get, permit_list};
+pub use permit::{Denied, Permitted, PermittedInclude, View, permit_get, permit_list, view};

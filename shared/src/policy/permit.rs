@@ -3,7 +3,7 @@
 use super::Access;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::principal::Principal;
-use crate::query::{Include, ListQuery, Relation};
+use crate::query::{Include, ListQuery, Relation, Sight};
 
 /// A query that policy has looked at. Only this module makes one.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +99,36 @@ pub enum Denied {
         /// Which parameter mentions it.
         parameter: String,
     },
+}
+
+/// What exists for a caller that asks for records of an entity: its query is parsed by this.
+pub struct View<'a> {
+    model: &'a Model,
+    principal: &'a Principal,
+    own: FieldMask,
+}
+
+impl Sight for View<'_> {
+    fn own(&self) -> FieldMask {
+        self.own.clone()
+    }
+
+    fn reached(&self, entity: &Entity) -> Option<FieldMask> {
+        let access = Access::of(self.model, self.principal, entity, Action::List);
+        (!access.is_forbidden()).then(|| access.widest())
+    }
+}
+
+/// What exists for this caller of an entity by an action, `list` or `read`.
+///
+/// # Errors
+/// [`Denied::Action`]: nothing does. Whoever may not ask at all learns no more than that.
+pub fn view<'a>(model: &'a Model, principal: &'a Principal, entity: EntityIx, action: Action) -> Result<View<'a>, Denied> {
+    let access = Access::of(model, principal, model.entity(entity), action);
+    match access.is_forbidden() {
+        true => Err(Denied::Action { entity, action }),
+        false => Ok(View { model, principal, own: access.widest() }),
+    }
 }
 
 /// A list as this caller may have it.

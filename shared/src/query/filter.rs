@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::condition::Comparison;
+use super::scope::Scope;
 use super::{MAX_VALUE, MAX_VALUES};
 use crate::model::{Entity, FieldType, Model, Op, Path, normalise, normalise_id};
 
@@ -10,14 +11,20 @@ use crate::model::{Entity, FieldType, Model, Op, Path, normalise, normalise_id};
 ///
 /// # Errors
 /// What is wrong and what would be right.
-pub fn parse(model: &Model, entity: &Entity, name: &str, value: &str) -> Result<Comparison, String> {
+pub(super) fn parse(scope: &Scope<'_>, name: &str, value: &str) -> Result<Comparison, String> {
     let (field, op) = split(name)?;
-    let path = path(model, entity, field)?;
+    let (model, entity) = (scope.model, scope.entity);
+    let path = path(scope, field)?;
     let kind = kind(model, entity, path);
     check_op(op, kind)?;
     let operands = match op {
         Op::In | Op::Nin => values(value)?.iter().map(|item| operand(model, entity, path, op, item)).collect::<Result<_, _>>()?,
         Op::Null => vec![Value::Bool(value.parse().map_err(|_| "expects true or false".to_owned())?)],
+        // Words sort as they are declared, so those that begin alike need not stand together: they are asked for one by one.
+        Op::Prefix if let Some(FieldType::Enum(words)) = kind => {
+            let operands = words.iter().filter(|word| word.starts_with(value)).cloned().map(Value::String).collect();
+            return Ok(Comparison { path, op: Op::In, operands });
+        }
         _ => vec![operand(model, entity, path, op, value)?],
     };
     Ok(Comparison { path, op, operands })
@@ -31,29 +38,29 @@ fn split(name: &str) -> Result<(&str, Op), String> {
 }
 
 /// The path that a name in a query string stands for.
-pub fn path(model: &Model, entity: &Entity, name: &str) -> Result<Path, String> {
+pub(super) fn path(scope: &Scope<'_>, name: &str) -> Result<Path, String> {
     if name == "id" {
         return Ok(Path::Id);
     }
     if let Some((relation, field)) = name.split_once('.') {
-        let relation = entity.to_one(relation).ok_or_else(|| unknown(entity, name))?;
-        let target = model.entity(relation.target);
-        let field = target.by_field(field).ok_or_else(|| unknown(target, field))?;
+        let relation = scope.to_one(relation).ok_or_else(|| unknown(scope, name))?;
+        let there = scope.reach(relation.target);
+        let field = there.field(field).ok_or_else(|| unknown(&there, field))?;
         let path = Path::Via(relation.field, field.ix);
-        if entity.indexes.iter().any(|index| index.equality.contains(&path)) {
+        if scope.entity.indexes.iter().any(|index| index.equality.contains(&path)) {
             return Ok(path);
         }
-        return Err(format!("{name} needs an index of {} with equality [{name}]", entity.name));
+        return Err(format!("{name} needs an index of {} with equality [{name}]", scope.entity.name));
     }
-    entity.by_field(name).map(|field| Path::Own(field.ix)).ok_or_else(|| unknown(entity, name))
+    scope.field(name).map(|field| Path::Own(field.ix)).ok_or_else(|| unknown(scope, name))
 }
 
-fn unknown(entity: &Entity, name: &str) -> String {
-    let known = entity.fields.iter().map(|field| field.name.as_str()).chain(["id"]);
-    let near = known.map(|field| (strsim::damerau_levenshtein(field, name), field)).min();
+fn unknown(scope: &Scope<'_>, name: &str) -> String {
+    let entity = &scope.entity.name;
+    let near = scope.names().chain(["id"]).map(|field| (strsim::damerau_levenshtein(field, name), field)).min();
     match near {
-        Some((distance, field)) if distance <= 2 => format!("{} has no field \"{name}\"; did you mean \"{field}\"?", entity.name),
-        _ => format!("{} has no field \"{name}\"", entity.name),
+        Some((distance, field)) if distance <= 2 => format!("{entity} has no field \"{name}\"; did you mean \"{field}\"?"),
+        _ => format!("{entity} has no field \"{name}\""),
     }
 }
 

@@ -4,6 +4,7 @@ pub mod condition;
 mod filter;
 mod include;
 mod parse;
+mod scope;
 
 use crate::model::{EntityIx, FieldIx, FieldMask, SortPart};
 use condition::Comparison;
@@ -12,6 +13,7 @@ pub use filter::applies;
 pub use include::{Include, Relation};
 pub use parse::{BadParameter, parse_get, parse_list};
 pub(crate) use parse::{limit as page_limit, split as split_parameters};
+pub use scope::{Everything, Sight};
 
 /// Records of a page where nothing is said.
 pub const DEFAULT_LIMIT: usize = 20;

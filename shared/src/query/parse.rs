@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Include, ListQuery, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT, Relation, Selection, filter};
+use super::scope::Scope;
+use super::{Include, ListQuery, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT, Relation, Selection, Sight, filter};
 use crate::model::{Entity, Model, Path, SortPart};
 
 /// A parameter that cannot be accepted: its name, and what is wrong and would be right.
@@ -18,35 +19,35 @@ pub struct BadParameter {
 
 type Parameters = Vec<(String, String)>;
 
-/// Parses the query string of a list. All mistakes at once.
+/// Parses the query string of a list by what exists for the caller. All mistakes at once.
 ///
 /// # Errors
 /// Every parameter that is unknown, malformed or repeated.
-pub fn parse_list(model: &Model, entity: &Entity, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
-    parse(model, entity, query, true)
+pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
+    parse(&Scope::new(model, entity, sight), query, true)
 }
 
 /// Parses the query string of a single read: `fields` and `include` only.
 ///
 /// # Errors
 /// As [`parse_list`].
-pub fn parse_get(model: &Model, entity: &Entity, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
-    parse(model, entity, query, false)
+pub fn parse_get(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
+    parse(&Scope::new(model, entity, sight), query, false)
 }
 
-fn parse(model: &Model, entity: &Entity, query: &str, list: bool) -> Result<ListQuery, Vec<BadParameter>> {
+fn parse(scope: &Scope<'_>, query: &str, list: bool) -> Result<ListQuery, Vec<BadParameter>> {
     let parameters = split(query)?;
-    let mut parsed = ListQuery::all(entity.ix);
+    let mut parsed = ListQuery::all(scope.entity.ix);
     let mut wrong = Vec::new();
     // Relations first: the parameters of a relation need it to be there.
     if let Some((_, value)) = parameters.iter().find(|(name, _)| name == "include") {
-        match includes(model, entity, value) {
+        match includes(scope, value) {
             Ok(found) => parsed.includes = found,
             Err(why) => wrong.push(BadParameter { name: "include".into(), why }),
         }
     }
     for (name, value) in &parameters {
-        if let Err(why) = one(model, entity, &mut parsed, name, value, list) {
+        if let Err(why) = one(scope, &mut parsed, name, value, list) {
             wrong.push(BadParameter { name: name.clone(), why });
         }
     }
@@ -84,18 +85,18 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-fn one(model: &Model, entity: &Entity, parsed: &mut ListQuery, name: &str, value: &str, list: bool) -> Result<(), String> {
+fn one(scope: &Scope<'_>, parsed: &mut ListQuery, name: &str, value: &str, list: bool) -> Result<(), String> {
     match name {
         "include" => {}
-        "fields" => parsed.fields = Some(fields(model, entity, value)?),
-        _ if name.starts_with("include[") => include_parameter(model, entity, &mut parsed.includes, name, value)?,
+        "fields" => parsed.fields = Some(fields(scope, value)?),
+        _ if name.starts_with("include[") => include_parameter(scope, &mut parsed.includes, name, value)?,
         _ if !list => return Err("is not known here; fields and include are".into()),
         "limit" => parsed.limit = limit(value)?,
         "cursor" if value.is_empty() || value.len() > MAX_CURSOR => return Err("is not a cursor of this API".into()),
         "cursor" => parsed.cursor = Some(value.to_owned()),
         "count" => parsed.count = value.parse().map_err(|_| "expects true or false".to_owned())?,
-        "sort" => parsed.sort = Some(sort(model, entity, value)?),
-        _ => parsed.filters.push(filter::parse(model, entity, name, value)?),
+        "sort" => parsed.sort = Some(sort(scope, value)?),
+        _ => parsed.filters.push(filter::parse(scope, name, value)?),
     }
     Ok(())
 }
@@ -117,26 +118,26 @@ fn once(value: &str) -> Result<(), String> {
     }
 }
 
-fn fields(model: &Model, entity: &Entity, value: &str) -> Result<Selection, String> {
+fn fields(scope: &Scope<'_>, value: &str) -> Result<Selection, String> {
     let mut selection = Selection::default();
     once(value)?;
     for name in value.split(',') {
-        match filter::path(model, entity, name)? {
+        match filter::path(scope, name)? {
             Path::Id => selection.id = true,
             Path::Own(field) => selection.mask.insert(field),
-            Path::Via(..) => return Err(format!("\"{name}\": only fields of {} itself", entity.name)),
+            Path::Via(..) => return Err(format!("\"{name}\": only fields of {} itself", scope.entity.name)),
         }
     }
     Ok(selection)
 }
 
-fn sort(model: &Model, entity: &Entity, value: &str) -> Result<Vec<SortPart>, String> {
+fn sort(scope: &Scope<'_>, value: &str) -> Result<Vec<SortPart>, String> {
     let mut parts: Vec<SortPart> = Vec::new();
     for name in value.split(',') {
         let (descending, name) = name.strip_prefix('-').map_or((false, name), |name| (true, name));
-        let by = filter::path(model, entity, name)?;
+        let by = filter::path(scope, name)?;
         if matches!(by, Path::Via(..)) {
-            return Err(format!("\"{name}\": only fields of {} itself can sort", entity.name));
+            return Err(format!("\"{name}\": only fields of {} itself can sort", scope.entity.name));
         }
         if parts.iter().any(|part| part.by == by) {
             return Err(format!("\"{name}\" stands there twice"));
@@ -146,7 +147,7 @@ fn sort(model: &Model, entity: &Entity, value: &str) -> Result<Vec<SortPart>, St
     Ok(parts)
 }
 
-fn includes(model: &Model, entity: &Entity, value: &str) -> Result<Vec<Include>, String> {
+fn includes(scope: &Scope<'_>, value: &str) -> Result<Vec<Include>, String> {
     let mut roots = Vec::new();
     once(value)?;
     for path in value.split(',') {
@@ -154,65 +155,58 @@ fn includes(model: &Model, entity: &Entity, value: &str) -> Result<Vec<Include>,
         if names.len() > MAX_DEPTH {
             return Err(format!("\"{path}\" is deeper than {MAX_DEPTH}"));
         }
-        insert(model, entity, &mut roots, &names)?;
+        insert(scope, &mut roots, &names)?;
     }
     Ok(roots)
 }
 
-fn insert(model: &Model, entity: &Entity, includes: &mut Vec<Include>, names: &[&str]) -> Result<(), String> {
+fn insert(scope: &Scope<'_>, includes: &mut Vec<Include>, names: &[&str]) -> Result<(), String> {
     let Some((name, rest)) = names.split_first() else { return Ok(()) };
-    let relation = Relation::by_name(entity, name).ok_or_else(|| unknown_relation(entity, name))?;
+    let relation = scope.relation(name).ok_or_else(|| unknown_relation(scope, name))?;
     if !includes.iter().any(|include| include.relation == relation) {
         includes.push(Include::new(relation));
     }
-    let target = model.entity(relation.target(entity));
+    if rest.is_empty() {
+        return Ok(());
+    }
+    let there = scope.reach(relation.target(scope.entity));
     match includes.iter_mut().find(|include| include.relation == relation) {
-        Some(include) => insert(model, target, &mut include.includes, rest),
+        Some(include) => insert(&there, &mut include.includes, rest),
         None => Ok(()),
     }
 }
 
-fn unknown_relation(entity: &Entity, name: &str) -> String {
-    let known: Vec<&str> = entity
-        .to_one
-        .iter()
-        .map(|relation| relation.name.as_str())
-        .chain(entity.to_many.iter().map(|r| r.name.as_str()))
-        .collect();
+fn unknown_relation(scope: &Scope<'_>, name: &str) -> String {
+    let (entity, known) = (&scope.entity.name, scope.relations());
     match known.is_empty() {
-        true => format!("{} has no relation", entity.name),
-        false => format!("{} has no relation \"{name}\"; it has {}", entity.name, known.join(", ")),
+        true => format!("{entity} has no relation \"{name}\""),
+        false => format!("{entity} has no relation \"{name}\"; it has {}", known.join(", ")),
     }
 }
 
 /// `include[lines][limit]=10`, `include[lines.product][sort]=-price`.
-fn include_parameter(model: &Model, entity: &Entity, includes: &mut [Include], name: &str, value: &str) -> Result<(), String> {
+fn include_parameter(scope: &Scope<'_>, includes: &mut [Include], name: &str, value: &str) -> Result<(), String> {
     let shape = || "expects include[relation][limit] or include[relation][sort]".to_owned();
     let inner = name.strip_prefix("include[").and_then(|rest| rest.strip_suffix(']')).ok_or_else(shape)?;
     let (path, parameter) = inner.split_once("][").ok_or_else(shape)?;
     let names: Vec<&str> = path.split('.').collect();
-    let (include, target) = find(model, entity, includes, &names).ok_or_else(|| format!("\"{path}\" is not among include"))?;
+    let (include, target) = find(scope, includes, &names).ok_or_else(|| format!("\"{path}\" is not among include"))?;
     if matches!(include.relation, Relation::One(_)) {
         return Err(format!("\"{path}\" is one record: nothing to limit or sort"));
     }
     match parameter {
         "limit" => include.limit = limit(value)?,
-        "sort" => include.sort = Some(sort(model, target, value)?),
+        "sort" => include.sort = Some(sort(&target, value)?),
         _ => return Err(shape()),
     }
     Ok(())
 }
 
-fn find<'a, 'm>(
-    model: &'m Model,
-    entity: &'m Entity,
-    includes: &'a mut [Include],
-    names: &[&str],
-) -> Option<(&'a mut Include, &'m Entity)> {
+fn find<'a, 'm>(scope: &Scope<'m>, includes: &'a mut [Include], names: &[&str]) -> Option<(&'a mut Include, Scope<'m>)> {
     let (name, rest) = names.split_first()?;
-    let include = includes.iter_mut().find(|include| include.relation.name(entity) == *name)?;
-    let target = model.entity(include.relation.target(entity));
-    if rest.is_empty() { Some((include, target)) } else { find(model, target, &mut include.includes, rest) }
+    let include = includes.iter_mut().find(|include| include.relation.name(scope.entity) == *name)?;
+    let target = scope.reach(include.relation.target(scope.entity));
+    if rest.is_empty() { Some((include, target)) } else { find(&target, &mut include.includes, rest) }
 }
 
 #[cfg(test)]

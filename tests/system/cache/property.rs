@@ -130,5 +130,5 @@ async fn every_answer_is_the_one_without_a_cache() {
     }
     let Tally { compared, hits, not_modified, refused, writes } = sum;
     println!("{compared} reads compared, {not_modified} conditional, {hits} hits, {refused} refused, {writes} writes");
-    assert!(seeds.len() < 10 || hits > 500 && not_modified > 500 && refused < compared / 2, "it says little");
+    assert!(seeds.len() < 10 || hits > 500 && not_modified > 500 && refused * 10 < compared * 6, "it says little");
 }

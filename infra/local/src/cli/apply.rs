@@ -100,7 +100,8 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
         let consumers = Consumers { table: &target.table, model: &target.model, env: &target.env, riders: &none };
         let ids = consumers.all().await.unwrap().into_iter().map(|consumer| consumer.id).collect();
         let yesterday = Micros(target.env.now().0 - 86_400_000_000);
-        let trail = audit::list(&target.table, target.env.now(), yesterday, 50, None).await.unwrap();
+        let recent = audit::Wanted::between(yesterday, target.env.now().plus(std::time::Duration::from_secs(1)));
+        let trail = audit::list(&target.table, &recent, 50, None).await.unwrap();
         let mut actions: Vec<String> = trail.entries.into_iter().map(|entry| entry.action).collect();
         actions.sort();
         target.close().await;

@@ -8,15 +8,16 @@ mod cached;
 mod fresh;
 mod refused;
 
+use http::StatusCode;
 use http::header::LINK;
-use http::{HeaderName, StatusCode};
 use serde_json::Value;
 
 use super::context::Context;
+use super::deprecated;
 use super::form;
 use crate::cache::{self, Answer};
 use crate::http::{JSON, Reply, header_value};
-use crate::model::{Deprecation, EntityIx};
+use crate::model::{Action, EntityIx};
 use crate::plan::{Cursor, CursorKeys, Plan};
 use crate::policy;
 use crate::problem::Problem;
@@ -33,7 +34,8 @@ use refused::{bad_parameters, refused};
 pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
     let (app, model) = (cx.app, &cx.app.model);
     let entity = model.entity(entity);
-    let query = query::parse_list(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
+    let view = policy::view(model, cx.principal, entity.ix, Action::List).map_err(|denied| refused(cx, &denied))?;
+    let query = query::parse_list(model, entity, &view, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
     let permitted = policy::permit_list(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
     form::deprecated(model, permitted.query()).into_iter().for_each(|name| cx.notes.deprecated(name));
     // Side by side, so that a new instance waits once for both.
@@ -48,7 +50,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     if let Some(next) = next {
         reply = reply.also(LINK, header_value(next_link(cx, &next)));
     }
-    Ok(deprecated(reply, entity.deprecated.as_ref()))
+    Ok(deprecated::of_read(cx, reply, &permitted))
 }
 
 /// `GET /v1/{plural}/{id}`. What one read gives by itself goes past the cache, which could not be faster.
@@ -58,7 +60,8 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
 pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
     let model = &cx.app.model;
     let entity = model.entity(entity);
-    let query = query::parse_get(model, entity, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
+    let view = policy::view(model, cx.principal, entity.ix, Action::Read).map_err(|denied| refused(cx, &denied))?;
+    let query = query::parse_get(model, entity, &view, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
     let permitted = policy::permit_get(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
     let record = |answer: &Answer| Reply::of(StatusCode::OK, header_value(JSON), answer.body.clone()).version(&answer.version);
     let reply = if cache::reads_others(model, &permitted) {
@@ -68,7 +71,7 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
         // Nothing is embedded, so no index is asked.
         record(&fresh::record(cx, &permitted, &States::default(), id).await?)
     };
-    Ok(deprecated(reply, entity.deprecated.as_ref()))
+    Ok(deprecated::of_read(cx, reply, &permitted))
 }
 
 /// The cursor behind this page.
@@ -90,21 +93,4 @@ fn next_link(cx: &Context<'_>, cursor: &str) -> String {
     let query: Vec<&str> = kept.collect();
     let separator = if query.is_empty() { "" } else { "&" };
     format!("<{}{}?{}{separator}cursor={cursor}>; rel=\"next\"", cx.request.base_url, cx.request.path, query.join("&"))
-}
-
-/// `Deprecation` (RFC 9745), `Sunset` (RFC 8594).
-fn deprecated(reply: Reply, deprecation: Option<&Deprecation>) -> Reply {
-    let Some(deprecation) = deprecation else { return reply };
-    let reply = reply.header(HeaderName::from_static("deprecation"), header_value(format!("@{}", deprecation.since)));
-    match deprecation.sunset.and_then(http_date) {
-        Some(date) => reply.header(HeaderName::from_static("sunset"), header_value(date)),
-        None => reply,
-    }
-}
-
-/// A moment as an HTTP date (RFC 9110, 5.6.7).
-fn http_date(seconds: i64) -> Option<String> {
-    let format =
-        time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
-    time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()
 }

@@ -15,6 +15,8 @@ use crate::pipeline::Context;
 use crate::problem::{Code, FieldError, Problem};
 
 const PERMISSION: SystemPermission = SystemPermission::Consumers;
+/// Member of a consumer that lists its keys.
+const KEYS: &str = "keys";
 
 /// `GET /v1/_consumers`, by id.
 pub(super) async fn list(cx: &Context<'_>) -> Result<Reply, Problem> {
@@ -32,17 +34,34 @@ pub(super) async fn create(cx: &Context<'_>) -> Result<Reply, Problem> {
     change(cx, Some(&body), Work::Create).await
 }
 
-/// `GET /v1/_consumers/{id}`.
+/// `GET /v1/_consumers/{id}`: with its keys, without what is secret of them.
 pub(super) async fn get(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    let consumer = of(cx, &|_| Vec::new()).get(id).await.map_err(problem)?;
-    Ok(shown(StatusCode::OK, &consumer))
+    let consumers = of(cx, &|_| Vec::new());
+    let (consumer, keys) = futures::try_join!(consumers.get(id), consumers.keys(id)).map_err(problem)?;
+    let mut document = consumer.to_json();
+    document[KEYS] = serde_json::to_value(keys).map_err(Problem::internal)?;
+    Ok(Reply::json(StatusCode::OK, &document).version(&consumer.version))
+}
+
+/// A body without the keys that GET shows, so that GET, then PUT works. Other ones than there are stay, to be refused.
+async fn without_keys(consumers: &Consumers<'_>, id: &str, mut body: Value) -> Result<Value, Problem> {
+    if let Some(sent) = body.get(KEYS) {
+        let present = serde_json::to_value(consumers.keys(id).await.map_err(problem)?).map_err(Problem::internal)?;
+        if *sent == present
+            && let Some(members) = body.as_object_mut()
+        {
+            members.shift_remove(KEYS);
+        }
+    }
+    Ok(body)
 }
 
 /// `PUT /v1/_consumers/{id}`.
 pub(super) async fn put(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::json(cx.request, &[JSON])?;
+    let body = without_keys(&of(cx, &|_| Vec::new()), id, body).await?;
     change(cx, Some(&body), Work::Put(id)).await
 }
 
@@ -50,6 +69,7 @@ pub(super) async fn put(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
 pub(super) async fn patch(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let patch = body::json(cx.request, &[body::MERGE_PATCH, JSON])?;
+    let patch = without_keys(&of(cx, &|_| Vec::new()), id, patch).await?;
     change(cx, Some(&patch), Work::Patch(id)).await
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::parameters::{Parameters, bad_cursor, moment, refuse};
 use super::{may, permit};
-use crate::audit::{self, AuditError};
+use crate::audit::{self, AuditError, Wanted};
 use crate::clock::Micros;
 use crate::http::Reply;
 use crate::model::SystemPermission;
@@ -18,6 +18,8 @@ use crate::problem::Problem;
 
 /// How far the audit trail is read back where nothing is said.
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
+/// What else the trail tells of, beside the entities of the model.
+const OTHER_RESOURCES: [&str; 2] = ["consumer", "cache"];
 /// Length of a position in the list of notices.
 const POSITION: usize = 16;
 
@@ -41,16 +43,34 @@ pub(super) async fn notifications(cx: &Context<'_>) -> Result<Reply, Problem> {
     Ok(parameters.page(cx.request, &documents(&notices)?, next.as_deref()))
 }
 
-/// The audit trail, for the permission `audit`; `from`: no older than this, 30 days ago where nothing is said.
+/// The audit trail, for the permission `audit`; `from`: no older than this, 30 days ago where nothing is said, up to `to`.
 pub(super) async fn audit(cx: &Context<'_>) -> Result<Reply, Problem> {
     permit(cx, SystemPermission::Audit)?;
-    let parameters = Parameters::read(cx.request, &["limit", "cursor", "from"])?;
+    let parameters = Parameters::read(cx.request, &["limit", "cursor", "consumer", "entity", "action", "from", "to"])?;
+    let named = |name: &str, why: &str, fits: &dyn Fn(&str) -> bool| match parameters.get(name) {
+        Some(text) if !fits(text) => Err(refuse(name, why)),
+        other => Ok(other.map(str::to_owned)),
+    };
+    let consumer = named("consumer", "must be the id of a consumer", &|text| crate::id::is_id_part(text))?;
+    let of_entity = |text: &str| cx.model().by_name(text).is_some() || OTHER_RESOURCES.contains(&text);
+    let resource = named("entity", &format!("must be an entity of the model, or {}", OTHER_RESOURCES.join(" or ")), &of_entity)?;
+    let words =
+        |text: &str| text.split('.').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+    let action = named("action", "must be an action such as order.update, or update for that of any entity", &words)?;
     let now = cx.app.env.now();
+    // What happens in this very moment is part of the trail; days to come are not looked through.
+    let end = now.plus(Duration::from_micros(1));
+    let until = parameters.get("to").map_or(Ok(end), |text| moment("to", text))?.min(end);
     let since = match parameters.get("from") {
         Some(text) => moment("from", text)?,
-        None => Micros(now.0.saturating_sub(i64::try_from(RECENT.as_micros()).unwrap_or(i64::MAX))),
+        None => Micros(until.0.saturating_sub(i64::try_from(RECENT.as_micros()).unwrap_or(i64::MAX))),
     };
-    let page = audit::list(&*cx.app.table, now, since, parameters.limit()?, parameters.cursor()?).await;
+    if since >= until {
+        return Err(refuse("from", "must be before `to`"));
+    }
+    let (consumer, resource, action) = (consumer.as_deref(), resource.as_deref(), action.as_deref());
+    let wanted = Wanted { since, until, consumer, resource, action };
+    let page = audit::list(&*cx.app.table, &wanted, parameters.limit()?, parameters.cursor()?).await;
     let page = page.map_err(|error| match error {
         AuditError::Cursor => bad_cursor(),
         AuditError::Store(why) => Problem::unavailable(why),

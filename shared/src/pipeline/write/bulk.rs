@@ -13,7 +13,7 @@ use super::{Change, What, body, one_answer, rights};
 use crate::http::{ApiRequest, MAX_BULK as MOST, Reply, header_value, path_id, respond};
 use crate::idempotency::{Answer, row_key};
 use crate::model::{Action, Entity, EntityIx, Operation};
-use crate::pipeline::Context;
+use crate::pipeline::{Context, deprecated};
 use crate::problem::{Code, FieldError, Problem};
 
 /// Operations of a call that is not atomic which are under way at once.
@@ -28,14 +28,20 @@ pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let body = body::json(cx.request)?;
     let entity = cx.model().entity(entity);
     let (changes, atomic) = read(cx, entity, &body)?;
-    if !atomic {
-        return each(cx, entity, &body, &changes).await;
-    }
+    let reply = match atomic {
+        false => each(cx, entity, &body, &changes).await?,
+        true => together(cx, &body, &changes).await?,
+    };
+    Ok(deprecated::of_write(cx, reply, entity))
+}
+
+/// All operations in one transaction.
+async fn together(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
     if changes.is_empty() {
         return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
     }
-    let claim = Claim::of(cx, Some(&body)).await?;
-    match run(cx, &changes, claim.as_ref(), true, all_answers).await? {
+    let claim = Claim::of(cx, Some(body)).await?;
+    match run(cx, changes, claim.as_ref(), true, all_answers).await? {
         Outcome::Done(answer) => reply_of(answer, false),
         Outcome::Replayed(answer) => reply_of(answer, true),
     }

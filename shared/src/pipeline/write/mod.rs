@@ -22,7 +22,7 @@ mod tests;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::Context;
+use super::{Context, deprecated};
 use crate::http::Reply;
 use crate::model::{Action, Entity, EntityIx, IdKind};
 use crate::problem::Problem;
@@ -111,7 +111,7 @@ async fn single(
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
     let replayed = matches!(outcome, Outcome::Replayed(_));
     let (Outcome::Done(answer) | Outcome::Replayed(answer)) = outcome;
-    reply_of(answer, replayed)
+    Ok(deprecated::of_write(cx, reply_of(answer, replayed)?, entity))
 }
 
 /// Notes the deprecated fields that a body sets.

@@ -8,7 +8,7 @@ use super::{Change, What, operations};
 use crate::http::{VERSION, conditional};
 use crate::idempotency::Answer;
 use crate::model::validate::{self, Current, Violation};
-use crate::model::{Action, Entity, FieldMask, FieldType, IdKind, Masks};
+use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Masks};
 use crate::object;
 use crate::pipeline::Context;
 use crate::problem::{Code, FieldError, Problem};
@@ -188,6 +188,9 @@ async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], b
 fn may_change(rights: &Rights<'_>, sight: &Sight, change: &Change<'_>, before: &Record) -> Result<Masks, Problem> {
     let (readable, writable) = rights.to_change(sight)?;
     conditional::check_write(&change.conditions, Some(&before.version), change.entity.require_if_match)?;
+    // Whether an unreadable value that cannot change is the one that was sent must not be told, so it cannot be sent at all.
+    let told = |field: &FieldIx| change.entity.field(*field).immutable && !readable.contains(*field);
+    let writable = writable.iter().filter(|field| !told(field)).collect();
     Ok(Masks { readable, writable })
 }
 

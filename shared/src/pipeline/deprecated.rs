@@ -1,0 +1,64 @@
+//! What an answer says of deprecated resources and fields: `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and where to read on.
+//!
+//! Where several things in one answer are deprecated the earliest moments count: whoever heeds them is ready for all.
+
+use http::header::LINK;
+use http::{HeaderName, Method};
+
+use super::Context;
+use crate::http::{Reply, header_value};
+use crate::model::{Action, Deprecation, Entity, FieldMask, Model};
+use crate::policy::{Access, Permitted};
+use crate::query::ListQuery;
+
+/// A read's reply with what is deprecated of the records that it may show, and of what the query mentions.
+pub(super) fn of_read(cx: &Context<'_>, reply: Reply, permitted: &Permitted<ListQuery>) -> Reply {
+    let mut found = Vec::new();
+    of_query(cx.model(), permitted, &mut found);
+    marked(cx, reply, &found)
+}
+
+/// A write's reply with what is deprecated of the record that it shows; a delete shows none.
+pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity) -> Reply {
+    let mut found: Vec<&Deprecation> = entity.deprecated.iter().collect();
+    if cx.request.method != Method::DELETE {
+        let read = Access::of(cx.model(), cx.principal, entity, Action::Read).widest();
+        let write = Access::of(cx.model(), cx.principal, entity, Action::Update).widest();
+        of_fields(entity, |mask| read.contains(mask) || write.contains(mask), &mut found);
+    }
+    marked(cx, reply, &found)
+}
+
+fn of_query<'m>(model: &'m Model, permitted: &Permitted<ListQuery>, found: &mut Vec<&'m Deprecation>) {
+    let (query, entity) = (permitted.query(), model.entity(permitted.query().entity));
+    let readable = permitted.access().widest();
+    let mentioned: FieldMask = crate::query::condition::own_fields(
+        query.filters.iter().map(|filter| filter.path).chain(query.sort.iter().flatten().map(|part| part.by)),
+    );
+    let asked = |field| query.fields.as_ref().is_none_or(|fields| fields.shows(field));
+    found.extend(&entity.deprecated);
+    of_fields(entity, |field| readable.contains(field) && (asked(field) || mentioned.contains(field)), found);
+    permitted.includes().iter().for_each(|include| of_query(model, &include.target, found));
+}
+
+fn of_fields<'m>(entity: &'m Entity, shown: impl Fn(crate::model::FieldIx) -> bool, found: &mut Vec<&'m Deprecation>) {
+    found.extend(entity.fields.iter().filter(|field| shown(field.ix)).filter_map(|field| field.deprecated.as_ref()));
+}
+
+fn marked(cx: &Context<'_>, reply: Reply, found: &[&Deprecation]) -> Reply {
+    let Some(since) = found.iter().map(|one| one.since).min() else { return reply };
+    let about = format!("<{}/v1/docs>; rel=\"deprecation\"; type=\"text/html\"", cx.request.base_url);
+    let reply = reply.header(HeaderName::from_static("deprecation"), header_value(format!("@{since}")));
+    let reply = reply.also(LINK, header_value(about));
+    match found.iter().filter_map(|one| one.sunset).min().and_then(http_date) {
+        Some(date) => reply.header(HeaderName::from_static("sunset"), header_value(date)),
+        None => reply,
+    }
+}
+
+/// A moment as an HTTP date (RFC 9110, 5.6.7).
+fn http_date(seconds: i64) -> Option<String> {
+    let format =
+        time::macros::format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+    time::OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(format).ok()
+}
