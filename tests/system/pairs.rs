@@ -4,6 +4,11 @@
 use std::collections::BTreeSet;
 
 use holdfast::model::{Model, parse};
+use holdfast::plan::plan;
+use holdfast::policy::permit_list;
+use holdfast::principal::{Principal, Verified};
+use holdfast::query::ListQuery;
+use holdfast::store::indexes::States;
 use holdfast_tests::oracle::{Somebody, pairs};
 use holdfast_tests::{northwind_data, northwind_model, root};
 use serde_json::{Map, Value, json};
@@ -135,4 +140,39 @@ fn few(model: &Model, all: Vec<(String, Map<String, Value>)>, roots: &[&str], co
 
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The index of every scan and join of a list, and the partitions that it reads.
+fn access_path(model: &Model, who: &Principal, entity: &str) -> Vec<(String, usize)> {
+    let of = model.by_name(entity).unwrap();
+    let permitted = permit_list(model, who, ListQuery::all(of.ix)).unwrap();
+    let plan = plan(model, &States::default(), &permitted).unwrap();
+    let scans = plan.scans.iter().map(|scan| (of.index(scan.index).name.clone(), 1));
+    let joins = plan.joins.iter().map(|join| (of.index(join.index).name.clone(), join.partitions.len()));
+    scans.chain(joins).collect()
+}
+
+#[test]
+fn an_employee_of_northwind_reads_the_own_orders_by_an_index_and_not_by_a_scan() {
+    let model = parse("northwind.yaml", &northwind_model()).unwrap();
+    let with = |role: &str, claims: Value| {
+        let claims = claims.as_object().cloned().unwrap().into_iter().collect();
+        Principal::verified(Verified { roles: vec![role.to_owned()], claims, ..Verified::default() })
+    };
+    let one = |name: &str| vec![(name.to_owned(), 1)];
+    let nancy = with("employee", json!({"employee_id": 1}));
+    assert_eq!(access_path(&model, &nancy, "order"), one("by_employee"));
+    // Lines by their order's employee: one partition of the orders' index, then a scan for each order found.
+    assert_eq!(access_path(&model, &nancy, "order_line").len(), 1);
+    assert_ne!(access_path(&model, &nancy, "order_line"), one("id"));
+    let steven = with("manager", json!({"employee_id": 5, "team": [6, 7, 9]}));
+    let team = access_path(&model, &steven, "order");
+    assert_eq!(
+        (team.len(), team.iter().all(|(name, _)| name == "by_employee")),
+        (4, true),
+        "own, and three of the team: {team:?}"
+    );
+    let carrier = with("carrier", json!({"shipper_id": 3}));
+    assert_eq!(access_path(&model, &carrier, "order"), one("by_shipper"));
+    assert_eq!(access_path(&model, &with("admin", json!({})), "order"), one("id"), "who may see all reads all");
 }
