@@ -6,6 +6,7 @@ use super::{Source, kinds, names};
 use crate::id::MAX_SAFE_INTEGER;
 use crate::model::{Action, Entity, FieldType, Model, Op, Path, id_schema, type_schema};
 use crate::query::{MAX_VALUE, MAX_VALUES, applies};
+use crate::value::encode::{Order, order_of_id};
 
 /// All filter parameters of a list: one for each servable field and operator.
 pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
@@ -66,6 +67,10 @@ fn served(entity: &Entity, path: Path, op: Op) -> bool {
     // The words of an enum that begin so are asked for one by one.
     let words = matches!(path, Path::Own(field) if matches!(entity.field(field).kind, FieldType::Enum(_)));
     let op = if op == Op::Prefix && words { Op::In } else { op };
+    // The order of numbers knows no beginnings.
+    if op == Op::Prefix && path == Path::Id && order_of_id(&entity.id) != Order::Text {
+        return false;
+    }
     entity.indexes.iter().filter(|index| index.is_stored()).any(|index| {
         let equality = index.equality.contains(&path) && matches!(op, Op::Eq | Op::In | Op::Null);
         let first = index.sort.first().map_or(Path::Id, |part| part.by) == path;
