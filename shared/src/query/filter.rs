@@ -6,6 +6,7 @@ use super::condition::Comparison;
 use super::scope::Scope;
 use super::{MAX_VALUE, MAX_VALUES};
 use crate::model::{Entity, FieldType, Model, Op, Path, normalise, normalise_id};
+use crate::value::encode::{Order, order_of_id};
 
 /// The comparison that a parameter asks for.
 ///
@@ -17,6 +18,9 @@ pub(super) fn parse(scope: &Scope<'_>, name: &str, value: &str) -> Result<Compar
     let path = path(scope, field)?;
     let kind = kind(model, entity, path);
     check_op(op, kind)?;
+    if path == Path::Id && matches!(op, Op::Prefix | Op::Contains) && !matches!(order_of_id(&entity.id), Order::Text) {
+        return Err(format!("{name}: ids of {} are no texts", entity.name));
+    }
     let operands = match op {
         Op::In | Op::Nin => values(value)?.iter().map(|item| operand(model, entity, path, op, item)).collect::<Result<_, _>>()?,
         Op::Null => vec![Value::Bool(value.parse().map_err(|_| "expects true or false".to_owned())?)],
