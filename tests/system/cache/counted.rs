@@ -116,7 +116,7 @@ async fn a_hit_costs_one_wait_on_a_warm_and_on_a_new_instance() {
         assert_eq!(said, "fwd=miss; stored", "{address}");
 
         let (said, waited, usage) = cost(&first, &waits, &caller, address).await;
-        // Beside it, at the same time: whether a caller whom no plan limits may still call (ADR 11).
+        // Beside it, at the same time: whether a caller whom no plan limits may still call (ADR 15).
         assert_eq!((said.as_str(), waited, usage.total_calls(), usage.of(Kind::BatchGet)), ("hit", 1, 2, 1), "{address} warm");
 
         let (second, waits) = counting(&world);
