@@ -14,6 +14,8 @@ use crate::store::table::{Attr, Item, RangeQuery, Table, TableError, TableName};
 
 /// Partitions of a day: 16 x 1000 rows a second.
 pub const SHARDS: u16 = 16;
+/// What the trail tells of beside the entities of the model.
+pub const OTHER_RESOURCES: [&str; 2] = ["consumer", "cache"];
 /// Days that one page looks back over at most; a page of a quiet time is short, with a cursor.
 const DAYS: i64 = 31;
 /// Rows that one page reads at most.

@@ -4,12 +4,15 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{body, with_example};
 use super::{Source, files, kinds, object, refer, responses};
+use crate::audit::OTHER_RESOURCES;
 use crate::http::respond::MAX_SENT;
 use crate::model::{Model, SystemPermission};
 use crate::object as stored;
 
 /// The tag of all of them.
 pub(super) const TAG: &str = "_system";
+/// Length of an action's name, in characters.
+const MAX_ACTION: usize = 256;
 
 /// Whether a role of the caller has the permission and the token's scopes leave it.
 fn may(source: &Source<'_>, permission: SystemPermission) -> bool {
@@ -66,7 +69,7 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
         put("/v1/_cache/purge", json!({"post": purge()}));
     }
     if may(source, SystemPermission::Audit) {
-        put("/v1/_audit", json!({"get": audit()}));
+        put("/v1/_audit", json!({"get": audit(source.model)}));
     }
     paths
 }
@@ -206,15 +209,19 @@ fn notifications(everybody: bool) -> Value {
     operation("listNotifications", "What was told about limits", about, parameters, answer, &[406])
 }
 
-fn audit() -> Value {
+fn audit(model: &Model) -> Value {
     let mut parameters = pages();
-    let (moment, text) = (kinds::moment(), json!({"type": "string", "minLength": 1}));
+    let moment = kinds::moment();
+    let entities = model.entities.iter().map(|entity| entity.name.as_str()).chain(OTHER_RESOURCES);
+    let resource = kinds::word(&entities.collect::<Vec<_>>());
+    let mut action = kinds::text(MAX_ACTION);
+    action["pattern"] = json!(r"^[a-z_]+(\.[a-z_]+)*$");
     let filters = [
         ("from", "No older than this; 30 days before the end where nothing is said.", &moment),
         ("to", "Older than this.", &moment),
-        ("consumer", "On the account of this consumer only.", &text),
-        ("entity", "Done to records of this entity only, or to a `consumer` or the `cache`.", &text),
-        ("action", "This only: `order.update`, or `update` for that of any entity.", &text),
+        ("consumer", "On the account of this consumer only.", &kinds::id()),
+        ("entity", "Done to records of this entity only, or to a `consumer` or the `cache`.", &resource),
+        ("action", "This only: `order.update`, or `update` for that of any entity.", &action),
     ];
     parameters.extend(
         filters.map(|(name, about, schema)| json!({"name": name, "in": "query", "description": about, "schema": schema})),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::parameters::{Parameters, bad_cursor, moment, refuse};
 use super::{may, permit};
-use crate::audit::{self, AuditError, Wanted};
+use crate::audit::{self, AuditError, OTHER_RESOURCES, Wanted};
 use crate::clock::Micros;
 use crate::http::Reply;
 use crate::model::SystemPermission;
@@ -18,8 +18,6 @@ use crate::problem::Problem;
 
 /// How far the audit trail is read back where nothing is said.
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
-/// What else the trail tells of, beside the entities of the model.
-const OTHER_RESOURCES: [&str; 2] = ["consumer", "cache"];
 /// Length of a position in the list of notices.
 const POSITION: usize = 16;
 
