@@ -3,7 +3,8 @@
 //! The default provider of the SDK (aws-lc) costs 30 ms of CPU at its first use, which is most of a cold start; *ring* costs
 //! two. `tests` hold `cargo tree` to that.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::BehaviorVersion;
+pub use aws_config::SdkConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, HttpClientError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;

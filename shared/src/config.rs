@@ -45,6 +45,8 @@ pub struct Settings {
     pub master_secret: Option<String>,
     /// `HOLDFAST_TLS_ROOTS`: certificates to trust, PEM; without it those of the system.
     pub tls_roots: Option<PathBuf>,
+    /// `HOLDFAST_AUDIT_BUCKET`: name of the bucket that the audit trail is exported to; without it there is no export.
+    pub audit_bucket: Option<String>,
     /// `HOLDFAST_CACHE_SAMPLE`: of a million hits of the cache, how many are read anew and compared. Default 1000.
     pub cache_sample: u32,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
@@ -86,6 +88,7 @@ impl Settings {
             notices_topic: reader.topic("HOLDFAST_NOTICES_TOPIC"),
             master_secret: reader.optional("HOLDFAST_MASTER_SECRET"),
             tls_roots: reader.path("HOLDFAST_TLS_ROOTS"),
+            audit_bucket: reader.optional("HOLDFAST_AUDIT_BUCKET"),
             cache_sample: reader.of_a_million("HOLDFAST_CACHE_SAMPLE", 1000),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };

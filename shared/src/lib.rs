@@ -1,14 +1,14 @@
 //! Holdfast: what the handlers have in common.
 //!
 //! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
-//! adapters (`dynamodb`, `s3`, `sns`, `secretsmanager`, `cloudformation`) know an AWS SDK.
+//! adapters (`dynamodb`, `s3`, `s3_archive`, `cloudwatch`, `sns`, `secretsmanager`, `cloudformation`) know an AWS SDK.
 //! ```text
 //! 0  aws, clock, cloudformation, config, id, json, principal
 //! 1  api_key, deadline, model
 //! 2  object, value
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape, usage
-//! 5  cloudwatch, notify, plan, problem
+//! 5  cloudwatch, notify, plan, problem, s3_archive
 //! 6  consumer, sns
 //! 7  auth, cache, http, secret
 //! 8  document, jwks_http, secretsmanager
@@ -52,6 +52,7 @@ pub mod problem;
 pub mod query;
 pub mod report;
 pub mod s3;
+pub mod s3_archive;
 pub mod secret;
 pub mod secretsmanager;
 pub mod shape;

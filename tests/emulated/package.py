@@ -20,6 +20,8 @@ for name, resource in template["Resources"].items():
         if not os.path.exists(os.path.join(directory, "bootstrap")):
             sys.exit(f"{name}: there is no {directory}/bootstrap")
         properties["CodeUri"] = directory
+    elif resource["Type"] == "AWS::CloudFormation::Stack":
+        properties["TemplateURL"] = os.path.join(here, properties["TemplateURL"])
     elif resource["Type"] == "AWS::Serverless::LayerVersion":
         properties["ContentUri"] = os.path.join(here, properties["ContentUri"])
 sys.stdout.write(yaml_dump(template))

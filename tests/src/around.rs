@@ -1,6 +1,7 @@
 //! A table with something around each of its calls.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use holdfast::store::table::{
@@ -11,6 +12,12 @@ use holdfast::store::table::{
 pub trait Hook: Send + Sync {
     /// Makes the call, or does not.
     fn around<T: Send>(&self, call: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send;
+}
+
+impl<H: Hook> Hook for Arc<H> {
+    async fn around<T: Send>(&self, call: impl Future<Output = T> + Send) -> T {
+        (**self).around(call).await
+    }
 }
 
 /// A table whose calls go through a hook.

@@ -26,12 +26,14 @@ pub struct Death {
 
 /// A table whose n-th call is the last. A handler that makes that call never gets an answer: run it with
 /// [`Crashing::until_end`].
-pub type Crashing = Around<Death>;
+/// Its hook may end calls to something else too.
+pub type Crashing = Around<Arc<Death>>;
 
 impl Crashing {
     /// Ends at call `call` (from 1).
     pub fn at(table: SharedTable, call: u32, end: End) -> Arc<Self> {
-        Arc::new(Self::new(table, Death { left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() }))
+        let death = Death { left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() };
+        Arc::new(Self::new(table, Arc::new(death)))
     }
 
     /// Runs a handler on this table until it is done (`Some`) or has come to its end (`None`).

@@ -97,7 +97,7 @@ impl FirstKey<'_> {
             return Ok(false);
         }
         let riders = |change: &Change| {
-            let entry = change.entry(CONSUMER, "cloudformation", None, None);
+            let entry = change.entry(audit::Entry::of(CONSUMER, "cloudformation"));
             vec![(TableName::Data, Write::Put { item: audit::item(entry, self.env), condition: None })]
         };
         let consumers = Consumers { table: self.table, model: self.model, env: self.env, riders: &riders };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::app::App;
+use holdfast::audit::export::{self, Archive, ExportError, Exported};
 use holdfast::clock::Micros;
 use holdfast::deadline;
 use holdfast::notify::log::LogTopic;
@@ -13,7 +14,7 @@ use holdfast::notify::{Post, Topic};
 use holdfast::report::{self, Senders};
 use holdfast::sns::SnsTopic;
 use holdfast::startup::Startup;
-use holdfast::usage::publish::Metrics;
+use holdfast::usage::publish::{self, Metrics};
 use holdfast::usage::tick;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
@@ -37,6 +38,8 @@ pub struct Reporter {
     pub senders: Senders,
     /// Where metrics go; `None`: nowhere.
     pub metrics: Option<Arc<dyn Metrics>>,
+    /// Where the audit trail goes; `None`: it stays in the table alone.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 impl Reporter {
@@ -47,13 +50,26 @@ impl Reporter {
             None => Arc::new(LogTopic),
         };
         let post: Arc<dyn Post> = Arc::new(HttpsPost::new());
-        Self { app, senders: Senders::new(topic, post), metrics: None }
+        Self { app, senders: Senders::new(topic, post), metrics: None, archive: None }
     }
 
     /// With somewhere to publish metrics.
     #[must_use]
     pub fn publishing_to(self, metrics: Arc<dyn Metrics>) -> Self {
         Self { metrics: Some(metrics), ..self }
+    }
+
+    /// With somewhere to export the audit trail to.
+    #[must_use]
+    pub fn archiving_to(self, archive: Arc<dyn Archive>) -> Self {
+        Self { archive: Some(archive), ..self }
+    }
+
+    async fn export(&self, until: Micros) -> Result<Exported, ExportError> {
+        match &self.archive {
+            Some(archive) => export::export(&*self.app.table, &**archive, &self.app.env, until).await,
+            None => Ok(Exported::default()),
+        }
     }
 }
 
@@ -76,8 +92,9 @@ impl Failed {
     }
 }
 
-/// Handles one tick. Usage is merged and published, and looked through once an hour. Sustained throttling and thresholds that nobody told are told, what was told is delivered, cascades that a
-/// function did not live to finish are resumed, files that nothing refers to are deleted. No part waits for another to go well.
+/// Handles one tick. Usage is merged and published, and looked through once an hour; the audit trail is exported. Sustained
+/// throttling and thresholds that nobody told are told, what was told is delivered, cascades that a function did not live to
+/// finish are resumed, files that nothing refers to are deleted. No part waits for another to go well.
 ///
 /// # Errors
 /// [`Failed`].
@@ -88,10 +105,15 @@ pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> 
     let mut failed = Failed(Vec::new());
     let told = failed.note("thresholds and throttling", report::tell_watched(app, until).await);
     let delivered = failed.note("delivery of notices", report::deliver(app, &reporter.senders, until).await);
+    let dead = delivered.as_ref().map_or(0, |delivered| u64::from(delivered.dead));
+    if let Some(metrics) = reporter.metrics.as_ref().filter(|_| dead > 0) {
+        failed.note("dead letters", metrics.publish(vec![publish::undeliverable(dead, app.env.now().seconds())]).await);
+    }
     let usage = failed.note("usage", tick::tick(&*app.table, &app.env, reporter.metrics.as_deref(), until).await);
     let anomalies = failed.note("anomalies", report::tell_anomalies(app).await);
+    let exported = failed.note("audit export", reporter.export(until).await);
     let swept = failed.note("cascades", app.writer.sweep(deadline).await);
     let files = failed.note("files", holdfast::files::sweep(app, deadline).await);
-    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?anomalies, ?swept, ?files, "tick");
+    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?anomalies, ?exported, ?swept, ?files, "tick");
     if failed.0.is_empty() { Ok(()) } else { Err(failed) }
 }

@@ -7,6 +7,7 @@ use holdfast::clock::Env;
 use holdfast::cloudwatch::CloudWatch;
 use holdfast::config::ProcessVariables;
 use holdfast::s3::S3Objects;
+use holdfast::s3_archive::S3Archive;
 use holdfast::startup::Startup;
 use holdfast_usage_reporter::Reporter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -18,7 +19,10 @@ async fn main() -> Result<(), Error> {
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
     let metrics = CloudWatch::new(&startup.aws, &startup.settings.environment);
     let reporter = Reporter::of(&startup, Arc::new(App::of(&startup).with_objects(Arc::new(objects))));
-    let reporter = reporter.publishing_to(Arc::new(metrics));
+    let mut reporter = reporter.publishing_to(Arc::new(metrics));
+    if let Some(bucket) = &startup.settings.audit_bucket {
+        reporter = reporter.archiving_to(Arc::new(S3Archive::new(&startup.aws, bucket)));
+    }
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
         holdfast_usage_reporter::handle(&reporter, event).await.map_err(Error::from)
     }))

@@ -13,12 +13,13 @@ use holdfast::dynamodb::{DynamoTable, Options};
 use holdfast::model::Model;
 use holdfast::object::SharedObjects;
 use holdfast::s3::S3Objects;
+use holdfast::s3_archive::S3Archive;
 use holdfast::startup::Startup;
 use holdfast::usage::Usage;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
 
-use crate::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};
+use crate::embedded::{AUDIT_BUCKET, BUCKET, DATA_TABLE, VOLATILE_TABLE};
 use crate::functions::{Functions, Remote, in_process as function};
 use crate::system::StartError;
 use crate::template::Template;
@@ -68,6 +69,7 @@ pub async fn in_process(
         notices_topic: None,
         master_secret: None,
         tls_roots: None,
+        audit_bucket: Some(AUDIT_BUCKET.to_owned()),
         cache_sample: 1000,
         local_keys: None,
     };
@@ -116,8 +118,10 @@ pub async fn in_process(
             async move { holdfast_docs::handle(&app, event).await }
         }),
     );
-    // Its notices go to the log.
-    let reporter = Arc::new(holdfast_usage_reporter::Reporter::of(&startup, app_with_files()));
+    // Its notices go to the log, the audit trail to a bucket of its own.
+    let archive = S3Archive::new(&aws::local_config(s3, aws::plain_http_client()), AUDIT_BUCKET);
+    let reporter = holdfast_usage_reporter::Reporter::of(&startup, app_with_files());
+    let reporter = Arc::new(reporter.archiving_to(Arc::new(archive)));
     functions.insert(
         "usage-reporter".into(),
         function(move |event: LambdaEvent<holdfast_usage_reporter::ScheduledEvent>| {

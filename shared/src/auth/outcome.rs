@@ -147,6 +147,8 @@ fn put_verified(verified: &Verified, mut put: impl FnMut(&str, String)) {
     put("roles", json(&verified.roles));
     if let Some(scopes) = &verified.scopes {
         put("scopes", json(scopes));
+        // For the gateway's access log, which escapes nothing: as OAuth writes them.
+        put("scope", scopes.join(" "));
     }
     let texts = [("key_id", &verified.key_id), ("plan", &verified.plan)];
     for (name, value) in texts {

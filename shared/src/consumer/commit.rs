@@ -60,8 +60,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// The entry of the audit trail: which members changed and how, for there is no secret among them.
-    pub fn entry(&self, consumer: &str, subject: &str, key_id: Option<&str>, correlation_id: Option<&str>) -> audit::Entry {
+    /// The entry of the audit trail, by whoever made it: which members changed and how, for there is no secret among them.
+    pub fn entry(&self, by: audit::Entry) -> audit::Entry {
         let member = |state: &Option<Value>, name: &str| state.as_ref().map_or(Value::Null, |state| state[name].clone());
         let changed = super::input::MEMBERS.into_iter().filter_map(|name| {
             let (before, after) = (member(&self.before, name), member(&self.after, name));
@@ -73,15 +73,11 @@ impl Change {
             None => (!changed.is_empty()).then_some(Value::Object(changed)),
         };
         audit::Entry {
-            at: String::new(),
             action: self.kind.name().to_owned(),
             resource: "consumer".to_owned(),
             id: Some(self.consumer.clone()),
-            consumer: consumer.to_owned(),
-            subject: subject.to_owned(),
-            key_id: key_id.map(str::to_owned),
-            correlation_id: correlation_id.map(str::to_owned),
             detail,
+            ..by
         }
     }
 }

@@ -46,7 +46,7 @@ impl Recipients {
 
     async fn take_out(&self, id: &str, address: &str) -> Result<(), TableError> {
         let riders = |change: &Change| {
-            let entry = change.entry(ACTOR, ACTOR, None, None);
+            let entry = change.entry(audit::Entry::of(ACTOR, ACTOR));
             vec![(TableName::Data, Write::Put { item: audit::item(entry, &self.env), condition: None })]
         };
         let consumers = Consumers { table: &*self.table, model: &self.model, env: &self.env, riders: &riders };

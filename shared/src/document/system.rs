@@ -197,7 +197,10 @@ fn dashboard(everybody: bool) -> Value {
 
 fn metrics() -> Value {
     let mut text = answer("Counters that never fall.", &[], None);
-    text["content"] = json!({"application/openmetrics-text": {"schema": kinds::text(MAX_SENT)}});
+    text["content"] = json!({
+        "application/openmetrics-text": {"schema": kinds::text(MAX_SENT)},
+        "text/plain": {"schema": kinds::text(MAX_SENT)},
+    });
     operation("getUsageMetrics", "What was used, as OpenMetrics", "For a scraper.", vec![], ("200", text), &[406])
 }
 

@@ -114,6 +114,7 @@ fn audit() -> Value {
             "id": kinds::or_null(kinds::text(1024)),
             "consumer": kinds::text(NAME),
             "subject": kinds::text(NAME),
+            "roles": kinds::list(kinds::text(64), 1000),
             "key_id": kinds::text(NAME),
             "correlation_id": kinds::text(128),
             "detail": {"description": "More, by action."},

@@ -161,6 +161,7 @@ pub struct Limiter {
     failures: AtomicU64,
     admitted: AtomicU64,
     refused: AtomicU64,
+    untold: [AtomicU64; 2],
     failing_since: AtomicI64,
 }
 
@@ -183,6 +184,7 @@ impl Limiter {
             failures: AtomicU64::new(0),
             admitted: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            untold: Default::default(),
             failing_since: AtomicI64::new(0),
         }
     }
@@ -249,6 +251,11 @@ impl Limiter {
             refused: self.refused.load(Ordering::Relaxed),
             failing_since: (since > 0).then_some(Micros(since)),
         }
+    }
+
+    /// How many requests were admitted and refused without the store since this was last asked: for the count of usage.
+    pub fn take_fallbacks(&self) -> [u64; 2] {
+        self.untold.each_ref().map(|count| count.swap(0, Ordering::Relaxed))
     }
 
     /// Asks the store for what an admission needs of it, an update, of an item that concerns no consumer. Whoever reports readiness
@@ -423,6 +430,7 @@ impl Limiter {
         tracing::warn!(consumer = subject.consumer, %error, fail_open = subject.plan.fail_open, "the limiter's store failed");
         if !subject.plan.fail_open {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            self.untold[1].fetch_add(1, Ordering::Relaxed);
             return Err(Refusal::Unavailable);
         }
         let mut notes = known.notes();
@@ -434,6 +442,7 @@ impl Limiter {
         match notes.fallback.admit(&subject.plan, &state, charge, now) {
             Ok(()) => {
                 self.admitted.fetch_add(1, Ordering::Relaxed);
+                self.untold[0].fetch_add(1, Ordering::Relaxed);
                 Ok(Admission { windows, cost: charge.total, calls, source: Source::Fallback, due: Vec::new() })
             }
             Err(violated) => {

@@ -31,6 +31,7 @@ pub(super) fn count(app: &App, request: &ApiRequest, correlation: &str, response
         duration: app.env.now().since(spent.begun),
         limit_used: limit_used(response.headers()).unwrap_or(0),
         fingerprint: fingerprint(request),
+        fallbacks: app.limiter.take_fallbacks(),
         ..Finished::default()
     };
     notes.fill(&mut done);

@@ -14,6 +14,7 @@
 //! | tag of everything | `t#*` | `0x00` |
 //! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
 //! | audit entry | `a#<day>#<shard>` | moment, random |
+//! | how far the audit trail is exported | `ae` | `0x00` |
 //! | outbox entry | `o#<shard>` | moment, random |
 //! | what is to vanish | `v#<shard>` | due moment, random |
 //! | upload under way | `w#<entity>#<id>#<field>` | hash of consumer, subject |
@@ -146,6 +147,11 @@ pub fn idempotency(hash: &str, part: u16) -> Key {
 /// An audit entry of a day (`2026-11-21`); the sort key is its moment and random bits.
 pub fn audit(day: &str, shard: u16, sk: [u8; 16]) -> Key {
     Key::new(format!("a#{day}#{shard}"), sk)
+}
+
+/// How far the audit trail is exported.
+pub fn audit_exported() -> Key {
+    Key::new("ae", ONLY)
 }
 
 /// A consumer.

@@ -229,6 +229,8 @@ pub(super) fn add_to_total(total: &mut Sheet, added: &Sheet) {
     }
     total.lost += added.lost;
     total.stale += added.stale;
+    total.fallbacks[0] += added.fallbacks[0];
+    total.fallbacks[1] += added.fallbacks[1];
 }
 
 /// Deletes the flushes, notes the sequences, and moves the state on.

@@ -1,4 +1,7 @@
-//! `/v1/_usage/metrics`: the counts since ever as OpenMetrics text (openmetrics.io, 1.0). Its counters never fall.
+//! `/v1/_usage/metrics`: the counts since ever as OpenMetrics text (openmetrics.io, 1.0), or in the text format that came before it
+//! (Prometheus, 0.0.4), which tools such as `promtool check metrics` read. Counters never fall.
+
+use std::collections::BTreeSet;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet, text};
@@ -11,6 +14,9 @@ use super::sheet::Sheet;
 
 /// Its media type.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The media type of [`classic`].
+pub const CLASSIC_MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the buckets of durations, seconds: those that Prometheus' clients use, down to a millisecond.
 const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -45,6 +51,26 @@ pub fn text(total: Sheet, consumer: Option<&str>) -> Result<String, std::fmt::Er
     let mut out = String::new();
     text::encode(&mut out, &registry)?;
     Ok(out)
+}
+
+/// OpenMetrics as the older text format has it: a counter is called as its samples are, there are no units and no end.
+pub fn classic(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let counters: BTreeSet<&str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+    for line in text.lines() {
+        let mut words = line.splitn(4, ' ');
+        let (hash, kind, name, rest) = (words.next(), words.next(), words.next(), words.next());
+        match (hash, kind, name, rest) {
+            (Some("#"), Some("EOF" | "UNIT"), ..) => continue,
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
+                out.extend(["# ", kind, " ", name, "_total ", rest]);
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
 }
 
 #[derive(Debug)]
@@ -123,6 +149,11 @@ impl Collector for Totals {
         let help = "Hits of the cache that were read anew and found wrong";
         let mut metric = encoder.encode_descriptor("stale_reads", help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, u64, u64>(&self.sheet.stale, None)?;
+        let help = "Requests that the limiter admitted or refused without its store";
+        let mut metric = encoder.encode_descriptor("limiter_fallbacks", help, None, MetricType::Counter)?;
+        for (outcome, count) in ["admitted", "refused"].into_iter().zip(&self.sheet.fallbacks) {
+            metric.encode_family(&[("outcome", outcome)])?.encode_counter::<NoLabelSet, u64, u64>(count, None)?;
+        }
         let help = "Requests whose counts had to be dropped";
         let mut metric = encoder.encode_descriptor("usage_lost", help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, u64, u64>(&self.sheet.lost, None)
@@ -168,6 +199,21 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn the_older_format_calls_counters_as_their_samples() {
+        let text = classic(&text(total(), None).unwrap());
+        for line in [
+            "# HELP holdfast_requests_total Requests answered, refused ones included",
+            "# TYPE holdfast_requests_total counter",
+            "holdfast_requests_total{route=\"GET /v1/books\",class=\"2xx\"} 1",
+            "# TYPE holdfast_request_duration_seconds histogram",
+            "holdfast_limiter_fallbacks_total{outcome=\"refused\"} 0",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"), "{text}");
     }
 
     #[test]

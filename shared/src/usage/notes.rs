@@ -33,6 +33,8 @@ pub struct Finished {
     pub plans: Vec<SeenPlan>,
     /// Whether the cache was found to hold a wrong answer to it.
     pub stale: bool,
+    /// Requests that the limiter admitted and refused without its store since the one before this.
+    pub fallbacks: [u64; 2],
     /// What it used although it is deprecated.
     pub deprecated: Vec<String>,
 }

@@ -2,7 +2,7 @@
 //!
 //! | dimensions besides the deployment | metrics |
 //! |---|---|
-//! | none | `Requests`, `Denied`, `Errors`, `Failures`, `Latency`, `CacheHits`, `CacheReads`, `ReadUnits`, `WriteUnits`, `DeprecatedUses`, `StaleReads`, `UsageLost`, `PublishGaps` |
+//! | none | `Requests`, `Denied`, `Errors`, `Failures`, `Latency`, `CacheHits`, `CacheReads`, `ReadUnits`, `WriteUnits`, `DeprecatedUses`, `StaleReads`, `UsageLost`, `LimiterFallbackAdmitted`, `LimiterFallbackRefused`, `PublishGaps`; `UndeliverableNotices` when there are some |
 //! | route, class | `RouteLatency` (its sample count is the number of requests) |
 //! | consumer: the 50 with the most requests of the hour | `ConsumerRequests`, `ConsumerDenied`, `ConsumerLimitUsed` |
 
@@ -67,6 +67,11 @@ pub fn top(sheet: &Sheet) -> Vec<String> {
     ranked.into_iter().take(TOP).map(|(consumer, _)| consumer.to_owned()).collect()
 }
 
+/// Notices that became dead letters.
+pub fn undeliverable(notices: u64, now: i64) -> Datum {
+    count("UndeliverableNotices", Vec::new(), now, notices)
+}
+
 fn of_minute(at: i64, sheet: &Sheet, top: &[String]) -> Vec<Datum> {
     let total = sheet.total();
     let mut data = vec![
@@ -79,6 +84,8 @@ fn of_minute(at: i64, sheet: &Sheet, top: &[String]) -> Vec<Datum> {
         count("DeprecatedUses", Vec::new(), at, sheet.deprecated.values().sum()),
         count("StaleReads", Vec::new(), at, sheet.stale),
         count("UsageLost", Vec::new(), at, sheet.lost),
+        count("LimiterFallbackAdmitted", Vec::new(), at, sheet.fallbacks[0]),
+        count("LimiterFallbackRefused", Vec::new(), at, sheet.fallbacks[1]),
         number("ReadUnits", at, total.read_units),
         number("WriteUnits", at, total.write_units),
         latency("Latency", Vec::new(), at, &total),
@@ -138,6 +145,7 @@ mod tests {
                 sheet.add(Finished { consumer, route, status, duration, limit_used: n * 10, ..Finished::default() });
             }
         }
+        sheet.add(Finished { consumer: "c59".into(), status: 503, fallbacks: [3, 2], ..Finished::default() });
         let best = top(&sheet);
         assert_eq!((best.len(), best[0].as_str(), best.contains(&"c09".to_owned())), (50, "c59", false));
         let data = data(&BTreeMap::from([(2, sheet)]), &best, 3, 500);
@@ -146,13 +154,17 @@ mod tests {
             assert_eq!(found.len(), 1, "{name}");
             found[0].clone()
         };
-        assert_eq!((one("Requests").values, one("Requests").at), (vec![(1_830.0, 1)], 120));
-        assert_eq!((one("Denied").values, one("Errors").values), (vec![(8.0, 1)], vec![(0.0, 1)]));
+        assert_eq!((one("Requests").values, one("Requests").at), (vec![(1_831.0, 1)], 120));
+        assert_eq!((one("Denied").values, one("Errors").values), (vec![(8.0, 1)], vec![(1.0, 1)]));
+        assert_eq!(
+            (one("LimiterFallbackAdmitted").values, one("LimiterFallbackRefused").values),
+            (vec![(3.0, 1)], vec![(2.0, 1)])
+        );
         assert_eq!(one("PublishGaps").values, [(3.0, 1)]);
         let latencies: u64 = one("Latency").values.iter().map(|(_, count)| count).sum();
-        assert_eq!(latencies, 1_830);
+        assert_eq!(latencies, 1_831);
         let routes: Vec<&Datum> = data.iter().filter(|datum| datum.name == "RouteLatency").collect();
-        assert_eq!(routes.len(), 2, "by class");
+        assert_eq!(routes.len(), 3, "by class");
         let used = data.iter().find(|datum| datum.name == "ConsumerLimitUsed" && datum.dimensions[0].1 == "c59").unwrap();
         assert_eq!(used.values, [(59.0, 1)]);
         assert_eq!(data.iter().filter(|datum| datum.name.starts_with("Consumer")).count(), 150);

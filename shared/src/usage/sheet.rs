@@ -39,6 +39,9 @@ pub struct Sheet {
     /// Hits of the cache that were read anew and found wrong. This must stay 0.
     #[serde(rename = "y", default)]
     pub stale: u64,
+    /// Requests that the limiter admitted and refused without its store, as their plans say (fail open or closed).
+    #[serde(rename = "b", default)]
+    pub fallbacks: [u64; 2],
 }
 
 /// What is known of a consumer besides its numbers.
@@ -132,6 +135,7 @@ impl Sheet {
         numbers.write_units += done.write_units;
         numbers.latency.add(done.duration);
         self.stale += u64::from(done.stale);
+        self.add_fallbacks(done.fallbacks);
         for plan in done.plans {
             let seen = Plan { units: done.read_units + done.write_units, ..plan.seen };
             self.plans.entry((done.consumer.clone(), plan.form)).or_default().merge(&seen);
@@ -164,6 +168,12 @@ impl Sheet {
         self.folded.extend(other.folded.iter().cloned());
         self.lost += other.lost;
         self.stale += other.stale;
+        self.add_fallbacks(other.fallbacks);
+    }
+
+    fn add_fallbacks(&mut self, more: [u64; 2]) {
+        self.fallbacks[0] += more[0];
+        self.fallbacks[1] += more[1];
     }
 
     /// The part of one consumer.
@@ -182,6 +192,7 @@ impl Sheet {
             folded: BTreeSet::new(),
             lost: 0,
             stale: 0,
+            fallbacks: [0; 2],
         }
     }
 

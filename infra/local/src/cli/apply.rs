@@ -48,7 +48,7 @@ async fn steps(target: &Target, name: &str, source: &str, plan: bool) -> Result<
         }
     };
     let riders = |change: &Change| {
-        let entry = change.entry("operator", "holdfast apply", None, None);
+        let entry = change.entry(audit::Entry::of("operator", "holdfast apply"));
         vec![(TableName::Data, Write::Put { item: audit::item(entry, &target.env), condition: None })]
     };
     let consumers = Consumers { table: &target.table, model: &target.model, env: &target.env, riders: &riders };

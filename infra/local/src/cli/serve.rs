@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 use super::terminal::{self, DIM, HEADING};
 use super::{DEFAULT_PORT, Failure, model};
 use crate::demo;
-use crate::embedded::{BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
+use crate::embedded::{AUDIT_BUCKET, BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
 use crate::system::DATABASE;
 use crate::{Local, Options};
 
@@ -142,6 +142,7 @@ fn functions_env(local: &Local, options: &Options) -> String {
         ("HOLDFAST_DATA_TABLE", DATA_TABLE.to_owned()),
         ("HOLDFAST_VOLATILE_TABLE", VOLATILE_TABLE.to_owned()),
         ("HOLDFAST_FILES_BUCKET", BUCKET.to_owned()),
+        ("HOLDFAST_AUDIT_BUCKET", AUDIT_BUCKET.to_owned()),
         ("HOLDFAST_MODEL", model.display().to_string()),
         ("HOLDFAST_LOCAL_KEYS", keys.map(|path| path.display().to_string()).unwrap_or_default()),
     ];

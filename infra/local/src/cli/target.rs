@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
-use holdfast::aws;
+use holdfast::aws::{self, SdkConfig};
 use holdfast::clock::Env;
 use holdfast::dynamodb::{DynamoTable, Options};
 use holdfast::model::Model;
@@ -39,6 +39,8 @@ pub struct Target {
     pub model: Arc<Model>,
     /// Clock and random source.
     pub env: Env,
+    /// For clients of S3: of AWS, or of the local data where it was opened here.
+    pub s3: Option<SdkConfig>,
     stores: Option<Stores>,
 }
 
@@ -62,15 +64,23 @@ impl Target {
     async fn open_or(args: &TargetArgs, in_use: fn(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
         let model = model::read(&args.model)?.ok_or_else(|| Failure("nothing was done".into()))?;
         let (model, env, http) = (Arc::new(model), Env::system(), aws::http_client(None)?);
+        let mut s3 = None;
         let (config, names, stores) = match (&args.data_table, &args.volatile_table) {
-            (Some(data), Some(volatile)) => (aws::config(http).await, (data.as_str(), volatile.as_str()), None),
+            (Some(data), Some(volatile)) => {
+                let config = aws::config(http).await;
+                s3 = Some(config.clone());
+                (config, (data.as_str(), volatile.as_str()), None)
+            }
             _ => {
                 let directory = &args.data.data;
                 if !directory.exists() {
                     return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
                 }
                 let (endpoint, stores) = match Stores::start(Some(directory), (0, 0), env.clone(), Vec::new()).await {
-                    Ok(stores) => (stores.dynamodb.clone(), Some(stores)),
+                    Ok(stores) => {
+                        s3 = Some(aws::local_config(&stores.s3, aws::plain_http_client()));
+                        (stores.dynamodb.clone(), Some(stores))
+                    }
                     Err(StartError::InUse(_)) => (in_use(directory)?, None),
                     Err(error) => return Err(error.into()),
                 };
@@ -81,7 +91,7 @@ impl Target {
         if stores.is_some() {
             table.create_tables().await?;
         }
-        Ok(Self { table, model, env, stores })
+        Ok(Self { table, model, env, s3, stores })
     }
 
     /// Whether they are those of a data directory.

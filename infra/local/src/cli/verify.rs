@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use holdfast::audit::check::{self, Checked, Fault};
+use holdfast::clock::Micros;
+use holdfast::s3_archive::S3Archive;
 use holdfast::store::verify::{Report, Verifier};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::Failure;
 use super::target::{Target, TargetArgs};
 use super::terminal::{BAD, HEADING};
+use crate::embedded::AUDIT_BUCKET;
 
 /// How long a repair may complete abandoned deletions before it goes on.
 const REPAIR: Duration = Duration::from_secs(3600);
@@ -21,6 +25,9 @@ pub struct VerifyArgs {
     /// Make them agree. Needed after every restore from a backup.
     #[arg(long)]
     repair: bool,
+    /// Compare the exported audit trail in this bucket too (that of the local data always is).
+    #[arg(long, value_name = "NAME", env = "HOLDFAST_AUDIT_BUCKET")]
+    audit_bucket: Option<String>,
     #[command(flatten)]
     target: TargetArgs,
 }
@@ -36,8 +43,9 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
     let progress = |report: &Report| spinner.set_message(format!("{} items, {} problems", report.items, report.problems));
     let outcome = verifier.run(target.env.now().plus(REPAIR), progress).await;
     spinner.finish_and_clear();
+    let exported = exported(&args, &target).await;
     target.close().await;
-    let report = outcome?;
+    let (report, exported) = (outcome?, exported?);
     for problem in &report.listed {
         let style = if problem.repaired { HEADING } else { BAD };
         let done = if problem.repaired { "repaired" } else { "wrong" };
@@ -56,5 +64,36 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
             report.foreign
         );
     }
-    Ok(if report.problems == report.repaired { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let complete = exported.is_none_or(|checked| told(&checked));
+    Ok(if report.problems == report.repaired && complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Compares the exported audit trail, where it is known.
+async fn exported(args: &VerifyArgs, target: &Target) -> Result<Option<Checked>, Failure> {
+    let local = target.is_local().then_some(AUDIT_BUCKET);
+    let (Some(bucket), Some(config)) = (args.audit_bucket.as_deref().or(local), &target.s3) else { return Ok(None) };
+    Ok(Some(check::check(&target.table, &S3Archive::new(config, bucket)).await?))
+}
+
+/// Says what was compared; whether nothing is missing and nothing differs.
+fn told(checked: &Checked) -> bool {
+    for (key, fault) in &checked.faults {
+        let what = match fault {
+            Fault::Missing => "is missing".to_owned(),
+            Fault::Unreadable => "is no gzip of lines".to_owned(),
+            Fault::Differs(there, here) => format!("holds {there} entries that are not the trail's {here}"),
+        };
+        anstream::println!("{BAD}wrong   {BAD:#} {key} {what}");
+    }
+    match &checked.checkpoint {
+        None => anstream::println!("audit trail: nothing is exported yet"),
+        Some(checkpoint) => anstream::println!(
+            "audit trail: {} entries in {} exported objects up to {}: {} problems",
+            checked.entries,
+            checked.objects,
+            Micros(checkpoint.next.window.saturating_mul(1_000_000)).rfc3339(),
+            checked.faults.len()
+        ),
+    }
+    checked.faults.is_empty()
 }

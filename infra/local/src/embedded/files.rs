@@ -18,7 +18,7 @@ use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 
 use self::guard::Guard;
-use super::{BUCKET, CREDENTIAL, loopback};
+use super::{AUDIT_BUCKET, BUCKET, CREDENTIAL, loopback};
 use crate::server::{Server, serve};
 
 /// A running S3.
@@ -29,13 +29,15 @@ pub struct Files {
 }
 
 impl Files {
-    /// Starts it over a directory, which is made with the one bucket where it is missing. Links end by the clock of `env`; pages of
+    /// Starts it over a directory, which is made with the two buckets where they are missing. Links end by the clock of `env`; pages of
     /// `origins` (`*` for any) may use them.
     ///
     /// # Errors
     /// When the directory cannot be used or the port is taken.
     pub async fn start(directory: &Path, port: u16, env: Env, origins: Vec<String>) -> std::io::Result<Self> {
-        std::fs::create_dir_all(directory.join(BUCKET))?;
+        for bucket in [BUCKET, AUDIT_BUCKET] {
+            std::fs::create_dir_all(directory.join(bucket))?;
+        }
         let store = FileSystem::new(directory).map_err(|error| std::io::Error::other(format!("embedded S3: {error:?}")))?;
         let mut builder = S3ServiceBuilder::new(store);
         // The guard holds links to the clock of the process, which may be ahead of the system's.

@@ -16,8 +16,10 @@ pub const CREDENTIAL: &str = "local";
 pub const DATA_TABLE: &str = "holdfast-data";
 /// Name of the volatile table.
 pub const VOLATILE_TABLE: &str = "holdfast-volatile";
-/// Name of the bucket.
+/// Name of the bucket of files.
 pub const BUCKET: &str = "holdfast-files";
+/// Name of the bucket of the exported audit trail; nothing locks it here.
+pub const AUDIT_BUCKET: &str = "holdfast-audit";
 
 /// A listener on loopback; port 0 picks a free one.
 ///

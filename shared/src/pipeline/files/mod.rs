@@ -94,15 +94,11 @@ impl<'a> Target<'a> {
     /// An entry of the audit trail: `book.cover.download`.
     fn told(&self, cx: &Context<'_>, verb: &str, detail: Value) -> Item {
         let entry = audit::Entry {
-            at: String::new(),
             action: format!("{}.{}.{verb}", self.entity.name, self.field.name),
             resource: self.entity.name.clone(),
             id: Some(self.id.to_owned()),
-            consumer: cx.principal.consumer.clone(),
-            subject: cx.principal.subject.clone(),
-            key_id: cx.principal.key_id.clone(),
-            correlation_id: Some(cx.correlation.to_owned()),
             detail: Some(detail),
+            ..audit::Entry::by(cx.principal, cx.correlation)
         };
         audit::item(entry, &cx.app.env)
     }

@@ -239,15 +239,11 @@ async fn end_of(cx: &Context<'_>, shares: &[Share]) -> Result<(), Problem> {
     }
     let ids: Vec<&str> = shares.iter().map(|share| share.terms.id.as_str()).collect();
     let entry = audit::Entry {
-        at: String::new(),
         action: format!("{}.{}.share.delete", first.terms.entity, first.terms.field),
         resource: first.terms.entity.clone(),
         id: Some(first.terms.record.clone()),
-        consumer: cx.principal.consumer.clone(),
-        subject: cx.principal.subject.clone(),
-        key_id: cx.principal.key_id.clone(),
-        correlation_id: Some(cx.correlation.to_owned()),
         detail: Some(json!({ "shares": ids })),
+        ..audit::Entry::by(cx.principal, cx.correlation)
     };
     writes.push(Write::Put { item: audit::item(entry, &cx.app.env), condition: None });
     commit(cx, writes).await

@@ -42,8 +42,8 @@ impl<'a> Once<'a> {
 
     /// What commits with the change.
     pub(super) fn riders(&self, change: &Change) -> Vec<(TableName, Write)> {
-        let (cx, who) = (self.cx, self.cx.principal);
-        let entry = change.entry(&who.consumer, &who.subject, who.key_id.as_deref(), Some(cx.correlation));
+        let cx = self.cx;
+        let entry = change.entry(audit::Entry::by(cx.principal, cx.correlation));
         let mut writes = vec![(TableName::Data, Write::Put { item: audit::item(entry, &cx.app.env), condition: None })];
         if let Some(claim) = &self.claim {
             match idempotency::items(&claim.scope, &claim.print, &answer(change), cx.app.env.now()) {

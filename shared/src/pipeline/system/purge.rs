@@ -128,15 +128,11 @@ fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
         Target::Record(entity, id) => (Some(id.clone()), json!({ "entity": entity.name })),
     };
     audit::Entry {
-        at: String::new(),
         action: "cache.purge".to_owned(),
         resource: "cache".to_owned(),
         id,
-        consumer: cx.principal.consumer.clone(),
-        subject: cx.principal.subject.clone(),
-        key_id: cx.principal.key_id.clone(),
-        correlation_id: Some(cx.correlation.to_owned()),
         detail: Some(detail),
+        ..audit::Entry::by(cx.principal, cx.correlation)
     }
 }
 

@@ -191,15 +191,11 @@ fn audit_entry(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) 
         }
     };
     let entry = audit::Entry {
-        at: String::new(),
         action: format!("{}.{action}", entity.name),
         resource: entity.name.clone(),
         id,
-        consumer: cx.principal.consumer.clone(),
-        subject: cx.principal.subject.clone(),
-        key_id: cx.principal.key_id.clone(),
-        correlation_id: Some(cx.correlation.to_owned()),
         detail,
+        ..audit::Entry::by(cx.principal, cx.correlation)
     };
     Some(audit::item(entry, &cx.app.env))
 }

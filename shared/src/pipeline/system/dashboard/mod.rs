@@ -7,7 +7,7 @@ mod page;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ use crate::usage::merge::Level;
 use crate::usage::{board, metrics, read};
 
 const HTML: &str = "text/html";
+const OPENMETRICS: &str = "application/openmetrics-text";
+const PLAIN: &str = "text/plain";
 /// Most anomalies that are shown.
 const ANOMALIES: usize = 100;
 
@@ -62,14 +64,22 @@ pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
     Ok(page(cx.model()))
 }
 
-/// `GET /v1/_usage/metrics`: of everybody with the permission, else the caller's own.
+/// `GET /v1/_usage/metrics`: of everybody with the permission, else the caller's own. OpenMetrics, or the older text format of
+/// Prometheus to those who name it and do not prefer the newer one.
 pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
     flush_best_effort(cx).await;
     let of = whose(cx, None)?;
     let total = read::totals(&*cx.app.table, &cx.app.env).await?;
     let text = metrics::text(total, of.as_deref()).map_err(|error| Problem::internal(error.to_string()))?;
-    Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(metrics::MEDIA_TYPE), text))
+    let headers = &cx.request.headers;
+    let weight = |media_type| negotiate::quality(headers, media_type);
+    let newer = negotiate::names(headers, OPENMETRICS) && weight(OPENMETRICS) >= weight(PLAIN);
+    let (media_type, text) = match negotiate::names(headers, PLAIN) && !newer {
+        true => (metrics::CLASSIC_MEDIA_TYPE, metrics::classic(&text)),
+        false => (metrics::MEDIA_TYPE, text),
+    };
+    Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).header(VARY, HeaderValue::from_static("Accept")))
 }
 
 async fn data(cx: &Context<'_>) -> Result<Value, Problem> {

@@ -3,12 +3,17 @@
 //! A day's rows are spread over [`SHARDS`] partitions, so that the trail is never the ceiling of writes, and merged on reading. The
 //! sort key is the moment and 64 random bits, which makes one order of all shards and a cursor of the last row that was shown.
 
+pub mod check;
+pub mod export;
+mod part;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::clock::{Env, Micros};
+use crate::principal::Principal;
 use crate::store::keys as place;
 use crate::store::table::{Attr, Item, RangeQuery, Table, TableError, TableName};
 
@@ -25,7 +30,7 @@ const DOCUMENT: &str = "d";
 
 /// One entry. Nothing in it may be a secret or the content of a record: names and ids only, except where an administrator's own
 /// settings are told (consumers).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Entry {
     /// When, RFC 3339.
     pub at: String,
@@ -39,6 +44,9 @@ pub struct Entry {
     pub consumer: String,
     /// By whom.
     pub subject: String,
+    /// In which roles.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub roles: Vec<String>,
     /// With which API key.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key_id: Option<String>,
@@ -48,6 +56,23 @@ pub struct Entry {
     /// More, by action: fields that changed, a link's end.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub detail: Option<Value>,
+}
+
+impl Entry {
+    /// An entry by a caller, which does not say yet what was done.
+    pub fn by(principal: &Principal, correlation: &str) -> Self {
+        Self {
+            roles: principal.roles.clone(),
+            key_id: principal.key_id.clone(),
+            correlation_id: Some(correlation.to_owned()),
+            ..Self::of(&principal.consumer, &principal.subject)
+        }
+    }
+
+    /// An entry by somebody who did not come by the API.
+    pub fn of(consumer: &str, subject: &str) -> Self {
+        Self { consumer: consumer.to_owned(), subject: subject.to_owned(), ..Self::default() }
+    }
 }
 
 /// The row of an entry that happened at `now` (which replaces its `at`).
@@ -71,7 +96,7 @@ pub struct Page {
     pub next_cursor: Option<String>,
 }
 
-/// Why there is no page.
+/// Why the trail could not be read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AuditError {
     /// The cursor is not one of ours.
@@ -256,15 +281,11 @@ mod tests {
 
     fn entry(id: usize) -> Entry {
         Entry {
-            at: String::new(),
             action: "order.update".into(),
             resource: "order".into(),
             id: Some(id.to_string()),
-            consumer: "acme".into(),
-            subject: "u1".into(),
-            key_id: None,
             correlation_id: Some("c".into()),
-            detail: None,
+            ..Entry::of("acme", "u1")
         }
     }
 
