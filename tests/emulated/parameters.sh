@@ -15,7 +15,7 @@ trap 'rm -rf "$work"' EXIT
 sam deploy --template-file "$packaged" --stack-name everything --resolve-s3 --capabilities CAPABILITY_IAM --no-confirm-changeset \
   --no-progressbar --parameter-overrides "Architecture=$architecture" Environment=all Canary=true Protection=true "KmsKeyArn=$key" \
   ReservedConcurrency=5 ProvisionedConcurrency=1 "SubnetIds=$subnet" "SecurityGroupIds=$group" DomainName=api.example.com \
-  "CertificateArn=$certificate" TruststoreUri=s3://truststore/roots.pem OperatorEmail=operator@example.com \
+  "CertificateArn=$certificate" TruststoreUri=s3://truststore/roots.pem OperatorEmail=operator@example.com CacheSample=5000 \
   > "$work/log" 2>&1 || { tail -n 60 "$work/log"; exit 1; }
 aws cloudformation describe-stack-resources --stack-name everything --output text \
   --query "StackResources[?contains(['Domain', 'DomainMapping', 'KeyUse', 'NetworkUse', 'NoticesByMail'], LogicalResourceId)].[LogicalResourceId, ResourceStatus]" |

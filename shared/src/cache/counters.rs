@@ -39,7 +39,7 @@ events! {
     Stored, "stored";
     /// An answer was too large to be kept.
     TooLarge, "too_large";
-    /// A miss that waited for another request of this instance.
+    /// A miss that another request answered, of this instance or of another.
     Shared, "shared";
     /// A hit was read anew and was right.
     SampleSame, "sample_same";

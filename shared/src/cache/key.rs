@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use super::sight::Stamp;
 use crate::model::Model;
 use crate::policy::Permitted;
 use crate::query::ListQuery;
@@ -35,6 +36,11 @@ impl CacheKey {
     /// Where the entry stands.
     pub(super) fn item(&self) -> Key {
         keys::cached(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+
+    /// Where the lease on reading it stands, while its tags say this.
+    pub(super) fn lease(&self, stamp: &Stamp) -> Key {
+        keys::cache_lease(&URL_SAFE_NO_PAD.encode(self.0), &stamp.0)
     }
 
     pub(super) fn bytes(&self) -> &[u8; 32] {

@@ -16,6 +16,7 @@ mod counters;
 mod entry;
 mod flights;
 mod key;
+mod lease;
 mod memory;
 mod place;
 mod sight;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::clock::{Env, Micros};
+use crate::clock::Env;
 use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
 use crate::store::tags;
 
@@ -52,6 +53,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How long an instance then leaves the cache alone.
     pub rest: Duration,
+    /// How long one instance may read an answer while others wait for it.
+    pub lease: Duration,
     /// Of a million hits, how many are read anew and compared.
     pub sample: u32,
 }
@@ -63,6 +66,7 @@ impl Default for Settings {
             life: Duration::from_secs(3600),
             patience: Duration::from_millis(400),
             rest: Duration::from_secs(1),
+            lease: Duration::from_secs(1),
             sample: 1000,
         }
     }
@@ -84,7 +88,7 @@ pub enum Filled {
     Stored,
     /// It was read, and is too large to be kept.
     TooLarge,
-    /// Another request of this instance was reading it.
+    /// Another request, of this instance or of another, was reading it.
     Shared,
 }
 
@@ -150,7 +154,8 @@ impl Cache {
             Err(_) => return self.failed(&TableError::Busy("no answer in time".to_owned())),
         };
         let (of_tags, of_entry) = found.split_at(place.tags.len());
-        let sight = Sight::new(now, &place.tags, of_tags);
+        let mut sight = Sight::new(now, &place.tags, of_tags);
+        sight.asked_for_entry = held.is_none();
         if !sight.is_settled() {
             self.settle_best_effort(&sight);
             return self.miss(Event::Unsettled, None);
@@ -163,9 +168,7 @@ impl Cache {
             Some(_) => self.miss(Event::Miss, Some(sight)),
             None => match of_entry.first().and_then(Option::as_ref).map(|item| Entry::decode(&place.key, item)) {
                 Some(Ok(entry)) if entry.stamp == sight.stamp() && entry.expires > now.seconds() => {
-                    let answer = Arc::new(entry.answer);
-                    let expires = Micros(entry.expires.saturating_mul(1_000_000));
-                    self.memory.insert(place.key, Held::new(sight.stamp(), Arc::clone(&answer), now, expires));
+                    let answer = self.found(place, &sight, entry);
                     self.hit(Event::HitTable, &answer)
                 }
                 Some(Err(what)) => {
@@ -178,22 +181,20 @@ impl Cache {
         }
     }
 
-    /// Reads an answer that the cache does not have, and keeps it. Requests of this instance for the same answer, which found
-    /// the tags saying the same, share one reading: what is right for a hit is right for them.
+    /// Reads an answer that the cache does not have, and keeps it. Requests for the same answer, which found the tags saying the
+    /// same, share one reading: what is right for a hit is right for them.
     ///
     /// # Errors
     /// Those of `read`, which are not kept; whoever waits then reads on its own.
-    pub async fn fill<E>(
-        &self,
-        place: &Place,
-        sight: &Sight,
-        read: impl Future<Output = Result<Answer, E>>,
-    ) -> Result<(Arc<Answer>, Filled), E> {
+    pub async fn fill<E, F>(&self, place: &Place, sight: &Sight, read: impl Fn() -> F) -> Result<(Arc<Answer>, Filled), E>
+    where
+        F: Future<Output = Result<Answer, E>>,
+    {
         let flight = self.flights.join(place.key, sight.stamp());
         let mut filled = Filled::Shared;
         let reading = async {
-            let answer = Arc::new(read.await?);
-            filled = if self.keep(place, sight, &answer) { Filled::Stored } else { Filled::TooLarge };
+            let (answer, how) = self.read_or_wait(place, sight, read).await?;
+            filled = how;
             Ok(answer)
         };
         let answer = flight.get_or_try_init(|| reading).await.cloned()?;
@@ -285,9 +286,12 @@ impl Cache {
     }
 
     async fn forget_best_effort(&self, place: &Place) {
+        // Nobody shall wait for what was read by then either.
+        let lease = self.memory.get(&place.key).map(|held| place.key.lease(&held.stamp));
         self.memory.forget(&place.key);
-        let write = Write::Delete { key: place.key.item(), condition: None };
-        if let Err(error) = self.table.write(TableName::Volatile, write, Returning::Nothing).await {
+        let gone = [place.key.item()].into_iter().chain(lease);
+        let writes = gone.map(|key| (TableName::Volatile, Write::Delete { key, condition: None })).collect();
+        if let Err(error) = self.table.write_batch(writes).await {
             tracing::warn!(%error, "a wrong entry of the cache could not be removed");
         }
     }

@@ -15,6 +15,8 @@ pub(super) struct Stamp(pub(super) [u8; 32]);
 pub struct Sight {
     /// When they were asked for, by this instance's clock.
     pub(super) asked: Micros,
+    /// Whether the table's entry was asked for at the same time.
+    pub(super) asked_for_entry: bool,
     stamp: Stamp,
     open: Vec<Item>,
 }
@@ -34,7 +36,7 @@ impl Sight {
             part(item.as_ref().and_then(|item| item.s(tags::VERSION)).unwrap_or_default().as_bytes());
         }
         let open = found.iter().flatten().filter(|item| !tags::unsettled(item).is_empty()).cloned().collect();
-        Self { asked, stamp: Stamp(hash.finalize().into()), open }
+        Self { asked, asked_for_entry: false, stamp: Stamp(hash.finalize().into()), open }
     }
 
     /// Whether no write under them may be half visible.

@@ -21,6 +21,7 @@
 //! | share | `h#<hash of its secret>` | `0x00` |
 //! | share in the lists of its file and consumer | `hf#<entity>#<id>#<field>`, `hc#<consumer>` | share id |
 //! | cache entry (volatile) | `z#<hash of question and access>` | `0x00` |
+//! | lease on filling one (volatile) | `zl#<hash of question and access>` | hash of what its tags say |
 //! | listed notice (volatile) | `n#<consumer>` and `n*` | moment, random |
 //! | watched consumer (volatile) | `w#<shard>` | the id |
 //! | consumer | `c#<id>`; listed under `c*` | `0x00`; the id |
@@ -137,6 +138,11 @@ pub fn global_tag() -> Key {
 /// An entry of the cache, in the volatile table.
 pub fn cached(hash: &str) -> Key {
     Key::new(format!("z#{hash}"), ONLY)
+}
+
+/// The lease on reading an answer of the cache anew, in the volatile table; `stamp` is what its tags say.
+pub fn cache_lease(hash: &str, stamp: &[u8]) -> Key {
+    Key::new(format!("zl#{hash}"), stamp)
 }
 
 /// Part `part` of an idempotency row; part 0 is the row itself.

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use holdfast::cache::{Event, Settings};
 use holdfast::clock::{Clock, Env, Micros};
-use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
+use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_tests::crash::{Crashing, End};
 use holdfast_tests::through::{Otherwise, Through};
-use serde_json::{Value, json};
-use tokio::sync::Notify;
+use serde_json::json;
 
 use super::{Caller, Instance, World, patient};
 
@@ -36,11 +35,11 @@ roles:
   admin: {all: true, system: all}
 ";
 
-fn root() -> Caller {
+pub(super) fn root() -> Caller {
     Caller::new("root", &["admin"])
 }
 
-async fn filled() -> World {
+pub(super) async fn filled() -> World {
     let world = World::new(MODEL).await;
     let instance = world.instance();
     for id in ["a", "b"] {
@@ -314,115 +313,4 @@ async fn a_sampled_hit_that_is_wrong_is_noticed_and_not_served() {
     assert!(seen.text().contains("forged"));
     assert_eq!(instance.app.cache.counters.of(Event::SampleStale), 1);
     assert_eq!(instance.get(&root(), "books").await.cache(), "fwd=miss; stored", "and forgotten");
-}
-
-/// Holds queries back until a test lets them go, and counts them.
-#[derive(Default)]
-struct Gate {
-    queries: AtomicU64,
-    looks: AtomicU64,
-    open: AtomicBool,
-    opened: Notify,
-}
-
-impl Gate {
-    fn open(&self) {
-        self.open.store(true, Ordering::SeqCst);
-        self.opened.notify_waiters();
-    }
-
-    async fn looked(&self, times: u64) {
-        while self.looks.load(Ordering::SeqCst) < times {
-            tokio::task::yield_now().await;
-        }
-        // Their answers are on the way; give them time to be taken.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-impl Otherwise for Gate {
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        async move {
-            let found = table.get(keys, consistent).await;
-            let tags = keys.iter().any(|(_, key)| key.pk.starts_with("t#"));
-            self.looks.fetch_add(u64::from(tags), Ordering::SeqCst);
-            found
-        }
-        .boxed()
-    }
-
-    fn query<'a>(&'a self, table: &'a SharedTable, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        async move {
-            self.queries.fetch_add(1, Ordering::SeqCst);
-            let opened = self.opened.notified();
-            if !self.open.load(Ordering::SeqCst) {
-                opened.await;
-            }
-            table.query(query).await
-        }
-        .boxed()
-    }
-}
-
-#[tokio::test]
-async fn a_crowd_at_a_cold_list_reads_it_once_and_nobody_gets_what_is_too_old() {
-    let world = filled().await;
-    let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Through { table: Arc::clone(&world.direct), otherwise: Arc::clone(&gate) });
-    let (instance, _) = with_clock(&world, &table, patient());
-    let (root, writer) = (root(), world.instance());
-    let get = || instance.get(&root, "books");
-    let early = join_all((0..20).map(|_| get()));
-    let test = async {
-        gate.looked(20).await;
-        // While the first reading is held up, a write is acknowledged; who comes later must see it.
-        writer.done(&root, "PATCH books/a", &json!({"title": "new"})).await;
-        let late = join_all((0..5).map(|_| get()));
-        let open = async {
-            gate.looked(25).await;
-            gate.open();
-        };
-        futures::join!(late, open).0
-    };
-    let (early, late) = futures::join!(early, test);
-    assert_eq!(gate.queries.load(Ordering::SeqCst), 2, "one reading for those before the write, one for those after");
-    let said = |seen: &[super::Seen], what: &str| seen.iter().filter(|seen| seen.cache() == what).count();
-    assert_eq!((said(&early, "fwd=miss; stored"), said(&early, "fwd=miss; collapsed")), (1, 19));
-    assert_eq!((said(&late, "fwd=miss; stored"), said(&late, "fwd=miss; collapsed")), (1, 4));
-    assert!(late.iter().all(|seen| seen.text().contains("new")));
-    assert_eq!(instance.app.cache.counters.of(Event::Shared), 23);
-}
-
-#[tokio::test]
-async fn a_reader_who_gives_up_leaves_the_reading_to_the_next() {
-    let world = filled().await;
-    let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Through { table: Arc::clone(&world.direct), otherwise: Arc::clone(&gate) });
-    let (instance, _) = with_clock(&world, &table, patient());
-    let root = root();
-    let first = instance.get(&root, "books");
-    let second = async {
-        gate.looked(1).await;
-        let second = instance.get(&root, "books");
-        let open = async {
-            gate.looked(2).await;
-            gate.open();
-        };
-        futures::join!(second, open).0
-    };
-    // The first is dropped when it has begun to read.
-    let give_up = async {
-        tokio::select! {
-            seen = first => panic!("it was to be held up: {}", seen.text()),
-            () = gate.looked(2) => {}
-        }
-    };
-    let (seen, ()) = futures::join!(second, give_up);
-    assert_eq!((seen.status, seen.cache()), (200, "fwd=miss; stored"));
-    assert_eq!(seen.json()["data"].as_array().map(Vec::len), Some(2), "{:?}", Value::Null);
 }

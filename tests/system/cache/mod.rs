@@ -3,6 +3,7 @@
 mod broken;
 mod chance;
 mod counted;
+mod crowd;
 mod failing;
 mod history;
 mod leak;

@@ -94,24 +94,26 @@ async fn serve(
 ) -> Result<(Arc<Answer>, Status), Problem> {
     let cache = &cx.app.cache;
     // Boxed: it is much larger than all that a hit needs.
-    let fresh = async {
-        match read {
-            Read::List => fresh::list(cx, permitted, states, plan).await,
-            Read::Record(id) => fresh::record(cx, permitted, states, id).await,
-        }
+    let fresh = || {
+        let reading = async {
+            match read {
+                Read::List => fresh::list(cx, permitted, states, plan).await,
+                Read::Record(id) => fresh::record(cx, permitted, states, id).await,
+            }
+        };
+        reading.boxed()
     };
-    let fresh = fresh.boxed();
     Ok(match found {
         None => {
             cache.counters.add(Event::Bypass);
-            (Arc::new(fresh.await?), Status::Bypass)
+            (Arc::new(fresh().await?), Status::Bypass)
         }
-        Some((_, Look::Miss(None))) => (Arc::new(fresh.await?), Status::Miss),
+        Some((_, Look::Miss(None))) => (Arc::new(fresh().await?), Status::Miss),
         Some((place, Look::Miss(Some(sight)))) => {
             let (answer, filled) = cache.fill(&place, &sight, fresh).await?;
             (answer, Status::of(filled))
         }
-        Some((place, Look::Hit(answer))) if cache.samples() => match fresh.await {
+        Some((place, Look::Hit(answer))) if cache.samples() => match fresh().await {
             Ok(read) => (sampled(cx, &place, answer, read).await, Status::Hit),
             // The hit was right; that it could not be looked at again is no reason to fail.
             Err(_) => (answer, Status::Hit),
