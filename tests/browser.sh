@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tries the pages that people see in a headless Chromium, against a local server in memory. Ends only what it started.
 #
-# usage: tests/browser.sh            everything; further words go to pytest (-k dashboard)
+# usage: tests/browser.sh            everything; further words go to pytest (-k dashboard) and leave out the page of usage
 #        tests/browser.sh tools      only install the tools
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,3 +31,5 @@ HOLDFAST_TOKENS=$(for role in admin public customer packer partner; do printf '%
   python3 -c 'import json, sys; print(json.dumps(dict(line.split() for line in sys.stdin)))')
 export HOLDFAST_URL HOLDFAST_SCREENSHOTS HOLDFAST_TOKENS
 "$venv/bin/python3" -m pytest -q -p no:cacheprovider tests/browser "$@"
+# The page of usage, with servers of its own.
+[ $# -gt 0 ] || "$venv/bin/python3" tests/browser/usage.py "$holdfast" "$(command -v chromium)" "$HOLDFAST_SCREENSHOTS"

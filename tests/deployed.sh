@@ -105,6 +105,9 @@ HOLDFAST_TEST_URL="$url" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$Fi
 say "notices through SNS"
 tests/emulated/notices.sh holdfast "$url" "$NoticesTopicArn" "$FirstKey"
 
+say "the audit trail in a locked bucket"
+tests/emulated/audit.sh holdfast "$AuditBucketName"
+
 say "releasing and going back"
 tests/emulated/release.sh holdfast "$url"
 

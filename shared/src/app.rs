@@ -18,6 +18,7 @@ use crate::startup::Startup;
 use crate::store::indexes::Indexes;
 use crate::store::table::{SharedTable, TableError};
 use crate::store::write::Writer;
+use crate::telemetry::Traces;
 use crate::usage::Usage;
 
 /// Longest wait for the table in the init phase.
@@ -43,6 +44,8 @@ pub struct App {
     pub authenticator: Arc<Authenticator>,
     /// Counts what is answered.
     pub usage: Usage,
+    /// Exports spans; `None` where no collector is named.
+    pub traces: Option<Traces>,
     /// Documents that were asked for.
     pub documents: Documents,
     /// Clock and random source.
@@ -64,6 +67,7 @@ impl App {
             limiter: Limiter::new(table.clone(), env.clone(), crate::limit::Settings::default()),
             addresses: AddressGuard::new(model.limits.per_address),
             usage: Usage::new(table.clone(), env.clone()),
+            traces: None,
             documents: Documents::default(),
             authenticator,
             environment: environment.to_owned(),
@@ -104,6 +108,23 @@ impl App {
     #[must_use]
     pub fn with_usage(self, usage: Usage) -> Self {
         Self { usage, ..self }
+    }
+
+    /// With an export of spans.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// The end of the process: what is in memory is flushed. Best effort.
+    pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (usage, traces) = (self.usage.clone(), self.traces.clone());
+        async move {
+            usage.close().await;
+            if let Some(traces) = traces {
+                traces.flush().await;
+            }
+        }
     }
 
     /// Opens the connection to the table and reads what every instance reads once anyway: in the init phase, which Lambda runs at full

@@ -9,6 +9,8 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provi
 use aws_smithy_http_client::{Builder, HttpClientError};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use crate::telemetry;
+
 /// An HTTP client with connection reuse for all AWS clients of a process.
 ///
 /// `roots`: certificates to trust, PEM; without them the system's are loaded (3.5 ms at a cold start).
@@ -21,12 +23,12 @@ pub fn http_client(roots: Option<&[u8]>) -> Result<SharedHttpClient, HttpClientE
         let store = TrustStore::empty().with_pem_certificate(pem);
         builder = builder.tls_context(TlsContext::builder().with_trust_store(store).build()?);
     }
-    Ok(builder.build_https())
+    Ok(telemetry::traced(builder.build_https()))
 }
 
 /// An HTTP client without TLS, for emulations on this machine: no certificates are loaded.
 pub fn plain_http_client() -> SharedHttpClient {
-    Builder::new().build_http()
+    telemetry::traced(Builder::new().build_http())
 }
 
 /// Region, credentials and endpoint from the usual variables and files of AWS, over `http`.

@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::byte_stream::ByteStream;
 use futures::future::BoxFuture;
@@ -14,6 +13,7 @@ use http::Uri;
 
 use crate::auth::jwks::MAX_DOCUMENT;
 use crate::auth::{JwksError, JwksSource};
+use crate::telemetry;
 
 /// Fetches key sets from their issuers. The client is made at the first fetch: reading the system's certificates costs more than the
 /// rest of a cold start, and a function that only sees verified callers never needs them.
@@ -40,7 +40,7 @@ impl HttpJwks {
         check(uri)?;
         let mut request = HttpRequest::get(uri).map_err(|error| fail("address", &error))?;
         request.headers_mut().insert("accept", "application/jwk-set+json, application/json");
-        let response = self.connector().call(request).await.map_err(|error| fail("connection", &error))?;
+        let response = telemetry::call(self.connector(), request).await.map_err(|error| fail("connection", &error))?;
         if response.status().as_u16() != 200 {
             return Err(fail("status", &response.status().as_u16()));
         }

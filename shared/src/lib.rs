@@ -3,9 +3,9 @@
 //! A module imports only modules of lower layers; `tests/system/layers.rs` keeps this table true. Only `aws`, `startup` and the
 //! adapters (`dynamodb`, `s3`, `s3_archive`, `cloudwatch`, `sns`, `secretsmanager`, `cloudformation`) know an AWS SDK.
 //! ```text
-//! 0  aws, clock, cloudformation, config, id, json, principal
-//! 1  api_key, deadline, model
-//! 2  object, value
+//! 0  clock, cloudformation, config, id, json, principal
+//! 1  api_key, deadline, model, telemetry
+//! 2  aws, object, value
 //! 3  query, s3, store
 //! 4  audit, dynamodb, idempotency, limit, policy, shape, usage
 //! 5  cloudwatch, notify, plan, problem, s3_archive
@@ -59,5 +59,6 @@ pub mod shape;
 pub mod sns;
 pub mod startup;
 pub mod store;
+pub mod telemetry;
 pub mod usage;
 pub mod value;

@@ -5,6 +5,8 @@ The package itself stays as it was installed; everything is mended in memory, so
  latency   the Lambda Runtime API answers without waiting for TCP's delayed acknowledgements
  layers    a provided.* function finds its layers at /opt, in a mount namespace of its own
  routes    routes, integrations and authorizers of an HTTP API come from the OpenAPI body that the SAM transform makes
+ alarms    an alarm on metric math is taken as one on the first of its metrics
+ locks     ObjectLockConfiguration of a bucket is applied
  ttl       TimeToLiveSpecification of a table is applied
  tls       policies see aws:SecureTransport as true: loopback stands for TLS here
 
@@ -26,7 +28,7 @@ import ministack.core.lambda_runtime as runtime
 import ministack.services.apigateway as gateway
 import ministack.services.cloudformation.provisioners as provisioners
 import ministack.services.dynamodb as dynamodb
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, s3
 
 HANDLERS = provisioners._RESOURCE_HANDLERS
 METHODS = {"get", "put", "post", "delete", "patch", "head", "options", "x-amazon-apigateway-any-method"}
@@ -98,6 +100,28 @@ def spawn(worker, *arguments, **options):
 
 runtime.subprocess = Subprocess()
 original_spawn, runtime.ProvidedWorker._spawn = runtime.ProvidedWorker._spawn, spawn
+
+
+# alarms
+def alarm(name, properties):
+    if properties.get("Metrics"):
+        first = next(metric["MetricStat"] for metric in properties["Metrics"] if "MetricStat" in metric)
+        properties = {**properties, **first["Metric"], "Statistic": first["Stat"], "Period": first["Period"]}
+        del properties["Metrics"]
+    return original_alarm(name, properties)
+
+
+original_alarm, provisioners._cw_metric_alarm_record = provisioners._cw_metric_alarm_record, alarm
+
+
+# locks
+def lock(bucket, properties):
+    if properties.get("ObjectLockEnabled") in (True, "true"):
+        retention = properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"]
+        s3._bucket_object_lock[bucket] = {"enabled": True, "default_retention": {"Mode": retention["Mode"], "Days": int(retention["Days"])}}
+
+
+after("AWS::S3::Bucket", lock)
 
 
 # routes

@@ -19,7 +19,7 @@ use holdfast::s3::S3Objects;
 use holdfast::store::table::SharedTable;
 use holdfast::usage::Usage as Counted;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, Dynamo, VOLATILE_TABLE};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
 use crate::around::Around;
@@ -67,7 +67,15 @@ impl Stack {
     /// # Panics
     /// If no signing key can be made.
     pub fn instance(&self) -> Instance {
-        let waits = Arc::new(Around::new(Arc::new(self.table.clone()), Waits::default()));
+        self.instance_on(Arc::new(self.table.clone()))
+    }
+
+    /// A new instance with another way to the tables.
+    ///
+    /// # Panics
+    /// If no signing key can be made.
+    pub fn instance_on(&self, table: SharedTable) -> Instance {
+        let waits = Arc::new(Around::new(table, Waits::default()));
         let table: SharedTable = waits.clone();
         let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
         let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
@@ -94,10 +102,25 @@ impl Instance {
     /// # Panics
     /// If `line` is no method and address.
     pub async fn call(&self, who: &Verified, line: &str, body: &Value) -> (ApiResponse, Cost) {
+        self.call_with(who, line, body, &[]).await
+    }
+
+    /// As [`Self::call`], with headers more.
+    ///
+    /// # Panics
+    /// If `line` is no method and address.
+    pub async fn call_with(
+        &self,
+        who: &Verified,
+        line: &str,
+        body: &Value,
+        more: &[(&'static str, &'static str)],
+    ) -> (ApiResponse, Cost) {
         let (method, address) = line.split_once(' ').expect("a method and an address");
         let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer looked-at-by-the-authorizer"));
+        headers.extend(more.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))));
         let mut bytes = Vec::new();
         if !body.is_null() {
             headers.insert("content-type", HeaderValue::from_static("application/json"));

@@ -30,13 +30,19 @@ fn demo() -> String {
 const COMPOSITION: [(&str, u64, u64, u64); 3] =
     [("local:reader", 14, 0, 3), ("local:writer", 6, 0, 2), ("local:greedy", 26, 6, 0)];
 
+/// Reads of `reader` that the cache answers: all of a list but the first, as long as nobody writes.
+const HITS: u64 = 9;
+
 /// Sends it. `greedy` has a quota that its last requests are over.
 async fn load(system: &System) {
     let wide = Some("wholesale");
     let reader = system.actor_with("reader", &["public"], &[], wide);
+    let mut hits = 0;
     for _ in 0..10 {
-        reader.get("/v1/publishers?limit=5").await.expect(200);
+        let reply = reader.get("/v1/publishers?limit=5").await.expect(200);
+        hits += u64::from(reply.header("cache-status") == "holdfast; hit");
     }
+    assert_eq!(hits, HITS, "as the caller saw it");
     reader.get("/v1/publishers/nobody").await.expect(404);
     reader.get("/v1/publishers?founded[gt]=x").await.expect(400);
     reader.get("/v1/orders").await.expect(403);
@@ -92,8 +98,13 @@ async fn the_same_numbers_stand_in_json_csv_openmetrics_and_on_the_page() {
     let expected: BTreeMap<String, (u64, u64, u64)> =
         COMPOSITION.into_iter().map(|(who, requests, denied, errors)| (who.to_owned(), (requests, denied, errors))).collect();
     let operator = system.actor_with("operator", &["admin"], &[], Some("wholesale"));
+    let hits_of = |row: &Value| if row["consumer"] == "local:reader" { HITS } else { 0 };
     for granularity in ["minute", "hour", "day"] {
-        let found = by_consumer(&rows(operator.get(&format!("/v1/_usage?granularity={granularity}")).await));
+        let told = rows(operator.get(&format!("/v1/_usage?granularity={granularity}")).await);
+        let of_reader = told.iter().filter(|row| row["consumer"] == "local:reader");
+        assert_eq!(of_reader.map(|row| number(row, "cache_hits")).sum::<u64>(), HITS, "by {granularity}");
+        assert!(told.iter().all(|row| number(row, "cache_hits") <= hits_of(row)), "{told:?}");
+        let found = by_consumer(&told);
         for (who, numbers) in &expected {
             assert_eq!(found.get(who), Some(numbers), "{who} by {granularity}: {found:?}");
         }
@@ -134,8 +145,11 @@ async fn the_same_numbers_stand_in_json_csv_openmetrics_and_on_the_page() {
         assert_eq!(sampled, [*requests, *denied, *errors], "{who}\n{metrics}");
         let line = page["consumers"].as_array().unwrap().iter().find(|line| line["consumer"] == who.as_str()).unwrap();
         assert_eq!((number(line, "requests"), number(line, "denied"), number(line, "errors")), (*requests, *denied, *errors));
+        assert_eq!(number(line, "cache_hits"), hits_of(line), "{who}");
     }
     assert_eq!(sample(&metrics, "holdfast_requests_total", "route=\"GET /v1/publishers\""), 11);
+    assert_eq!(sample(&metrics, "holdfast_cache_hits_total", "route="), HITS);
+    assert_eq!(number(&page["total"], "cache_hits"), HITS);
     assert!(page["deprecated"].as_array().unwrap().iter().any(|use_of| use_of["name"] == "voucher"), "{}", page["deprecated"]);
     assert!(page["plans"].as_array().unwrap().iter().any(|plan| plan["plan"].as_str().unwrap().starts_with("publisher: all")));
     let units: f64 = page["series"].as_array().unwrap().iter().map(|point| point["units"].as_f64().unwrap()).sum();
@@ -276,35 +290,96 @@ async fn cloudwatch_gets_the_same_numbers_once() {
     let instance = stack.instance();
     let narrow = Verified { plan: Some("narrow".into()), ..somebody("greedy", "admin") };
     let other = somebody("other", "admin");
+    let mut hits = 0;
+    let is_hit = |answer: &holdfast::http::ApiResponse| {
+        u32::from(answer.headers().get("cache-status").is_some_and(|status| status == "holdfast; hit"))
+    };
     for _ in 0..8 {
-        instance.call(&narrow, "GET /v1/books", &Value::Null).await;
+        hits += is_hit(&instance.call(&narrow, "GET /v1/books", &Value::Null).await.0);
     }
     for n in 0..4 {
         instance.call(&other, "POST /v1/books", &json!({"id": format!("b{n}"), "title": "T"})).await;
     }
     instance.call(&other, "GET /v1/books/none", &Value::Null).await;
+    for _ in 0..4 {
+        hits += is_hit(&instance.call(&other, "GET /v1/books", &Value::Null).await.0);
+    }
     instance.app.usage.flush().await.unwrap();
     let until = stack.env.now().plus(Duration::from_secs(30));
     let listed = Listed::default();
     let ticked = tick::tick(&stack.table, &stack.env, Some(&listed), until).await.unwrap();
-    assert_eq!((ticked.requests, ticked.gaps), (13, 0));
-    assert_eq!((listed.sum("Requests", ""), listed.sum("Denied", ""), listed.sum("Errors", "")), (13.0, 3.0, 1.0));
+    assert_eq!((ticked.requests, ticked.gaps), (17, 0));
+    assert_eq!((listed.sum("Requests", ""), listed.sum("Denied", ""), listed.sum("Errors", "")), (17.0, 3.0, 1.0));
+    assert!(hits >= 2 && listed.sum("CacheHits", "") == f64::from(hits), "{hits} hits");
     assert_eq!((listed.sum("ConsumerRequests", "greedy"), listed.sum("ConsumerDenied", "greedy")), (8.0, 3.0));
-    assert_eq!((listed.samples("Latency"), listed.samples("RouteLatency")), (13, 13));
+    assert_eq!((listed.samples("Latency"), listed.samples("RouteLatency")), (17, 17));
     assert!(listed.sum("ConsumerLimitUsed", "greedy") >= 100.0);
     // Nothing is published again, and the second tick has nothing to say but that there are no gaps.
     tick::tick(&stack.table, &stack.env, Some(&listed), until).await.unwrap();
-    assert_eq!((listed.sum("Requests", ""), listed.sum("PublishGaps", "")), (13.0, 0.0));
+    assert_eq!((listed.sum("Requests", ""), listed.sum("PublishGaps", "")), (17.0, 0.0));
     // A reporter that dies between merging and publishing leaves a gap that is told.
     instance.call(&other, "GET /v1/books/none", &Value::Null).await;
     instance.app.usage.flush().await.unwrap();
     holdfast::usage::merge::merge(&stack.table, &stack.env, until.seconds()).await.unwrap();
     let ticked = tick::tick(&stack.table, &stack.env, Some(&listed), until).await.unwrap();
-    assert_eq!((ticked.gaps, listed.sum("PublishGaps", ""), listed.sum("Requests", "")), (1, 1.0, 13.0));
+    assert_eq!((ticked.gaps, listed.sum("PublishGaps", ""), listed.sum("Requests", "")), (1, 1.0, 17.0));
     tick::tick(&stack.table, &stack.env, Some(&Listed { down: true, ..Listed::default() }), until).await.unwrap();
     let (page, _) = instance.call(&other, "GET /v1/_usage?group_by=", &Value::Null).await;
     let page: Value = serde_json::from_slice(page.body()).unwrap();
-    assert_eq!(page["data"].as_array().unwrap().iter().map(|row| number(row, "requests")).sum::<u64>(), 14);
+    assert_eq!(page["data"].as_array().unwrap().iter().map(|row| number(row, "requests")).sum::<u64>(), 18);
+}
+
+#[tokio::test]
+async fn what_the_limiter_does_without_its_store_is_counted_and_published() {
+    let model = SMALL.replacen("  narrow:\n", "  narrow:\n    when_unavailable: refuse\n", 1);
+    let stack = Stack::start(&model).await;
+    let mut instance = stack.instance();
+    let settings = holdfast::limit::Settings::default();
+    instance.app.limiter = holdfast::limit::Limiter::new(Arc::new(Down), stack.env.clone(), settings);
+    let narrow = Verified { plan: Some("narrow".into()), ..somebody("closed", "admin") };
+    for (who, status, times) in [(&somebody("open", "admin"), 404, 3), (&narrow, 503, 2)] {
+        for _ in 0..times {
+            let (answer, _) = instance.call(who, "GET /v1/books/none", &Value::Null).await;
+            assert_eq!(answer.status(), status);
+        }
+    }
+    instance.app.usage.flush().await.unwrap();
+    let listed = Listed::default();
+    tick::tick(&stack.table, &stack.env, Some(&listed), stack.env.now().plus(Duration::from_secs(30))).await.unwrap();
+    assert_eq!((listed.sum("LimiterFallbackAdmitted", ""), listed.sum("LimiterFallbackRefused", "")), (3.0, 2.0));
+}
+
+/// A table that refuses every call.
+struct Down;
+
+impl Down {
+    fn no<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, TableError>> {
+        Box::pin(async { Err(TableError::Busy("told to".to_owned())) })
+    }
+}
+
+impl Table for Down {
+    fn get<'a>(&'a self, _: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        Self::no()
+    }
+    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        Self::no()
+    }
+    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        Self::no()
+    }
+    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        Self::no()
+    }
+    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        Self::no()
+    }
+    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Self::no()
+    }
+    fn scan<'a>(&'a self, _: TableName, _: Option<Key>, _: (u32, u32)) -> BoxFuture<'a, Result<ScanPage, TableError>> {
+        Self::no()
+    }
 }
 
 /// A table that never answers.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use holdfast::auth::{Authenticator, Outcome};
-use holdfast::deadline;
+use holdfast::{deadline, telemetry};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 
 /// The event, as far as it matters here.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -16,8 +17,18 @@ pub struct AuthorizerEvent {
     pub identity_source: Option<Vec<String>>,
     /// `GET /v1/{proxy+}`, for the log.
     pub route_key: Option<String>,
+    /// The headers that matter: names are in small letters in payload 2.0.
+    pub headers: TraceHeaders,
     /// What API Gateway knows of the request.
     pub request_context: RequestContext,
+}
+
+/// Which trace the request belongs to.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct TraceHeaders {
+    /// W3C trace context.
+    pub traceparent: Option<String>,
 }
 
 /// What API Gateway knows of the request.
@@ -47,7 +58,9 @@ pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent, left:
     let sources = event.identity_source.unwrap_or_default();
     // Several values would mean several credentials; which of them counts is not ours to guess, so their join is refused as such.
     let header = (!sources.is_empty()).then(|| sources.join(","));
-    let outcome = deadline::within(left.saturating_sub(RESERVE), authenticator.authenticate(header.as_deref())).await;
+    let span = telemetry::authorization(event.headers.traceparent.as_deref());
+    let authentication = authenticator.authenticate(header.as_deref()).instrument(span);
+    let outcome = deadline::within(left.saturating_sub(RESERVE), authentication).await;
     let outcome = outcome.unwrap_or_else(|_| Outcome::Unavailable("no answer in time".to_owned()));
     log(&outcome, event.route_key.as_deref(), event.request_context.request_id.as_deref());
     AuthorizerResponse { is_authorized: true, context: outcome.to_context() }

@@ -4,15 +4,16 @@ use holdfast::app::App;
 use holdfast::clock::Env;
 use holdfast::config::ProcessVariables;
 use holdfast::startup::Startup;
+use holdfast::telemetry;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
-    let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?);
+    let traces = telemetry::start(&ProcessVariables, "data-api", &Env::system())?;
+    let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?).with_traces(traces);
     if holdfast::lambda::has_shutdown(&ProcessVariables) {
-        let usage = app.usage.clone();
-        lambda_runtime::spawn_graceful_shutdown_handler(|| async move { usage.close().await }).await;
+        let closing = app.closing();
+        lambda_runtime::spawn_graceful_shutdown_handler(|| closing).await;
     }
     app.warm().await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

@@ -7,17 +7,18 @@ use holdfast::clock::Env;
 use holdfast::config::ProcessVariables;
 use holdfast::s3::S3Objects;
 use holdfast::startup::Startup;
+use holdfast::telemetry;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    let traces = telemetry::start(&ProcessVariables, "download", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
-    let app = App::of(&startup).with_objects(Arc::new(objects));
+    let app = App::of(&startup).with_objects(Arc::new(objects)).with_traces(traces);
     if holdfast::lambda::has_shutdown(&ProcessVariables) {
-        let usage = app.usage.clone();
-        lambda_runtime::spawn_graceful_shutdown_handler(|| async move { usage.close().await }).await;
+        let closing = app.closing();
+        lambda_runtime::spawn_graceful_shutdown_handler(|| closing).await;
     }
     app.warm().await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

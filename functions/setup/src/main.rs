@@ -4,18 +4,23 @@ use holdfast::clock::Env;
 use holdfast::config::ProcessVariables;
 use holdfast::secretsmanager::ManagedSecret;
 use holdfast::startup::Startup;
+use holdfast::telemetry;
 use holdfast_setup::{FirstKey, ResourceEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    let traces = telemetry::start(&ProcessVariables, "setup", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ResourceEvent>| {
         let slot = ManagedSecret::new(&startup.aws, &event.payload.resource_properties.secret_arn);
         let (environment, env) = (startup.settings.environment.as_str(), &startup.env);
         let first = FirstKey { table: &startup.table, model: &startup.model, env, environment, slot: &slot };
-        holdfast_setup::handle(&first, event.payload).await.map_err(Error::from)
+        let done = holdfast_setup::handle(&first, event.payload).await;
+        if let Some(traces) = &traces {
+            traces.flush().await;
+        }
+        done.map_err(Error::from)
     }))
     .await
 }

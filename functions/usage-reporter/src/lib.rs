@@ -98,6 +98,7 @@ impl Failed {
 ///
 /// # Errors
 /// [`Failed`].
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "tick", skip_all)]
 pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> Result<(), Failed> {
     let app = &reporter.app;
     let deadline = deadline::of_invocation(event.context.deadline, app.env.now());

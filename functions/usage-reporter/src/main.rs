@@ -9,12 +9,13 @@ use holdfast::config::ProcessVariables;
 use holdfast::s3::S3Objects;
 use holdfast::s3_archive::S3Archive;
 use holdfast::startup::Startup;
+use holdfast::telemetry;
 use holdfast_usage_reporter::Reporter;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    lambda_runtime::tracing::init_default_subscriber();
+    let traces = telemetry::start(&ProcessVariables, "usage-reporter", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
     let metrics = CloudWatch::new(&startup.aws, &startup.settings.environment);
@@ -24,7 +25,11 @@ async fn main() -> Result<(), Error> {
         reporter = reporter.archiving_to(Arc::new(S3Archive::new(&startup.aws, bucket)));
     }
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {
-        holdfast_usage_reporter::handle(&reporter, event).await.map_err(Error::from)
+        let done = holdfast_usage_reporter::handle(&reporter, event).await;
+        if let Some(traces) = &traces {
+            traces.flush().await;
+        }
+        done.map_err(Error::from)
     }))
     .await
 }

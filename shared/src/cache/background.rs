@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 
 use crate::store::table::Key;
 
@@ -28,10 +29,12 @@ impl Background {
     /// Does it, unless too much is under way.
     pub(super) fn best_effort(&self, work: impl Future<Output = ()> + Send + 'static) {
         if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            tokio::spawn(async move {
+            let work = async move {
                 work.await;
                 drop(permit);
-            });
+            };
+            // It belongs to the trace of the request that it is done for.
+            tokio::spawn(work.in_current_span());
         }
     }
 

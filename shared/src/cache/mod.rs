@@ -133,6 +133,7 @@ impl Cache {
     }
 
     /// Looks for an answer: one call, tags and, unless it is in memory, the entry. None at all within the bound of `bounded`.
+    #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "cache", skip_all)]
     pub async fn look(&self, place: &Place) -> Look {
         let now = self.env.now();
         let held = self.memory.get(&place.key).filter(|held| held.expires > now);

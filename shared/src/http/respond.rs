@@ -27,6 +27,7 @@ const PATH: AsciiSet =
 /// - 406 to `GET` and `HEAD` that do not admit JSON. Other methods have had their effect already, so they must have called
 ///   [`negotiate::json`] before it.
 /// - 413 `response_too_large` where the coded body is over [`MAX_SENT`].
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "respond", skip_all)]
 pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: Result<Reply, Problem>) -> ApiResponse {
     let result = result.and_then(|reply| finish(request, reply));
     let reply = result.unwrap_or_else(|problem| refuse(request, correlation, &problem));

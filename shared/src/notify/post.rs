@@ -7,13 +7,13 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use futures::future::BoxFuture;
 
 use super::ports::Post;
 use super::target::{self, Refused, is_public};
+use crate::telemetry;
 
 /// How long a receiver may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -38,7 +38,7 @@ impl HttpsPost {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.clone());
         }
-        let answer = tokio::time::timeout(PATIENCE, self.connector.call(request)).await;
+        let answer = tokio::time::timeout(PATIENCE, telemetry::call(&self.connector, request)).await;
         let response = answer.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
         Ok(response.status().as_u16())
     }

@@ -61,6 +61,7 @@ impl From<AdmitError> for Problem {
 /// # Errors
 /// 429 `rate_limited` or `quota_exceeded`, 422 `cost_exceeds_limit`, 401 for a consumer that is disabled or a key that is revoked
 /// by now, 503 where the store cannot be reached and the plan fails closed; or [`AdmitError::NewEpoch`].
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "admit", skip_all)]
 pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[Call]) -> Result<Headers, AdmitError> {
     let now = app.env.now();
     if principal.anonymous {

@@ -17,6 +17,8 @@ pub(super) struct Spent {
     pub(super) begun: Micros,
     /// What its calls to the tables cost.
     pub(super) cost: Usage,
+    /// The trace of its spans, if there are any.
+    pub(super) trace: Option<String>,
 }
 
 /// Counts a request that has been answered. Nothing here waits.
@@ -35,16 +37,16 @@ pub(super) fn count(app: &App, request: &ApiRequest, correlation: &str, response
         ..Finished::default()
     };
     notes.fill(&mut done);
-    log(app, request, correlation, &done);
+    log(app, request, correlation, spent.trace.as_deref(), &done);
     app.usage.count(done);
 }
 
 /// One line per request, for machines. Neither credentials nor content: the address is that of the table of routes.
-fn log(app: &App, request: &ApiRequest, correlation: &str, done: &Finished) {
+fn log(app: &App, request: &ApiRequest, correlation: &str, trace_id: Option<&str>, done: &Finished) {
     tracing::info!(
         target: "holdfast::request",
         correlation_id = correlation,
-        trace_id = trace(&request.headers),
+        trace_id = trace_id.or_else(|| trace(&request.headers)),
         consumer = done.consumer,
         route = done.route,
         status = done.status,

@@ -29,6 +29,7 @@ pub use context::{Context, Gate};
 
 use futures::future::{self, BoxFuture, Either};
 use serde_json::{Map, Value};
+use tracing::Instrument as _;
 
 use crate::api_key;
 use crate::app::App;
@@ -36,13 +37,14 @@ use crate::auth::{self, AuthFailure};
 use crate::clock::Micros;
 use crate::deadline;
 use crate::dynamodb;
-use crate::http::route::{Route, route};
+use crate::http::route::{Route, route, template};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
 use crate::limit::Call;
 use crate::limit::address::{Door, Suspect};
 use crate::notify::{self, Kind};
 use crate::principal::Principal;
 use crate::problem::Problem;
+use crate::telemetry::{self, Traces};
 use crate::usage::Notes;
 
 use admit::AdmitError;
@@ -54,10 +56,16 @@ const RESERVE: Duration = Duration::from_millis(500);
 pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
     let (begun, notes) = (app.env.now(), Notes::default());
     app.usage.flush_beside();
+    app.traces.iter().for_each(Traces::flush_beside);
     let correlation = request.correlation(&app.env);
+    let span =
+        telemetry::request(&request.headers, request.method.as_str(), || template(&app.model, &request.method, &request.path));
     // Boxed, because the future of a request is large: what passes it on would copy it from stack to stack.
-    let (response, cost) = dynamodb::measured(Box::pin(respond_to(app, &request, &correlation, &notes))).await;
-    count::count(app, &request, &correlation, &response, count::Spent { begun, cost }, notes);
+    let (response, cost) =
+        dynamodb::measured(Box::pin(respond_to(app, &request, &correlation, &notes).instrument(span.clone()))).await;
+    telemetry::answered(&span, response.status().as_u16(), &correlation, &notes.who());
+    let spent = count::Spent { begun, cost, trace: telemetry::trace_id(&span) };
+    count::count(app, &request, &correlation, &response, spent, notes);
     response
 }
 
@@ -156,6 +164,7 @@ async fn admitted(
 }
 
 /// The caller of a route that needs one. Credentials that are not accepted are counted per client address.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "authenticate", skip_all)]
 async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
     let authorization = request.header(http::header::AUTHORIZATION);
     let now = app.env.now();

@@ -81,6 +81,7 @@ pub struct NoIndex {
 ///
 /// # Errors
 /// [`NoIndex`], naming the index to add.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "plan", skip_all)]
 pub fn plan(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<Plan, NoIndex> {
     choose::choose(model, states, permitted)
 }

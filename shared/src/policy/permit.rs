@@ -135,6 +135,7 @@ pub fn view<'a>(model: &'a Model, principal: &'a Principal, entity: EntityIx, ac
 ///
 /// # Errors
 /// [`Denied`] for the action, for a relation's target, or for a field that the caller may never read.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "permit", skip_all)]
 pub fn permit_list(model: &Model, principal: &Principal, query: ListQuery) -> Result<Permitted<ListQuery>, Denied> {
     permit(model, principal, query, Action::List)
 }
@@ -143,6 +144,7 @@ pub fn permit_list(model: &Model, principal: &Principal, query: ListQuery) -> Re
 ///
 /// # Errors
 /// As [`permit_list`].
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "permit", skip_all)]
 pub fn permit_get(model: &Model, principal: &Principal, query: ListQuery) -> Result<Permitted<ListQuery>, Denied> {
     permit(model, principal, query, Action::Read)
 }

@@ -23,6 +23,7 @@ type Parameters = Vec<(String, String)>;
 ///
 /// # Errors
 /// Every parameter that is unknown, malformed or repeated.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "parse", skip_all)]
 pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
     parse(&Scope::new(model, entity, sight), query, true)
 }
@@ -31,6 +32,7 @@ pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str
 ///
 /// # Errors
 /// As [`parse_list`].
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "parse", skip_all)]
 pub fn parse_get(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
     parse(&Scope::new(model, entity, sight), query, false)
 }

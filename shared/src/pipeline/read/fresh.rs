@@ -22,6 +22,7 @@ use crate::store::{items, keys};
 ///
 /// # Errors
 /// A cursor of another list, a count beyond the budget, what the table says.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "read", skip_all)]
 pub(super) async fn list(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,
@@ -55,6 +56,7 @@ pub(super) async fn list(
 ///
 /// # Errors
 /// 404 for a record that does not exist or may not be seen; what the table says.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "read", skip_all)]
 pub(super) async fn record(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,

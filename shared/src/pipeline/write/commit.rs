@@ -113,6 +113,7 @@ fn never(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
 }
 
 /// The idempotency row and the records as they are, strongly consistent, in one batch; beside it what has to precede a write.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "read", skip_all)]
 async fn read(
     cx: &Context<'_>,
     changes: &[Change<'_>],
@@ -143,6 +144,7 @@ async fn read(
 }
 
 /// All that is wrong at once.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "prepare", skip_all)]
 async fn prepare_all(cx: &Context<'_>, changes: &[Change<'_>], stored: &[Option<Record>]) -> Result<Vec<Prepared>, Problem> {
     let (mut prepared, mut problems) = (Vec::with_capacity(changes.len()), Vec::new());
     for (change, stored) in changes.iter().zip(stored) {

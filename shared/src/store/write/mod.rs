@@ -241,6 +241,7 @@ impl Writer {
     ///
     /// # Errors
     /// A [`WriteError`]; nothing was done, except that for [`WriteError::Unknown`] that is not known.
+    #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "write", skip_all)]
     pub async fn write(&self, batch: &Batch, deadline: Micros) -> Result<Written, WriteError> {
         self.write_as(batch, false, deadline).await
     }

@@ -1,0 +1,165 @@
+//! What counting costs of a request's CPU: a measurement, not a test of every day.
+//!
+//! `cargo test --release --workspace --test system share_of_counting -- --ignored --nocapture`
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures::future::BoxFuture;
+use holdfast::store::table::{
+    Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
+};
+use holdfast::usage::Usage;
+use holdfast_tests::stack::{Instance, Stack, somebody};
+use serde_json::{Value, json};
+
+const MODEL: &str = "
+name: Test
+version: 1.0.0
+entities:
+  book:
+    id: string
+    fields:
+      title: {type: string, max: 50, required: true}
+    indexes: {by_title: {sort: title}}
+roles:
+  admin: {all: true}
+";
+/// Requests between two flushes: 20 a second, which an instance of Lambda easily gets.
+const REQUESTS: usize = 100;
+const ROUNDS: usize = 100;
+/// What is promised, per cent.
+const PROMISE: f64 = 5.0;
+
+/// A table that, once it is frozen, asks another one no more than once: what is left of a request is our own CPU, so the share is larger than beside a real table.
+struct Memo {
+    table: SharedTable,
+    frozen: AtomicBool,
+    got: Mutex<HashMap<String, Vec<Option<Item>>>>,
+    queried: Mutex<HashMap<String, RangePage>>,
+}
+
+impl Memo {
+    fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+}
+
+impl Table for Memo {
+    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        Box::pin(async move {
+            let name = format!("{keys:?}");
+            let known = self.got.lock().unwrap().get(&name).cloned();
+            if let Some(known) = known.filter(|_| self.is_frozen()) {
+                return Ok(known);
+            }
+            let found = self.table.get(keys, consistent).await?;
+            self.got.lock().unwrap().insert(name, found.clone());
+            Ok(found)
+        })
+    }
+    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        self.table.get_transaction(keys)
+    }
+    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+        Box::pin(async move {
+            let name = format!("{query:?}");
+            let known = self.queried.lock().unwrap().get(&name).cloned();
+            if let Some(known) = known.filter(|_| self.is_frozen()) {
+                return Ok(known);
+            }
+            let found = self.table.query(query).await?;
+            self.queried.lock().unwrap().insert(name, found.clone());
+            Ok(found)
+        })
+    }
+    fn write<'a>(
+        &'a self,
+        table: TableName,
+        write: Write,
+        returning: Returning,
+    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        if self.is_frozen() { Box::pin(async { Ok(None) }) } else { self.table.write(table, write, returning) }
+    }
+    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
+        self.table.write_batch(writes)
+    }
+    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        self.table.transact(transaction)
+    }
+    fn scan<'a>(
+        &'a self,
+        table: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
+        self.table.scan(table, after, segment)
+    }
+}
+
+/// CPU of this thread, nanoseconds: the kernel's own account, which other processes do not disturb.
+fn cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// CPU of some requests and of the flush of what they counted.
+async fn round(instance: &Instance, path: &str) -> u64 {
+    let who = somebody("acme", "admin");
+    let begun = cpu();
+    for _ in 0..REQUESTS {
+        let (answer, _) = instance.call(&who, path, &Value::Null).await;
+        assert_eq!(answer.status(), 200);
+    }
+    instance.app.usage.flush().await.unwrap();
+    cpu() - begun
+}
+
+fn median(mut times: Vec<u64>) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2] as f64 / REQUESTS as f64 / 1_000.0
+}
+
+#[tokio::test]
+#[ignore = "a measurement: run it in a release build"]
+async fn the_share_of_counting_in_the_cpu_of_a_request_is_small() {
+    let stack = Stack::start(MODEL).await;
+    let first = stack.instance();
+    for n in 0..20 {
+        let (answer, _) =
+            first.call(&somebody("acme", "admin"), "POST /v1/books", &json!({"id": format!("b{n}"), "title": "T"})).await;
+        assert_eq!(answer.status(), 201);
+    }
+    for path in ["GET /v1/books/b1", "GET /v1/books?limit=20"] {
+        let instance = async |counts: bool| {
+            let memo = Arc::new(Memo {
+                table: Arc::new(stack.table.clone()),
+                frozen: AtomicBool::new(false),
+                got: Mutex::default(),
+                queried: Mutex::default(),
+            });
+            let mut instance = stack.instance_on(memo.clone());
+            let usage = Usage::new(memo.clone(), stack.env.clone());
+            instance.app = instance.app.with_usage(if counts { usage } else { usage.off() });
+            round(&instance, path).await;
+            instance.app.cache.idle().await;
+            memo.frozen.store(true, Ordering::Relaxed);
+            instance
+        };
+        let (on, off) = (instance(true).await, instance(false).await);
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        // They take turns, so that whatever else the machine does concerns both; the first rounds warm up.
+        for n in 0..ROUNDS + 5 {
+            let pair = (round(&on, path).await, round(&off, path).await);
+            if n >= 5 {
+                with.push(pair.0);
+                without.push(pair.1);
+            }
+        }
+        let (with, without) = (median(with), median(without));
+        let share = 100.0 * (with - without) / with;
+        println!("{path}: {with:.1} us of CPU with counting, {without:.1} us without: {share:.1} %");
+        assert!(share < PROMISE, "{share:.1} % is more than {PROMISE} %");
+    }
+}
