@@ -52,7 +52,7 @@ fuzz() {
     # administrator's and more than another's.
     [ "$role" = admin ] || checks=(--exclude-checks allow_header_conformance)
     "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$url/v1/openapi.json" \
-      --header "Authorization: Bearer $(token_of "$role")" --checks all "${checks[@]}" \
+      --header "Authorization: Bearer $(token_of "$role")" "${checks[@]}" \
       --max-examples 8 --seed 20261121 --workers 2 --no-shrink --warnings off > "$state/fuzz" 2>&1 ||
       { cut -c1-600 "$state/fuzz" | tail -n 250; exit 1; }
     tail -n 12 "$state/fuzz"

@@ -96,7 +96,7 @@ pub(super) fn read(source: &Source<'_>, entity: &Entity) -> Value {
     if let Value::Object(members) = &mut schema {
         members.remove("required");
     }
-    for relation in parameters::relations(source, entity) {
+    for relation in parameters::relations(source, entity, &source.readable(entity)) {
         let target = refer("schemas", &names::entity(source.model, relation.target));
         let about = format!("Only with `include={}`.", relation.name);
         schema["properties"][relation.name] = match relation.many {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Source, filters, kinds, names, refer};
 use crate::http::conditional::LONGEST_CONDITION;
-use crate::model::{Action, Entity, FieldIx, FieldType, IdKind, Index, Path, id_schema};
+use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Index, Path, id_schema};
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT};
 
 /// What `If-Match` may say: `*`, or strong or weak entity tags between commas (RFC 9110, 13.1.1).
@@ -198,7 +198,7 @@ fn words(name: &str, description: &str, words: &[String]) -> Value {
 pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<Value> {
     let about = "The members to show; all that may be seen where nothing is said.";
     let mut all = vec![words("fields", about, &readable(source, entity, action))];
-    let relations = relations(source, entity);
+    let relations = relations(source, entity, &source.access(entity, action).widest());
     if relations.is_empty() {
         return all;
     }
@@ -206,7 +206,7 @@ pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -
         relations.iter().map(|relation| format!("`{}` ({})", relation.name, names::spoken(&relation.target.plural))).collect();
     let about =
         format!("Related records to embed: {}; and their relations after a dot, at most {MAX_DEPTH} deep.", list.join(", "));
-    all.push(words("include", &about, &include_paths(source, entity, MAX_DEPTH)));
+    all.push(words("include", &about, &include_paths(source, &relations, MAX_DEPTH)));
     for relation in relations.iter().filter(|relation| relation.many) {
         let name = relation.name;
         // No default: generated clients would send it without the relation.
@@ -225,13 +225,14 @@ pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -
     all
 }
 
-/// What `include` may name: relations, and relations of what they lead to.
-fn include_paths(source: &Source<'_>, entity: &Entity, depth: usize) -> Vec<String> {
+/// What `include` may name: relations, and relations of what they lead to, which is seen as in a list.
+fn include_paths(source: &Source<'_>, relations: &[Relation<'_>], depth: usize) -> Vec<String> {
     let mut paths = Vec::new();
-    for relation in relations(source, entity) {
+    for relation in relations {
         paths.push(relation.name.to_owned());
         if depth > 1 {
-            let deeper = include_paths(source, relation.target, depth - 1);
+            let there = self::relations(source, relation.target, &source.access(relation.target, Action::List).widest());
+            let deeper = include_paths(source, &there, depth - 1);
             paths.extend(deeper.into_iter().map(|path| format!("{}.{path}", relation.name)));
         }
     }
@@ -245,12 +246,18 @@ pub(super) struct Relation<'a> {
     pub many: bool,
 }
 
-/// The relations that may be embedded.
-pub(super) fn relations<'a>(source: &Source<'a>, entity: &'a Entity) -> Vec<Relation<'a>> {
-    let one = entity.to_one.iter().map(|relation| (relation.name.as_str(), relation.target, false));
-    let many = entity.to_many.iter().map(|relation| (relation.name.as_str(), relation.target, true));
+/// The relations that may be embedded by whoever sees these fields of the entity: the other side may be listed, and the reference
+/// that makes the relation is seen, on whichever side it stands.
+pub(super) fn relations<'a>(source: &Source<'a>, entity: &'a Entity, own: &FieldMask) -> Vec<Relation<'a>> {
+    let visible = |target| source.access(source.model.entity(target), Action::List).widest();
+    let one = entity.to_one.iter().map(|relation| (relation.name.as_str(), relation.target, false, own.contains(relation.field)));
+    let many = entity
+        .to_many
+        .iter()
+        .map(|relation| (relation.name.as_str(), relation.target, true, visible(relation.target).contains(relation.field)));
     one.chain(many)
-        .map(|(name, target, many)| Relation { name, target: source.model.entity(target), many })
+        .filter(|(.., seen)| *seen)
+        .map(|(name, target, many, _)| Relation { name, target: source.model.entity(target), many })
         .filter(|relation| source.allows(relation.target, Action::List))
         .collect()
 }

@@ -148,9 +148,8 @@ fn me() -> Value {
 
 /// The parameter `consumer`, for those who may see everybody.
 fn of_consumer(everybody: bool) -> Option<Value> {
-    let mut schema = kinds::text(128);
-    schema["minLength"] = json!(1);
-    everybody.then(|| json!({"name": "consumer", "in": "query", "description": "Only this consumer.", "schema": schema}))
+    let about = "Only this consumer.";
+    everybody.then(|| json!({"name": "consumer", "in": "query", "description": about, "schema": kinds::id()}))
 }
 
 fn usage(everybody: bool) -> Value {
@@ -184,8 +183,9 @@ fn usage(everybody: bool) -> Value {
 
 fn dashboard(everybody: bool) -> Value {
     let about = "A page with charts, or its data for those who accept `application/json`.";
-    let ranges = kinds::text(16);
-    let mut parameters = vec![json!({"name": "range", "in": "query", "description": "How far to look back.", "schema": ranges})];
+    let ranges = kinds::word(&["1h", "6h", "24h", "7d", "30d", "90d"]);
+    let look_back = "How far to look back; 24 hours where nothing is said.";
+    let mut parameters = vec![json!({"name": "range", "in": "query", "description": look_back, "schema": ranges})];
     parameters.extend(of_consumer(everybody));
     let mut page = answer("The page.", &["Referrer-Policy"], None);
     page["content"] = json!({

@@ -26,6 +26,7 @@ pub(super) fn parse(scope: &Scope<'_>, name: &str, value: &str) -> Result<Compar
         Op::Null => vec![Value::Bool(value.parse().map_err(|_| "expects true or false".to_owned())?)],
         // Words sort as they are declared, so those that begin alike need not stand together: they are asked for one by one.
         Op::Prefix if let Some(FieldType::Enum(words)) = kind => {
+            check_length(kind, value)?;
             let operands = words.iter().filter(|word| word.starts_with(value)).cloned().map(Value::String).collect();
             return Ok(Comparison { path, op: Op::In, operands });
         }
@@ -129,11 +130,13 @@ fn push(items: &mut [String], character: char) {
     }
 }
 
+fn check_length(kind: Option<&FieldType>, text: &str) -> Result<(), String> {
+    let longest = if matches!(kind, Some(FieldType::Url)) { 4 * MAX_VALUE } else { MAX_VALUE };
+    if text.chars().count() > longest { Err(format!("is longer than {longest} characters")) } else { Ok(()) }
+}
+
 fn operand(model: &Model, entity: &Entity, path: Path, op: Op, text: &str) -> Result<Value, String> {
-    let longest = if matches!(kind(model, entity, path), Some(FieldType::Url)) { 4 * MAX_VALUE } else { MAX_VALUE };
-    if text.chars().count() > longest {
-        return Err(format!("is longer than {longest} characters"));
-    }
+    check_length(kind(model, entity, path), text)?;
     let string = || Value::String(text.to_owned());
     let Some(kind) = kind(model, entity, path) else {
         if matches!(op, Op::Prefix | Op::Contains) {

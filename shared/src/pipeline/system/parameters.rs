@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::clock::Micros;
 use crate::http::{ApiRequest, Reply, header_value};
+use crate::id::is_id_part;
 use crate::problem::Problem;
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, page_limit, split_parameters};
 
@@ -41,6 +42,14 @@ impl Parameters {
     /// How many rows a page may have.
     pub(in crate::pipeline) fn limit(&self) -> Result<usize, Problem> {
         self.get("limit").map_or(Ok(DEFAULT_LIMIT), |value| page_limit(value).map_err(|why| refuse("limit", &why)))
+    }
+
+    /// The id of a consumer: those of tokens are made so that they fit too.
+    pub(in crate::pipeline) fn consumer(&self) -> Result<Option<&str>, Problem> {
+        match self.get("consumer") {
+            Some(other) if !is_id_part(other) => Err(refuse("consumer", "must be the id of a consumer")),
+            consumer => Ok(consumer),
+        }
     }
 
     /// Where to go on.

@@ -25,9 +25,8 @@ const POSITION: usize = 16;
 pub(super) async fn notifications(cx: &Context<'_>) -> Result<Reply, Problem> {
     let own = Some(cx.principal.consumer.as_str());
     let parameters = Parameters::read(cx.request, &["limit", "cursor", "consumer"])?;
-    let of = match parameters.get("consumer") {
+    let of = match parameters.consumer()? {
         Some(named) if Some(named) == own => own,
-        Some("") => return Err(refuse("consumer", "must be the id of a consumer")),
         Some(named) => {
             permit(cx, SystemPermission::Usage)?;
             Some(named)
@@ -49,7 +48,7 @@ pub(super) async fn audit(cx: &Context<'_>) -> Result<Reply, Problem> {
         Some(text) if !fits(text) => Err(refuse(name, why)),
         other => Ok(other.map(str::to_owned)),
     };
-    let consumer = named("consumer", "must be the id of a consumer", &|text| crate::id::is_id_part(text))?;
+    let consumer = parameters.consumer()?;
     let of_entity = |text: &str| cx.model().by_name(text).is_some() || OTHER_RESOURCES.contains(&text);
     let resource = named("entity", &format!("must be an entity of the model, or {}", OTHER_RESOURCES.join(" or ")), &of_entity)?;
     let words =
@@ -66,7 +65,7 @@ pub(super) async fn audit(cx: &Context<'_>) -> Result<Reply, Problem> {
     if since >= until {
         return Err(refuse("from", "must be before `to`"));
     }
-    let (consumer, resource, action) = (consumer.as_deref(), resource.as_deref(), action.as_deref());
+    let (resource, action) = (resource.as_deref(), action.as_deref());
     let wanted = Wanted { since, until, consumer, resource, action };
     let page = audit::list(&*cx.app.table, &wanted, parameters.limit()?, parameters.cursor()?).await;
     let page = page.map_err(|error| match error {

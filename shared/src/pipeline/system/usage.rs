@@ -62,7 +62,6 @@ pub(super) async fn flush_best_effort(cx: &Context<'_>) {
 pub(super) fn whose(cx: &Context<'_>, named: Option<&str>) -> Result<Option<String>, Problem> {
     let own = cx.principal.consumer.as_str();
     match named {
-        Some("") => Err(refuse("consumer", "must be the id of a consumer")),
         Some(named) if named == own => Ok(Some(own.to_owned())),
         Some(named) => permit(cx, SystemPermission::Usage).map(|()| Some(named.to_owned())),
         None if may(cx, SystemPermission::Usage) => Ok(None),
@@ -82,7 +81,7 @@ fn asked(cx: &Context<'_>) -> Result<Asked, Problem> {
         level,
         range: range(&parameters, level, cx.app.env.now().seconds())?,
         by: dimensions(parameters.get("group_by"))?,
-        consumer: whose(cx, parameters.get("consumer"))?,
+        consumer: whose(cx, parameters.consumer()?)?,
     })
 }
 

@@ -57,9 +57,10 @@ pub fn page(model: &Model) -> Reply {
 
 /// The page, or its data for those who prefer JSON.
 pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
+    let asked = Asked::read(cx.request)?;
     let headers = &cx.request.headers;
     if negotiate::names(headers, JSON) && negotiate::quality(headers, JSON) >= negotiate::quality(headers, HTML) {
-        return Ok(Reply::json(StatusCode::OK, &data(cx).await?));
+        return Ok(Reply::json(StatusCode::OK, &data(cx, asked).await?));
     }
     Ok(page(cx.model()))
 }
@@ -82,15 +83,28 @@ pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
     Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).header(VARY, HeaderValue::from_static("Accept")))
 }
 
-async fn data(cx: &Context<'_>) -> Result<Value, Problem> {
-    let parameters = Parameters::read(cx.request, &["range", "consumer"])?;
-    let name = parameters.get("range").unwrap_or("24h");
-    let names = RANGES.map(|(name, ..)| name).join(", ");
-    let (_, level, points) = RANGES
-        .into_iter()
-        .find(|(known, ..)| *known == name)
-        .ok_or_else(|| refuse("range", &format!("must be one of {names}")))?;
-    let consumer = whose(cx, parameters.get("consumer"))?;
+/// What is asked for, of the page as of its data.
+struct Asked {
+    /// Of [`RANGES`].
+    range: (&'static str, Level, i64),
+    consumer: Option<String>,
+}
+
+impl Asked {
+    fn read(request: &ApiRequest) -> Result<Self, Problem> {
+        let parameters = Parameters::read(request, &["range", "consumer"])?;
+        let name = parameters.get("range").unwrap_or("24h");
+        let range = RANGES.into_iter().find(|(known, ..)| *known == name).ok_or_else(|| {
+            let names = RANGES.map(|(name, ..)| name).join(", ");
+            refuse("range", &format!("must be one of {names}"))
+        })?;
+        Ok(Self { range, consumer: parameters.consumer()?.map(str::to_owned) })
+    }
+}
+
+async fn data(cx: &Context<'_>, asked: Asked) -> Result<Value, Problem> {
+    let (name, level, points) = asked.range;
+    let consumer = whose(cx, asked.consumer.as_deref())?;
     flush_best_effort(cx).await;
     let now = cx.app.env.now().seconds();
     let from = level.start(now) - (points - 1) * level.seconds();
