@@ -156,6 +156,10 @@ async fn mistakes_are_told_with_their_place() {
     assert!(text(&missing.stderr).contains("nowhere.yaml"), "{}", text(&missing.stderr));
     let diff = place.run(&["model", "diff", "model.yaml", "model.yaml"]).await;
     assert_eq!((diff.status.code(), text(&diff.stdout)), (Some(0), "no difference\n".to_owned()));
+    let unknown = place.run(&["model", "diff", "model.yaml", "--role", "admin", "--to", "nobody"]).await;
+    assert!(text(&unknown.stderr).contains("no role nobody; it has"), "{}", text(&unknown.stderr));
+    let same = place.run(&["model", "diff", "model.yaml", "--role", "admin"]).await;
+    assert_eq!((same.status.code(), text(&same.stdout)), (Some(0), "no difference\n".to_owned()));
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ use crate::store::table::{Attr, Item, RangeQuery, Table, TableError, TableName};
 pub const SHARDS: u16 = 16;
 /// What the trail tells of beside the entities of the model.
 pub const OTHER_RESOURCES: [&str; 2] = ["consumer", "cache"];
+/// Length of an action's name, in characters.
+pub const MAX_ACTION: usize = 256;
 /// Days that one page looks back over at most; a page of a quiet time is short, with a cursor.
 const DAYS: i64 = 31;
 /// Rows that one page reads at most.

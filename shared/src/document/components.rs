@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{Source, files, kinds, names, object, parameters, refer, responses, system_schemas};
-use crate::http::conditional::LONGEST_CONDITION;
 use crate::http::{MAX_BULK, MAX_PATCH_STEPS};
 use crate::model::{Action, Entity, IdKind, Purpose, id_schema, json_schema};
 use crate::query::{MAX_CURSOR, MAX_LIMIT};
@@ -127,7 +126,7 @@ fn bulk(source: &Source<'_>, entity: &Entity) -> Value {
         let mut required = vec!["op"];
         required.extend((id == Some(true)).then_some("id"));
         required.extend(data.as_ref().map(|_| "data"));
-        let tag = kinds::about(kinds::text(LONGEST_CONDITION), "As the header `If-Match`.");
+        let tag = kinds::about(parameters::tags(), "As the header `If-Match`.");
         let properties = object([
             ("op", Some(json!({"type": "string", "const": op}))),
             ("id", id.map(|_| id_schema(&entity.id))),

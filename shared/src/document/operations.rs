@@ -220,11 +220,15 @@ impl<'a> Made<'a> {
             ),
         ]);
         answers.extend(self.change_errors(&[415]));
-        let description = "Replaces all members that the caller may write; one that is missing gets its default. \
-            Members that cannot be written are accepted if they equal what is stored, so what was read can be sent back.";
+        let mut description = "Replaces all members that the caller may write; one that is missing gets its default. \
+            Members that cannot be written are accepted if they equal what is stored, so what was read can be sent back."
+            .to_owned();
+        if creates {
+            description.push_str(" Where there is no such record yet it is created, with the members that a POST wants.");
+        }
         let summary = format!("Replace {}", self.one);
         let mut operation =
-            self.operation(format!("replace{}", self.name), summary, description, self.changing(creates), answers);
+            self.operation(format!("replace{}", self.name), summary, &description, self.changing(creates), answers);
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Replace", self.body_example("Replace")))]);
         operation
     }

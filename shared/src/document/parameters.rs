@@ -10,11 +10,15 @@ use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT};
 /// What `If-Match` may say: `*`, or strong or weak entity tags between commas (RFC 9110, 13.1.1).
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
+/// A condition of a write.
+pub(super) fn tags() -> Value {
+    json!({"type": "string", "pattern": TAGS, "maxLength": LONGEST_CONDITION, "examples": ["*"]})
+}
+
 /// Parameters that several operations have: `components.parameters`.
 pub(super) fn shared() -> Map<String, Value> {
     const GUARD: &str =
         "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.";
-    let tags = || json!({"type": "string", "pattern": TAGS, "maxLength": LONGEST_CONDITION, "examples": ["*"]});
     // Anything is taken, and what is not well-formed does nothing; the gateway bounds a request's headers as a whole.
     let anything = || json!({"type": "string"});
     let cursor = json!({"type": "string", "minLength": 1, "maxLength": MAX_CURSOR});

@@ -4,15 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::operations::{body, with_example};
 use super::{Source, files, kinds, object, refer, responses};
-use crate::audit::OTHER_RESOURCES;
+use crate::audit::{MAX_ACTION, OTHER_RESOURCES};
 use crate::http::respond::MAX_SENT;
 use crate::model::{Model, SystemPermission};
 use crate::object as stored;
 
 /// The tag of all of them.
 pub(super) const TAG: &str = "_system";
-/// Length of an action's name, in characters.
-const MAX_ACTION: usize = 256;
 
 /// Whether a role of the caller has the permission and the token's scopes leave it.
 fn may(source: &Source<'_>, permission: SystemPermission) -> bool {

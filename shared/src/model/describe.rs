@@ -18,6 +18,9 @@ pub(super) fn path(model: &Model, entity: &Entity, path: Path) -> String {
     }
 }
 
+/// No condition.
+pub(super) const ALL_ROWS: &str = "all rows";
+
 /// A row condition as the file could say it.
 pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {
     let joined = |rules: &[Rule], word: &str| {
@@ -25,7 +28,7 @@ pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {
         format!("({})", parts.join(word))
     };
     match condition {
-        Rule::All(rules) if rules.is_empty() => "all rows".to_owned(),
+        Rule::All(rules) if rules.is_empty() => ALL_ROWS.to_owned(),
         Rule::Any(rules) if rules.is_empty() => "no rows".to_owned(),
         Rule::All(rules) => joined(rules, " and "),
         Rule::Any(rules) => joined(rules, " or "),

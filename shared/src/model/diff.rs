@@ -30,14 +30,20 @@ pub struct Change {
     pub reason: String,
 }
 
+impl Class {
+    /// `breaking`, `backfill` or `compatible`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Breaking => "breaking",
+            Self::Backfill => "backfill",
+            Self::Compatible => "compatible",
+        }
+    }
+}
+
 impl fmt::Display for Change {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = match self.class {
-            Class::Breaking => "breaking",
-            Class::Backfill => "backfill",
-            Class::Compatible => "compatible",
-        };
-        write!(out, "{class:<10}  {}: {} ({})", self.place, self.what, self.reason)
+        write!(out, "{:<10}  {}: {} ({})", self.class.name(), self.place, self.what, self.reason)
     }
 }
 
@@ -71,6 +77,19 @@ pub fn diff(old: &Model, new: &Model) -> Vec<Change> {
     roles(&mut changes, old, new);
     plans(&mut changes, old, new);
     rest(&mut changes, old, new);
+    changes.all.sort();
+    changes.all.dedup();
+    changes.all
+}
+
+/// What somebody gains and loses who held one role and gets another; the models may be one and the same.
+pub fn diff_roles(old: (&Model, &Role), new: (&Model, &Role)) -> Vec<Change> {
+    let mut changes = Changes { all: Vec::new() };
+    let place = match old.1.name == new.1.name {
+        true => format!("role {}", new.1.name),
+        false => format!("role {} -> {}", old.1.name, new.1.name),
+    };
+    role(&mut changes, &place, old, new);
     changes.all.sort();
     changes.all.dedup();
     changes.all
@@ -191,32 +210,38 @@ fn roles(changes: &mut Changes, old: &Model, new: &Model) {
             changes.breaking(place, "removed", "its holders may do nothing");
             continue;
         };
-        for permission in before.system.iter().filter(|permission| !after.system.contains(permission)) {
-            changes.breaking(&place, format!("loses system {permission:?}").to_lowercase(), "its holders are refused there");
-        }
-        for permission in after.system.iter().filter(|permission| !before.system.contains(permission)) {
-            changes.compatible(&place, format!("gains system {permission:?}").to_lowercase(), "it may do more");
-        }
-        for entity in &old.entities {
-            if let Some(now) = new.by_name(&entity.name) {
-                for action in Action::ALL {
-                    grants(changes, (old, entity, before), (new, now, after), action);
-                }
-            }
-        }
+        role(changes, &place, (old, before), (new, after));
     }
     for after in new.roles.iter().filter(|after| old.role(&after.name).is_none()) {
         changes.compatible(format!("role {}", after.name), "added", "nobody loses anything");
     }
 }
 
+/// What its holders may do, before and after.
+fn role(changes: &mut Changes, place: &str, (old, before): (&Model, &Role), (new, after): (&Model, &Role)) {
+    for permission in before.system.iter().filter(|permission| !after.system.contains(permission)) {
+        changes.breaking(place, format!("loses system {permission:?}").to_lowercase(), "its holders are refused there");
+    }
+    for permission in after.system.iter().filter(|permission| !before.system.contains(permission)) {
+        changes.compatible(place, format!("gains system {permission:?}").to_lowercase(), "it may do more");
+    }
+    for entity in &old.entities {
+        if let Some(now) = new.by_name(&entity.name) {
+            for action in Action::ALL {
+                grants(changes, place, (old, entity, before), (new, now, after), action);
+            }
+        }
+    }
+}
+
 fn grants(
     changes: &mut Changes,
+    role: &str,
     (old_model, old_entity, old): (&Model, &Entity, &Role),
     (new_model, new_entity, new): (&Model, &Entity, &Role),
     action: Action,
 ) {
-    let place = format!("role {}, {} {}", new.name, action.name(), new_entity.name);
+    let place = format!("{role}, {} {}", action.name(), new_entity.name);
     let (before, after) = (old.grants.get(&(old_entity.ix, action)), new.grants.get(&(new_entity.ix, action)));
     let (before, after) = match (before, after) {
         (None, None) => return,
@@ -226,11 +251,11 @@ fn grants(
     };
     let (was, now) = (describe::rows(old_model, old_entity, before), describe::rows(new_model, new_entity, after));
     if was != now {
-        changes.breaking(
-            &place,
-            format!("rows {} -> {}", was.join(" | "), now.join(" | ")),
-            "other rows are visible or writable",
-        );
+        let what = format!("rows {} -> {}", was.join(" | "), now.join(" | "));
+        match covered((old_entity, before, &was), (new_entity, after, &now)) {
+            true => changes.compatible(&place, what, "it may do more"),
+            false => changes.breaking(&place, what, "other rows are visible or writable"),
+        }
     }
     let union = |grants: &[super::Grant]| {
         grants.iter().fold(FieldMask::none(), |mut mask, grant| {
@@ -246,6 +271,20 @@ fn grants(
     for name in now.iter().filter(|name| !was.contains(name) && old_entity.by_field(name).is_some()) {
         changes.compatible(&place, format!("gains the field {name}"), "it may do more");
     }
+}
+
+/// Whether each way to be allowed is still there, for the same rows or for all of them, with no fewer fields.
+fn covered(
+    (old_entity, before, was): (&Entity, &[super::Grant], &[String]),
+    (new_entity, after, now): (&Entity, &[super::Grant], &[String]),
+) -> bool {
+    before.iter().zip(was).all(|(old, rows)| {
+        let fields = describe::mask(old_entity, &old.fields);
+        after.iter().zip(now).any(|(new, wider)| {
+            let kept = describe::mask(new_entity, &new.fields);
+            (wider == rows || wider == describe::ALL_ROWS) && fields.iter().all(|name| kept.contains(name))
+        })
+    })
 }
 
 fn plans(changes: &mut Changes, old: &Model, new: &Model) {

@@ -1,6 +1,6 @@
 //! What `model check` and `model diff` say.
 
-use super::{Class, check, diff, parse};
+use super::{Class, check, diff, diff_roles, parse};
 
 const BEFORE: &str = r"
 name: Shop
@@ -32,6 +32,44 @@ fn changed(from: &str, to: &str) -> Vec<String> {
     let old = parse("old.yaml", BEFORE).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     let new = parse("new.yaml", &BEFORE.replace(from, to)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
     diff(&old, &new).iter().map(ToString::to_string).collect()
+}
+
+/// What changes for a holder of `from` who gets `to`, in a model with these roles.
+fn changed_role(from: &str, to: &str) -> Vec<String> {
+    let roles = "roles:\n  reader: {entities: {order: {read: {rows: {status: open}, fields: {except: note}}}}}\n  \
+                 packer: {inherits: [reader], entities: {order: {read: {rows: {status: paid}}, update: true}}, system: usage}\n  \
+                 auditor: {entities: {order: {read: true}}, system: audit}\n";
+    let source = BEFORE.replace("roles:\n", roles);
+    let model = parse("m.yaml", &source).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let role = |name| (&model, model.role(name).unwrap());
+    diff_roles(role(from), role(to)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_role_that_has_all_of_another_breaks_nothing() {
+    assert_eq!(changed_role("packer", "packer"), [""; 0]);
+    assert_eq!(
+        changed_role("reader", "packer"),
+        [
+            "compatible  role reader -> packer, read order: gains the field note (it may do more)",
+            "compatible  role reader -> packer, read order: rows status eq \"open\" -> status eq \"open\" | status eq \"paid\" (it may do more)",
+            "compatible  role reader -> packer, update order: now allowed (it may do more)",
+            "compatible  role reader -> packer: gains system usage (it may do more)",
+        ]
+    );
+}
+
+#[test]
+fn what_another_role_lacks_breaks() {
+    assert_eq!(
+        changed_role("packer", "auditor"),
+        [
+            "breaking    role packer -> auditor, update order: no longer allowed (its holders are refused with 403)",
+            "breaking    role packer -> auditor: loses system usage (its holders are refused there)",
+            "compatible  role packer -> auditor, read order: rows status eq \"open\" | status eq \"paid\" -> all rows (it may do more)",
+            "compatible  role packer -> auditor: gains system audit (it may do more)",
+        ]
+    );
 }
 
 macro_rules! changes {

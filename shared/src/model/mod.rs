@@ -45,7 +45,7 @@ mod validate_tests;
 use std::collections::{BTreeSet, HashMap};
 
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
-pub use diff::{Change, Class, diff};
+pub use diff::{Change, Class, diff, diff_roles};
 pub use document::Document;
 pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;

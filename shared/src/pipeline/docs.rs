@@ -3,13 +3,14 @@
 
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
+use serde_json::json;
 
 use crate::app::App;
 use crate::auth;
 use crate::document::{self, Documents, Form, Site};
 use crate::http::route::Route;
 use crate::http::{ApiRequest, JSON, Reply, header_value};
-use crate::model::{Model, SystemPermission};
+use crate::model::{self, Change, Model, Role, SystemPermission};
 use crate::principal::{Principal, Verified};
 use crate::problem::Problem;
 use crate::query::split_parameters;
@@ -18,8 +19,8 @@ use crate::query::split_parameters;
 /// refused before this.
 ///
 /// # Errors
-/// 400 for a parameter that is not known here or names no role; 403 for the role of others without the permission `consumers`; 404
-/// for a route that is none of these.
+/// 400 for a parameter that is not known here or names no role; 403 for the role of others (`role`, and what changes to it from
+/// another one, `diff`) without the permission `consumers`; 404 for a route that is none of these.
 pub fn handle(app: &App, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
     let place = Place { model: &app.model, documents: &app.documents, environment: &app.environment };
     place.handle(request, principal, route)
@@ -41,7 +42,17 @@ impl Place<'_> {
             Route::Docs => return Ok(self.page()),
             _ => return Err(Problem::not_found()),
         };
-        let caller = self.caller(request, principal)?;
+        let asked = Asked::read(request)?;
+        let anonymous = || auth::anonymous(self.model).unwrap_or_else(nobody);
+        let mut caller = principal.cloned().unwrap_or_else(anonymous);
+        if let Some(role) = &asked.role {
+            let role = self.role_of_others(&caller, "role", role)?;
+            if let Some(before) = &asked.diff {
+                let before = self.role_of_others(&caller, "diff", before)?;
+                return self.diff(before, role, form, media_type);
+            }
+            caller = document::of_role(self.model, &[&role.name]);
+        }
         let site = Site { url: &request.base_url, environment: self.environment };
         let text = self.documents.get(self.model, &caller, site, form).map_err(Problem::internal)?;
         Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).version(&self.model.hash))
@@ -55,20 +66,29 @@ impl Place<'_> {
             .version(&self.model.hash)
     }
 
-    /// Whose document it is: the caller's, or that of a role which an administrator names.
-    fn caller(&self, request: &ApiRequest, principal: Option<&Principal>) -> Result<Principal, Problem> {
-        let anonymous = || auth::anonymous(self.model).unwrap_or_else(nobody);
-        let caller = principal.cloned().unwrap_or_else(anonymous);
-        let Some(role) = role(request)? else { return Ok(caller) };
-        if !administers(self.model, &caller) {
+    /// A role that an administrator names.
+    fn role_of_others(&self, caller: &Principal, parameter: &str, name: &str) -> Result<&Role, Problem> {
+        if !administers(self.model, caller) {
             return Err(Problem::forbidden("The document of another role needs a role with the system permission consumers."));
         }
-        if self.model.role(&role).is_none() {
+        self.model.role(name).ok_or_else(|| {
             let known: Vec<&str> = self.model.roles.iter().map(|role| role.name.as_str()).collect();
-            let why = format!("There is no role \"{role}\"; there are: {}.", known.join(", "));
-            return Err(Problem::invalid_parameter("role", why));
-        }
-        Ok(document::of_role(self.model, &[&role]))
+            let why = format!("There is no role \"{name}\"; there are: {}.", known.join(", "));
+            Problem::invalid_parameter(parameter, why)
+        })
+    }
+
+    /// What somebody gains and loses who held one role and gets another.
+    fn diff(&self, before: &Role, after: &Role, form: Form, media_type: &'static str) -> Result<Reply, Problem> {
+        let changes = model::diff_roles((self.model, before), (self.model, after));
+        let told = |change: &Change| json!({"class": change.class.name(), "place": change.place, "what": change.what, "reason": change.reason});
+        let document = json!({"from": before.name, "to": after.name, "changes": changes.iter().map(told).collect::<Vec<_>>()});
+        let text = match form {
+            Form::Json => document.to_string(),
+            Form::Yaml => document::yaml(&document).map_err(Problem::internal)?,
+            Form::Markdown => changes.iter().map(|change| format!("- {change}\n")).collect(),
+        };
+        Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).version(&self.model.hash))
     }
 }
 
@@ -82,20 +102,34 @@ fn administers(model: &Model, caller: &Principal) -> bool {
     held.into_iter().any(|role| role.system.contains(&SystemPermission::Consumers)) && caller.allows_scope("system", "consumers")
 }
 
-/// The parameter `role`.
-fn role(request: &ApiRequest) -> Result<Option<String>, Problem> {
-    let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
-        Some(first) => Problem::invalid_parameter(&first.name, first.why),
-        None => Problem::malformed("The query string cannot be read."),
-    })?;
-    let mut role = None;
-    for (name, value) in parameters {
-        match name.as_str() {
-            "role" => role = Some(value),
-            _ => return Err(Problem::invalid_parameter(&name, "is not known here; role is")),
+/// The parameters of a document.
+#[derive(Default)]
+struct Asked {
+    /// Whose document, in place of the caller's.
+    role: Option<String>,
+    /// The role that `role` is compared with: what changes from this one to that.
+    diff: Option<String>,
+}
+
+impl Asked {
+    fn read(request: &ApiRequest) -> Result<Self, Problem> {
+        let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
+            Some(first) => Problem::invalid_parameter(&first.name, first.why),
+            None => Problem::malformed("The query string cannot be read."),
+        })?;
+        let mut asked = Self::default();
+        for (name, value) in parameters {
+            match name.as_str() {
+                "role" => asked.role = Some(value),
+                "diff" => asked.diff = Some(value),
+                _ => return Err(Problem::invalid_parameter(&name, "is not known here; role and diff are")),
+            }
+        }
+        match &asked {
+            Self { role: None, diff: Some(_) } => Err(Problem::invalid_parameter("diff", "goes with role: what changes from this role to that")),
+            _ => Ok(asked),
         }
     }
-    Ok(role)
 }
 
 #[cfg(test)]
@@ -153,6 +187,29 @@ mod tests {
         assert_eq!(code("role=admin", None), Code::Forbidden);
         assert_eq!(code("role=nobody", Some(&admin)), Code::InvalidParameter);
         assert_eq!(code("roles=packer", Some(&admin)), Code::InvalidParameter);
+    }
+
+    #[test]
+    fn administrators_see_what_changes_from_one_role_to_another() {
+        let model = model();
+        let admin = document::of_role(&model, &["admin"]);
+        let changes = |query: &str| {
+            let reply = ask(query, Some(&admin), &Route::OpenApiJson).unwrap();
+            let told: Value = serde_json::from_slice(&reply.body).unwrap();
+            told["changes"].as_array().unwrap().clone()
+        };
+        let gained = changes("role=packer&diff=public");
+        assert!(gained.iter().all(|change| change["class"] == "compatible") && !gained.is_empty(), "{gained:?}");
+        let lost = changes("role=public&diff=packer");
+        assert!(lost.iter().any(|change| change["class"] == "breaking" && change["what"] == "no longer allowed"), "{lost:?}");
+        assert!(changes("role=packer&diff=packer").is_empty());
+        let lines = ask("role=packer&diff=public", Some(&admin), &Route::Llms).unwrap();
+        assert_eq!(String::from_utf8(lines.body.to_vec()).unwrap().lines().count(), gained.len());
+        let packer = document::of_role(&model, &["packer"]);
+        let code = |query: &str, caller| ask(query, caller, &Route::OpenApiJson).unwrap_err().code;
+        assert_eq!(code("role=packer&diff=admin", Some(&packer)), Code::Forbidden);
+        assert_eq!(code("role=packer&diff=nobody", Some(&admin)), Code::InvalidParameter);
+        assert_eq!(code("diff=packer", Some(&admin)), Code::InvalidParameter);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use holdfast::model::{self, Class, Model};
+use holdfast::model::{self, Class, Model, Role};
 
 use super::{Failure, terminal};
 
@@ -21,8 +21,15 @@ pub enum ModelCommand {
     Diff {
         /// The model that is served.
         old: PathBuf,
-        /// The model that shall be.
-        new: PathBuf,
+        /// The model that shall be; with `--role` it may be left out.
+        #[arg(required_unless_present = "role")]
+        new: Option<PathBuf>,
+        /// Only what changes for the holders of this role of the old model.
+        #[arg(long, value_name = "R")]
+        role: Option<String>,
+        /// The role that they get instead, of the new model; the same where nothing is said.
+        #[arg(long, value_name = "R2", requires = "role")]
+        to: Option<String>,
     },
 }
 
@@ -33,7 +40,7 @@ pub enum ModelCommand {
 pub fn run(command: &ModelCommand) -> Result<ExitCode, Failure> {
     match command {
         ModelCommand::Check { model } => check(model),
-        ModelCommand::Diff { old, new } => diff(old, new),
+        ModelCommand::Diff { old, new, role, to } => diff(old, new.as_ref().unwrap_or(old), role.as_deref(), to.as_deref()),
     }
 }
 
@@ -44,9 +51,12 @@ fn check(path: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn diff(old: &Path, new: &Path) -> Result<ExitCode, Failure> {
+fn diff(old: &Path, new: &Path, from: Option<&str>, to: Option<&str>) -> Result<ExitCode, Failure> {
     let (Some(old), Some(new)) = (read(old)?, read(new)?) else { return Ok(ExitCode::FAILURE) };
-    let changes = model::diff(&old, &new);
+    let changes = match from {
+        None => model::diff(&old, &new),
+        Some(from) => model::diff_roles((&old, role(&old, from)?), (&new, role(&new, to.unwrap_or(from))?)),
+    };
     for change in &changes {
         anstream::println!("{change}");
     }
@@ -55,6 +65,17 @@ fn diff(old: &Path, new: &Path) -> Result<ExitCode, Failure> {
     }
     let breaks = changes.iter().any(|change| change.class == Class::Breaking);
     Ok(if breaks { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// Which roles there are.
+pub fn role<'m>(model: &'m Model, name: &str) -> Result<&'m Role, Failure> {
+    model.role(name).ok_or_else(|| {
+        let known: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
+        Failure(format!("the model has no role {name}; it has {}", known.join(", ")))
+    })
 }
 
 /// Reads a model; `None` after its mistakes have been shown.

@@ -34,10 +34,7 @@ pub fn run(args: &OpenApiArgs) -> Result<ExitCode, Failure> {
     let site = Site { url, environment };
     let made = match &args.role {
         None => document::openapi_of_all(&model, site),
-        Some(role) => document::openapi_of_role(&model, role, site).ok_or_else(|| {
-            let known: Vec<&str> = model.roles.iter().map(|role| role.name.as_str()).collect();
-            Failure(format!("the model has no role {role}; it has {}", known.join(", ")))
-        })?,
+        Some(name) => document::openapi(&model, &document::of_role(&model, &[&model::role(&model, name)?.name]), site),
     };
     anstream::println!("{}", serde_json::to_string_pretty(&made)?);
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::parameters::{Parameters, bad_cursor, moment, refuse};
 use super::{may, permit};
-use crate::audit::{self, AuditError, OTHER_RESOURCES, Wanted};
+use crate::audit::{self, AuditError, MAX_ACTION, OTHER_RESOURCES, Wanted};
 use crate::clock::Micros;
 use crate::http::Reply;
 use crate::model::SystemPermission;
@@ -53,7 +53,8 @@ pub(super) async fn audit(cx: &Context<'_>) -> Result<Reply, Problem> {
     let resource = named("entity", &format!("must be an entity of the model, or {}", OTHER_RESOURCES.join(" or ")), &of_entity)?;
     let words =
         |text: &str| text.split('.').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
-    let action = named("action", "must be an action such as order.update, or update for that of any entity", &words)?;
+    let is_action = |text: &str| text.len() <= MAX_ACTION && words(text);
+    let action = named("action", "must be an action such as order.update, or update for that of any entity", &is_action)?;
     let now = cx.app.env.now();
     // What happens in this very moment is part of the trail; days to come are not looked through.
     let end = now.plus(Duration::from_micros(1));
