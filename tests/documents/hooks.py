@@ -49,8 +49,9 @@ def is_positive(case):
 def before_call(context, case, kwargs):
     """Valid keys are fresh, as the document asks: a used one would answer for its first request, whatever is wrong with this one."""
     if case.headers and "Idempotency-Key" in case.headers and fits(case, "Idempotency-Key"):
-        # Not in the case itself, which would be judged anew and might change sides.
-        kwargs["headers"] = {**(kwargs.get("headers") or {}), "Idempotency-Key": str(uuid.uuid4())}
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
+        # Otherwise the case would be judged anew, without what it leaves out on purpose, and change sides.
+        case._sync_validated_hashes()
 
 
 def of_parameter(pointer, message):

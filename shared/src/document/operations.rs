@@ -91,15 +91,16 @@ impl<'a> Made<'a> {
     ) -> Value {
         let deprecated = self.entity.deprecated.as_ref();
         let description = match deprecated {
-            Some(deprecation) => format!("{description} {}", ending(deprecation)).trim_start().to_owned(),
+            Some(deprecation) => format!("{description} {}", deprecation.in_words()).trim_start().to_owned(),
             None => description.to_owned(),
         };
         let mut operation = json!({"operationId": id, "summary": summary, "tags": [self.entity.plural]});
         if !description.is_empty() {
             operation["description"] = json!(description);
         }
-        if deprecated.is_some() {
+        if let Some(deprecation) = deprecated {
             operation["deprecated"] = json!(true);
+            deprecation.annotate(&mut operation);
         }
         operation["parameters"] = json!(parameters);
         operation["responses"] = Value::Object(answers);
@@ -109,8 +110,11 @@ impl<'a> Made<'a> {
     /// A successful answer with headers and perhaps a body.
     pub(super) fn answer(&self, description: &str, headers: &[&str], content: Option<Value>) -> Value {
         let mut headers = responses::headers(headers);
-        if let Some(ended) = &self.entity.deprecated {
-            for name in std::iter::once("Deprecation").chain(ended.sunset.map(|_| "Sunset")) {
+        let ended = self.deprecations(content.is_some());
+        if !ended.is_empty() {
+            let link = (!headers.contains_key("Link")).then_some("Link");
+            let sunset = ended.iter().any(|one| one.sunset.is_some()).then_some("Sunset");
+            for name in std::iter::once("Deprecation").chain(sunset).chain(link) {
                 headers.insert(name.to_owned(), refer("headers", name));
             }
         }
@@ -121,13 +125,25 @@ impl<'a> Made<'a> {
         answer
     }
 
+    /// What an answer of the entity may say to be deprecated: the entity and, where records are shown, fields of it and of what can
+    /// be embedded.
+    fn deprecations(&self, shown: bool) -> Vec<&'a Deprecation> {
+        let mut found: Vec<&Deprecation> = self.entity.deprecated.iter().collect();
+        let reached = if shown { parameters::reached(self.source, self.entity) } else { Vec::new() };
+        for (entity, fields) in reached {
+            found.extend(entity.fields.iter().filter(|field| fields.contains(field.ix)).filter_map(|field| field.deprecated.as_ref()));
+            found.extend(&entity.deprecated);
+        }
+        found
+    }
+
     /// A record in an answer.
     pub(super) fn record(&self) -> Option<Value> {
         Some(self.content("", self.shown()))
     }
 
-    /// What can be done next with a record that an answer shows.
-    fn linked(&self, mut answer: Value) -> Value {
+    /// What can be done next with a record that an answer shows, whose id is at `pointer`.
+    fn linked(&self, mut answer: Value, pointer: &str) -> Value {
         let operations = [
             ("get", Action::Read, "Reads it."),
             ("patch", Action::Update, "Changes it."),
@@ -137,7 +153,7 @@ impl<'a> Made<'a> {
             if self.source.allows(self.entity, action) {
                 let id = format!("{verb}{}", self.name);
                 answer["links"][&id] =
-                    json!({"operationId": id, "description": about, "parameters": {"id": "$response.body#/id"}});
+                    json!({"operationId": id, "description": about, "parameters": {"id": format!("$response.body#{pointer}")}});
             }
         }
         answer
@@ -151,7 +167,7 @@ impl<'a> Made<'a> {
 
     fn list(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.answer("A page of them.", &self.read_headers(&["Link"]), Some(self.page())))),
+            ("200", Some(self.linked(self.answer("A page of them.", &self.read_headers(&["Link"]), Some(self.page())), "/data/0/id"))),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[406]));
@@ -177,7 +193,7 @@ impl<'a> Made<'a> {
 
     fn create(&self) -> Value {
         let headers = ["Location", "ETag", "Idempotency-Replayed"];
-        let mut answers = object([("201", Some(self.linked(self.answer("It was created.", &headers, self.record()))))]);
+        let mut answers = object([("201", Some(self.linked(self.answer("It was created.", &headers, self.record()), "/id")))]);
         answers.extend(responses::errors(&[406, 409, 415]));
         let parameters = vec![refer("parameters", "IdempotencyKey"), refer("parameters", "CorrelationId")];
         let description = match self.entity.id {
@@ -304,20 +320,4 @@ pub(super) fn body(contents: &[(&str, Value)]) -> Value {
     let content: Map<String, Value> =
         contents.iter().map(|(media_type, content)| ((*media_type).to_owned(), content.clone())).collect();
     json!({"required": true, "content": content})
-}
-
-/// A deprecation in words.
-fn ending(deprecation: &Deprecation) -> String {
-    let day = |seconds: i64| time::OffsetDateTime::from_unix_timestamp(seconds).map(|moment| moment.date().to_string());
-    let mut text = "Deprecated".to_owned();
-    if let Ok(day) = day(deprecation.since) {
-        text.push_str(&format!(" since {day}"));
-    }
-    if let Some(Ok(day)) = deprecation.sunset.map(day) {
-        text.push_str(&format!(", may be gone after {day}"));
-    }
-    if let Some(replacement) = &deprecation.replacement {
-        text.push_str(&format!("; in its place: {replacement}"));
-    }
-    text + "."
 }

@@ -243,6 +243,29 @@ fn include_paths(source: &Source<'_>, relations: &[Relation<'_>], depth: usize) 
     paths
 }
 
+/// The entity and all that can be embedded in its records, each with the fields that the caller sees or writes of it.
+pub(super) fn reached<'a>(source: &Source<'a>, entity: &'a Entity) -> Vec<(&'a Entity, FieldMask)> {
+    let mut own = source.readable(entity);
+    own.union(&source.access(entity, Action::Update).widest());
+    let mut reached = vec![(entity, own.clone())];
+    let mut edge = vec![(entity, own)];
+    for _ in 0..MAX_DEPTH {
+        let next: Vec<(&Entity, FieldMask)> = edge
+            .iter()
+            .flat_map(|(entity, own)| relations(source, entity, own))
+            .map(|relation| (relation.target, source.access(relation.target, Action::List).widest()))
+            .collect();
+        edge.clear();
+        for (entity, fields) in next {
+            if reached.iter().all(|(known, _)| known.ix != entity.ix) {
+                reached.push((entity, fields.clone()));
+                edge.push((entity, fields));
+            }
+        }
+    }
+    reached
+}
+
 /// A relation whose other side the caller may see.
 pub(super) struct Relation<'a> {
     pub name: &'a str,

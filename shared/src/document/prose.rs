@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Source;
 use crate::limit::ResolvedPlan;
-use crate::model::Window;
+use crate::model::{EntityIx, Operation, Window};
 
 /// The plan that the caller is held to.
 fn plan(source: &Source<'_>) -> Option<ResolvedPlan> {
@@ -24,7 +24,12 @@ pub(super) fn limits(source: &Source<'_>) -> Value {
         .rates
         .iter()
         .map(|rate| {
-            json!({"name": rate.name, "units": rate.rate, "per_seconds": rate.per.as_secs_f64(), "burst": rate.gcra.burst()})
+            let mut told =
+                json!({"name": rate.name, "units": rate.rate, "per_seconds": rate.per.as_secs_f64(), "burst": rate.gcra.burst()});
+            if !rate.only.is_empty() {
+                told["only"] = json!(only(source, &rate.only));
+            }
+            told
         })
         .collect();
     let quotas: Vec<Value> = plan
@@ -33,6 +38,16 @@ pub(super) fn limits(source: &Source<'_>) -> Value {
         .map(|quota| json!({"name": quota.name, "units": quota.limit, "window": window(quota.window)}))
         .collect();
     json!({"plan": plan.name, "rates": rates, "quotas": quotas})
+}
+
+/// The operations that a rate is about, as the model names them: `order.create`.
+fn only(source: &Source<'_>, operations: &[(Option<EntityIx>, Option<Operation>)]) -> Vec<String> {
+    let name = |(entity, operation): &(Option<EntityIx>, Option<Operation>)| {
+        let entity = entity.map(|entity| source.model.entity(entity).name.clone());
+        let operation = operation.map(|operation| operation.name().to_owned());
+        entity.into_iter().chain(operation).collect::<Vec<_>>().join(".")
+    };
+    operations.iter().map(name).collect()
 }
 
 fn window(window: Window) -> &'static str {
@@ -72,7 +87,7 @@ fn limits_in_words(source: &Source<'_>) -> String {
             rate.rate,
             rate.per.as_secs_f64(),
             rate.gcra.burst(),
-            if rate.only.is_empty() { "" } else { ", of some operations only" }
+            if rate.only.is_empty() { String::new() } else { format!(", of {} only", only(source, &rate.only).join(", ")) }
         );
     }
     for quota in &plan.quotas {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::schema::{Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, OnDelete, Operand, Path, Rule};
+use serde_json::Value;
+
+use super::schema::{Deprecation, Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, OnDelete, Operand, Path, Rule};
 
 /// `customer_id`, `customer.country`, `id`.
 pub(super) fn path(model: &Model, entity: &Entity, path: Path) -> String {
@@ -20,6 +22,40 @@ pub(super) fn path(model: &Model, entity: &Entity, path: Path) -> String {
 
 /// No condition.
 pub(super) const ALL_ROWS: &str = "all rows";
+
+impl Deprecation {
+    /// `Deprecated since 2026-01-01, may be gone after 2027-06-30; in its place: catalogue_id.`
+    pub fn in_words(&self) -> String {
+        let mut text = "Deprecated".to_owned();
+        if let Some(day) = day(self.since) {
+            text.push_str(&format!(" since {day}"));
+        }
+        if let Some(day) = self.sunset.and_then(day) {
+            text.push_str(&format!(", may be gone after {day}"));
+        }
+        if let Some(replacement) = &self.replacement {
+            text.push_str(&format!("; in its place: {replacement}"));
+        }
+        text + "."
+    }
+
+    /// Says the same to programs: `x-deprecated-since` and `x-sunset` (dates) and `x-replacement`.
+    pub fn annotate(&self, place: &mut Value) {
+        let members = [
+            ("x-deprecated-since", day(self.since)),
+            ("x-sunset", self.sunset.and_then(day)),
+            ("x-replacement", self.replacement.clone()),
+        ];
+        for (name, value) in members.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            place[name] = Value::String(value);
+        }
+    }
+}
+
+/// The date of a moment, in UTC.
+fn day(seconds: i64) -> Option<String> {
+    time::OffsetDateTime::from_unix_timestamp(seconds).ok().map(|moment| moment.date().to_string())
+}
 
 /// A row condition as the file could say it.
 pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::scalar::{anchored, decimal_pattern};
-use super::schema::{Deprecation, Entity, Field, FieldMask, FieldType, IdKind, Model, TextLimits};
+use super::schema::{Entity, Field, FieldMask, FieldType, IdKind, Model, TextLimits};
 use crate::id::MAX_SAFE_INTEGER;
 
 /// What a schema is for.
@@ -149,8 +149,11 @@ fn annotate(schema: &mut Value, field: &Field, purpose: Purpose) {
     if let (Some(default), Purpose::Create | Purpose::Replace) = (&field.default, purpose) {
         insert(schema, "default", default.clone());
     }
-    if field.deprecated.is_some() {
+    if let Some(deprecation) = &field.deprecated {
+        let description = field.description.as_deref().unwrap_or_default();
+        insert(schema, "description", format!("{description} {}", deprecation.in_words()).trim_start());
         insert(schema, "deprecated", true);
+        deprecation.annotate(schema);
     }
     if field.read_only || (purpose == Purpose::Read && matches!(field.kind, FieldType::File(_))) {
         insert(schema, "readOnly", true);
@@ -163,9 +166,6 @@ fn annotate(schema: &mut Value, field: &Field, purpose: Purpose) {
     }
     if field.unique {
         insert(schema, "x-unique", true);
-    }
-    if let Some(Deprecation { replacement: Some(replacement), .. }) = &field.deprecated {
-        insert(schema, "x-replacement", replacement.as_str());
     }
 }
 

@@ -59,7 +59,7 @@ fn members_are_documented(role: &Role, entity: &Entity, reply: &Reply) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_is_documented_if_and_only_if_it_is_served() {
-    let mut called = 0;
+    let (mut called, mut together) = (0, 0);
     for seeded in systems().await {
         for role in seeded.roles().await {
             for entity in &seeded.model.entities {
@@ -71,18 +71,134 @@ async fn a_filter_is_documented_if_and_only_if_it_is_served() {
                     let parameter = documented.iter().find(|parameter| parameter["name"] == *name);
                     let value = parameter.map_or_else(|| any_value(&seeded, entity, &field, op), |one| fitting(&one["schema"]));
                     let reply = role.actor.get(&format!("{path}?{name}={value}")).await;
-                    match parameter {
-                        // Some indexes want another field beside it; the description says which.
-                        Some(parameter) if parameter["description"].as_str().unwrap().contains("Together with") => {}
-                        Some(_) => drop(reply.expect(200)),
+                    let beside = parameter.map(|parameter| beside(parameter["description"].as_str().unwrap(), TOGETHER));
+                    match beside {
                         None => drop(reply.expect_problem(400, "invalid_parameter")),
+                        Some(beside) if beside.is_empty() => drop(reply.expect(200)),
+                        // Some indexes want other fields beside it: without them it is refused, with any set of them served.
+                        Some(beside) => {
+                            reply.expect_problem(400, "invalid_parameter");
+                            for others in beside {
+                                let others = equal(&documented, &others);
+                                role.actor.get(&format!("{path}?{name}={value}{others}")).await.expect(200);
+                                together += 1;
+                            }
+                        }
                     }
                     called += 1;
                 }
             }
         }
     }
-    assert!(called > 2000, "{called}");
+    assert!(called > 2000 && together > 50, "{called}, {together}");
+}
+
+/// How a description begins to name the filters that go with another one.
+const TOGETHER: &str = "Together with an equality filter on ";
+
+/// The sets of fields that a description names after these words: `.. on a and b, or on c.`
+fn beside(description: &str, after: &str) -> Vec<Vec<String>> {
+    let Some((_, named)) = description.split_once(after) else { return Vec::new() };
+    let named = named.split_once(['.', ';']).map_or(named, |(named, rest)| {
+        // A dot within a name is no end.
+        if rest.starts_with(char::is_alphanumeric) { description.rsplit_once(after).unwrap().1.trim_end_matches('.') } else { named }
+    });
+    named.split(", or on ").map(|set| set.split(" and ").map(|name| name.trim_matches('`').to_owned()).collect()).collect()
+}
+
+/// Filters by equality on these fields, as they go on in a query string.
+fn equal(documented: &[Value], fields: &[String]) -> String {
+    let one = |field: &String| {
+        let parameter = documented.iter().find(|parameter| parameter["name"] == **field);
+        let parameter = parameter.unwrap_or_else(|| panic!("{field} is named and not documented"));
+        format!("&{field}={}", fitting(&parameter["schema"]))
+    };
+    fields.iter().map(one).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_documented_if_and_only_if_it_is_served() {
+    const WITH: &str = " with a filter on ";
+    let (mut served, mut refused) = (0, 0);
+    for seeded in systems().await {
+        for role in seeded.roles().await {
+            for entity in &seeded.model.entities {
+                let path = format!("/v1/{}", entity.plural);
+                let Some(operation) = role.operation("get", &path) else { continue };
+                let documented = role.parameters(operation);
+                let sort = documented.iter().find(|parameter| parameter["name"] == "sort").unwrap();
+                let (_, named) = sort["description"].as_str().unwrap().split_once("An index must have the order: ").unwrap();
+                let (named, _) = named.split_once(". The opposite").unwrap();
+                let orders: Vec<(String, String)> = named
+                    .split("; ")
+                    .map(|order| {
+                        let (order, fields) = order.split_once(WITH).map_or((order, Vec::new()), |(order, fields)| {
+                            (order, fields.split(" and ").map(|name| name.trim_matches('`').to_owned()).collect())
+                        });
+                        (order.trim_matches('`').to_owned(), equal(&documented, &fields))
+                    })
+                    .collect();
+                for (order, others) in &orders {
+                    role.actor.get(&format!("{path}?sort={order}{others}")).await.expect(200);
+                    served += 1;
+                }
+                for field in names(entity) {
+                    let alone = |order: &String| *order == field || *order == format!("-{field}");
+                    if orders.iter().any(|(order, others)| alone(order) && others.is_empty()) {
+                        continue;
+                    }
+                    role.actor.get(&format!("{path}?sort={field}")).await.expect_problem(400, "invalid_parameter");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(served > 100 && refused > 100, "{served}, {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relation_is_documented_if_and_only_if_it_can_be_embedded() {
+    let (mut embedded, mut refused) = (0, 0);
+    for seeded in systems().await {
+        for role in seeded.roles().await {
+            for entity in &seeded.model.entities {
+                let one = format!("/v1/{}/{}", entity.plural, seeded.id_of(entity).await);
+                let list = format!("/v1/{}", entity.plural);
+                for (path, address) in [(list.clone(), list.clone()), (format!("{list}/{{id}}"), one)] {
+                    let Some(operation) = role.operation("get", &path) else { continue };
+                    let documented = role.parameters(operation);
+                    let parameter = |name: &str| documented.iter().any(|parameter| parameter["name"] == name);
+                    let known = if parameter("include") { words(&role, operation, "include") } else { BTreeSet::new() };
+                    for name in &known {
+                        let reply = role.actor.get(&format!("{address}?include={name}")).await;
+                        // The record of the seed may be one that this caller does not see.
+                        assert!([200, 404].contains(&reply.status), "{} {address} {name}: {}", role.name, reply.body);
+                        embedded += 1;
+                    }
+                    for (relation, many) in relations(entity) {
+                        if !known.contains(&relation) {
+                            let reply = role.actor.get(&format!("{address}?include={relation}")).await;
+                            assert!([400, 403].contains(&reply.status), "{} {address} {relation}: {}", role.name, reply.body);
+                            refused += 1;
+                        }
+                        for (of, value) in [("limit", "1"), ("sort", "id")] {
+                            let name = format!("include[{relation}][{of}]");
+                            let reply = role.actor.get(&format!("{address}?include={relation}&{name}={value}")).await;
+                            let allowed = [200, 404].contains(&reply.status);
+                            assert_eq!(parameter(&name), allowed && many, "{} {address} {name}: {}", role.name, reply.body);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(embedded > 500 && refused > 20, "{embedded}, {refused}");
+}
+
+/// The relations of an entity, and whether each leads to many.
+fn relations(entity: &Entity) -> Vec<(String, bool)> {
+    let one = entity.to_one.iter().map(|relation| (relation.name.clone(), false));
+    one.chain(entity.to_many.iter().map(|relation| (relation.name.clone(), true))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 mod caching;
 mod fields;
 mod operations;
+mod told;
 
 use std::collections::BTreeSet;
 
