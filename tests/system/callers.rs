@@ -18,6 +18,7 @@ version: 1.0.0
 entities:
   note:
     id: string
+    deprecated: {{since: 2025-06-01, operations: [delete]}}
     fields:
       text: {{type: string, max: 50, required: true}}
       owner: {{type: string, max: 60}}
@@ -304,5 +305,7 @@ async fn what_is_deprecated_says_so_to_those_who_see_it() {
     let reader = system.actor("bob", &["reader"]);
     assert_eq!(told(&reader.get("/v1/notes/n1").await.expect(200)), nothing);
     assert_eq!(told(&admin.delete("/v1/relics/r1").await.expect(204)), entity);
+    // An operation alone.
+    assert_eq!(told(&admin.delete("/v1/notes/n1").await.expect(204)), of("@1748736000", ""));
     system.stop().await;
 }

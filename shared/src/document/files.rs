@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::operations::{Made, body, with_example};
 use super::{examples, kinds, names, object, refer, responses};
 use crate::id::MAX_SAFE_INTEGER;
-use crate::model::{Action, Field, FieldType, FileLimits};
+use crate::model::{Action, Field, FieldType, FileLimits, Operation};
 
 /// SHA-256 as digits or as either base64; the last symbol of base64 carries four bits.
 const HASH: &str = "^([0-9A-Fa-f]{64}|[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]=?)$";
@@ -193,7 +193,8 @@ impl File<'_> {
         let mut answers = object([(answer.0, Some(answer.1))]);
         answers.extend(responses::errors(errors));
         let summary = format!("{summary} the {} of {}", names::spoken(&self.field.name), self.made.one);
-        self.made.operation(format!("{verb}{}", self.name), summary, about, parameters, answers)
+        let of = if matches!(verb, "upload" | "complete") { Operation::Upload } else { Operation::Download };
+        self.made.operation(Some(of), format!("{verb}{}", self.name), summary, about, parameters, answers)
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Source, kinds, names};
 use crate::id::MAX_SAFE_INTEGER;
-use crate::model::{Action, Entity, FieldType, Model, Op, Path, id_schema, type_schema};
+use crate::model::{Action, Entity, FieldIx, FieldType, Model, Op, Path, id_schema, type_schema};
 use crate::query::{MAX_VALUE, MAX_VALUES, applies};
 use crate::value::encode::{Order, order_of_id};
 
@@ -12,13 +12,13 @@ use crate::value::encode::{Order, order_of_id};
 pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let readable = source.access(entity, Action::List).widest();
     let mut parameters = Vec::new();
-    for op in Op::ALL.into_iter().filter(|op| served(entity, Path::Id, *op) && applies(*op, None)) {
+    for op in Op::ALL.into_iter().filter(|op| served(source, entity, Path::Id, *op) && applies(*op, None)) {
         parameters.push(parameter("id", op, &id_operand(entity, op), "Served by the order of ids."));
     }
     for field in entity.fields.iter().filter(|field| readable.contains(field.ix) && !field.write_only) {
         let path = Path::Own(field.ix);
         for op in Op::ALL.into_iter().filter(|op| applies(*op, Some(&field.kind))) {
-            if field.scan || served(entity, path, op) {
+            if field.scan || served(source, entity, path, op) {
                 let why = if field.scan { "Reads at most as many records as the API examines for one request." } else { "" };
                 let mut made =
                     parameter(&field.name, op, &operand(source.model, &field.kind), &why_of(source, entity, path, why));
@@ -62,8 +62,24 @@ fn over_relations(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     parameters
 }
 
-/// Whether some index serves the comparison: as one of its equality fields, or as its first sort field.
-fn served(entity: &Entity, path: Path, op: Op) -> bool {
+/// Whether the caller may name a path in the query of a list.
+pub(super) fn is_visible(source: &Source<'_>, entity: &Entity, path: Path) -> bool {
+    let seen = |entity: &Entity, field: FieldIx| {
+        source.access(entity, Action::List).widest().contains(field) && !entity.field(field).write_only
+    };
+    match path {
+        Path::Id => true,
+        Path::Own(field) => seen(entity, field),
+        Path::Via(via, field) => {
+            let target = entity.to_one.iter().find(|relation| relation.field == via).map(|relation| relation.target);
+            seen(entity, via) && target.is_some_and(|target| seen(source.model.entity(target), field))
+        }
+    }
+}
+
+/// Whether some index serves the comparison: as one of its equality fields, or as its first sort field. What else the index wants
+/// must be the caller's to name.
+fn served(source: &Source<'_>, entity: &Entity, path: Path, op: Op) -> bool {
     // The words of an enum that begin so are asked for one by one.
     let words = matches!(path, Path::Own(field) if matches!(entity.field(field).kind, FieldType::Enum(_)));
     let op = if op == Op::Prefix && words { Op::In } else { op };
@@ -75,7 +91,8 @@ fn served(entity: &Entity, path: Path, op: Op) -> bool {
         let equality = index.equality.contains(&path) && matches!(op, Op::Eq | Op::In | Op::Null);
         let first = index.sort.first().map_or(Path::Id, |part| part.by) == path;
         let range = matches!(op, Op::Eq | Op::In | Op::Null | Op::Gt | Op::Gte | Op::Lt | Op::Lte | Op::Prefix);
-        equality || (first && range)
+        let others = index.equality.iter().filter(|other| **other != path);
+        (equality || (first && range)) && { others }.all(|other| is_visible(source, entity, *other))
     })
 }
 
@@ -88,6 +105,9 @@ fn why_of(source: &Source<'_>, entity: &Entity, path: Path, why: &str) -> String
         .filter(|index| index.equality.contains(&path) || index.sort.first().is_some_and(|part| part.by == path));
     let mut wanted: Vec<String> = Vec::new();
     for index in serving {
+        if index.equality.iter().any(|other| *other != path && !is_visible(source, entity, *other)) {
+            continue;
+        }
         let others: Vec<String> =
             index.equality.iter().filter(|other| **other != path).map(|other| path_name(source.model, entity, *other)).collect();
         if others.is_empty() {

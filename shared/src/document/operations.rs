@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Source, components, examples, files, names, object, parameters, refer, responses};
-use crate::model::{Action, CacheMode, Deprecation, Entity, IdKind};
+use crate::model::{Action, CacheMode, Deprecation, Entity, IdKind, Operation};
 
 /// All paths of the entities that the caller may do something with.
 pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
@@ -83,13 +83,20 @@ impl<'a> Made<'a> {
     /// An operation with what all have.
     pub(super) fn operation(
         &self,
+        of: Option<Operation>,
         id: String,
         summary: String,
         description: &str,
         parameters: Vec<Value>,
-        answers: Map<String, Value>,
+        mut answers: Map<String, Value>,
     ) -> Value {
-        let deprecated = self.entity.deprecated.as_ref();
+        let deprecated = self.entity.deprecation(of);
+        // Of the operations of a `_bulk` some may be deprecated.
+        let told = of.map_or(self.entity.deprecated.as_ref(), |_| deprecated);
+        let of_file = matches!(of, Some(Operation::Upload | Operation::Download));
+        for (_, answer) in answers.iter_mut().filter(|(status, _)| status.starts_with(['2', '3'])) {
+            self.tell_of_deprecations(told, !of_file, answer);
+        }
         let description = match deprecated {
             Some(deprecation) => format!("{description} {}", deprecation.in_words()).trim_start().to_owned(),
             None => description.to_owned(),
@@ -109,15 +116,7 @@ impl<'a> Made<'a> {
 
     /// A successful answer with headers and perhaps a body.
     pub(super) fn answer(&self, description: &str, headers: &[&str], content: Option<Value>) -> Value {
-        let mut headers = responses::headers(headers);
-        let ended = self.deprecations(content.is_some());
-        if !ended.is_empty() {
-            let link = (!headers.contains_key("Link")).then_some("Link");
-            let sunset = ended.iter().any(|one| one.sunset.is_some()).then_some("Sunset");
-            for name in std::iter::once("Deprecation").chain(sunset).chain(link) {
-                headers.insert(name.to_owned(), refer("headers", name));
-            }
-        }
+        let headers = responses::headers(headers);
         let mut answer = json!({"description": description, "headers": headers});
         if let Some(content) = content {
             answer["content"] = json!({crate::http::JSON: content});
@@ -125,16 +124,24 @@ impl<'a> Made<'a> {
         answer
     }
 
-    /// What an answer of the entity may say to be deprecated: the entity and, where records are shown, fields of it and of what can
-    /// be embedded.
-    fn deprecations(&self, shown: bool) -> Vec<&'a Deprecation> {
-        let mut found: Vec<&Deprecation> = self.entity.deprecated.iter().collect();
+    /// The headers of an answer that may tell of something deprecated: the operation and, where records are shown, fields of them
+    /// and of what can be embedded.
+    fn tell_of_deprecations(&self, operation: Option<&Deprecation>, of_records: bool, answer: &mut Value) {
+        let mut found: Vec<&Deprecation> = operation.into_iter().collect();
+        let shown = of_records && answer.get("content").is_some();
         let reached = if shown { parameters::reached(self.source, self.entity) } else { Vec::new() };
         for (entity, fields) in reached {
-            found.extend(entity.fields.iter().filter(|field| fields.contains(field.ix)).filter_map(|field| field.deprecated.as_ref()));
-            found.extend(&entity.deprecated);
+            let seen = entity.fields.iter().filter(|field| fields.contains(field.ix));
+            found.extend(seen.filter_map(|field| field.deprecated.as_ref()));
+            found.extend(entity.deprecation(None).filter(|_| entity.ix != self.entity.ix));
         }
-        found
+        if found.is_empty() || answer.get("$ref").is_some() {
+            return;
+        }
+        let sunset = found.iter().any(|one| one.sunset.is_some()).then_some("Sunset");
+        for name in ["Deprecation", "Link"].into_iter().chain(sunset) {
+            answer["headers"][name] = refer("headers", name);
+        }
     }
 
     /// A record in an answer.
@@ -172,7 +179,7 @@ impl<'a> Made<'a> {
         ]);
         answers.extend(responses::errors(&[406]));
         self.operation(
-            format!("list{}", self.plural),
+            Some(Operation::List), format!("list{}", self.plural),
             format!("List {}", self.many),
             "Filters are combined by and; a filter or order that no index serves is refused with the name of the one to add.",
             parameters::list(self.source, self.entity),
@@ -188,7 +195,7 @@ impl<'a> Made<'a> {
         answers.extend(responses::errors(&[404, 406]));
         let parameters = parameters::get(self.source, self.entity);
         let description = "One record by its id, as far as the caller may see it.";
-        self.operation(format!("get{}", self.name), format!("Get {}", self.one), description, parameters, answers)
+        self.operation(Some(Operation::Read), format!("get{}", self.name), format!("Get {}", self.one), description, parameters, answers)
     }
 
     fn create(&self) -> Value {
@@ -201,7 +208,7 @@ impl<'a> Made<'a> {
             _ => "The id is the client's; one that exists is a conflict. `Location` has the address of the new record.",
         };
         let mut operation =
-            self.operation(format!("create{}", self.name), format!("Create {}", self.one), description, parameters, answers);
+            self.operation(Some(Operation::Create), format!("create{}", self.name), format!("Create {}", self.one), description, parameters, answers);
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Create", self.body_example("Create")))]);
         operation
     }
@@ -244,7 +251,7 @@ impl<'a> Made<'a> {
         }
         let summary = format!("Replace {}", self.one);
         let mut operation =
-            self.operation(format!("replace{}", self.name), summary, &description, self.changing(creates), answers);
+            self.operation(Some(Operation::Update), format!("replace{}", self.name), summary, &description, self.changing(creates), answers);
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Replace", self.body_example("Replace")))]);
         operation
     }
@@ -255,7 +262,7 @@ impl<'a> Made<'a> {
         answers.extend(self.change_errors(&[415]));
         let description = "Changes some members: a JSON merge patch (RFC 7396) or a JSON Patch (RFC 6902).";
         let summary = format!("Change {}", self.one);
-        let mut operation = self.operation(format!("patch{}", self.name), summary, description, self.changing(false), answers);
+        let mut operation = self.operation(Some(Operation::Update), format!("patch{}", self.name), summary, description, self.changing(false), answers);
         let example = self.body_example("Patch");
         let steps = example.as_ref().and_then(Value::as_object).map(|members| {
             let step = |(name, value): (&String, &Value)| json!({"op": "replace", "path": format!("/{name}"), "value": value});
@@ -275,7 +282,7 @@ impl<'a> Made<'a> {
         let summary = format!("Delete {}", self.one);
         let description = "What refers to the record decides whether it may go, goes with it, or refers to nothing afterwards.";
         let description = if self.entity.is_referenced() { description } else { "Removes the record." };
-        self.operation(format!("delete{}", self.name), summary, description, self.changing(false), answers)
+        self.operation(Some(Operation::Delete), format!("delete{}", self.name), summary, description, self.changing(false), answers)
     }
 
     fn bulk(&self) -> Value {
@@ -287,7 +294,7 @@ impl<'a> Made<'a> {
         let description = "At most 100 operations in one request. With `atomic` they all happen or none does; an error then names \
             the operations by pointers such as `/operations/3`.";
         let summary = format!("Write many {}", self.many);
-        let mut operation = self.operation(format!("bulk{}", self.plural), summary, description, parameters, answers);
+        let mut operation = self.operation(None, format!("bulk{}", self.plural), summary, description, parameters, answers);
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Bulk", self.bulk_example()))]);
         operation
     }

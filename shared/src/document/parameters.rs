@@ -142,8 +142,7 @@ fn readable(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<String>
 
 /// Orders that an index has, as `sort` names them.
 fn orders(source: &Source<'_>, entity: &Entity) -> Vec<String> {
-    let fields = readable(source, entity, Action::List);
-    let allowed = |path: &Path| fields.contains(&filters::path_name(source.model, entity, *path));
+    let allowed = |path: &Path| filters::is_visible(source, entity, *path);
     let order = |index: &Index| -> Option<String> {
         let parts: Vec<String> = index
             .sort
@@ -153,7 +152,7 @@ fn orders(source: &Source<'_>, entity: &Entity) -> Vec<String> {
                 if part.descending { format!("-{name}") } else { name }
             })
             .collect();
-        if parts.is_empty() || !index.sort.iter().all(|part| allowed(&part.by)) {
+        if parts.is_empty() || !index.sort.iter().all(|part| allowed(&part.by)) || !index.equality.iter().all(allowed) {
             return None;
         }
         let equality: Vec<String> =

@@ -261,6 +261,21 @@ fn deprecations_limits_and_errors_are_told() {
 }
 
 #[test]
+fn an_operation_may_be_deprecated_alone() {
+    let [model, _] = models();
+    let document = openapi_of_role(&model, "admin", BASE).unwrap();
+    let publisher = &document["paths"]["/v1/publishers/{id}"];
+    assert_eq!((&publisher["delete"]["deprecated"], &publisher["delete"]["x-sunset"]), (&json!(true), &json!("2027-06-30")));
+    assert!(publisher["delete"]["description"].as_str().unwrap().contains("may be gone after 2027-06-30"));
+    assert!(publisher["delete"]["responses"]["204"]["headers"]["Sunset"].is_object());
+    assert!(publisher["patch"]["deprecated"].is_null() && document["components"]["schemas"]["Publisher"]["deprecated"].is_null());
+    // What shows books may show what is deprecated of them, embedded or not; shelves alone show nothing of the kind.
+    assert!(document["paths"]["/v1/authors"]["get"]["responses"]["200"]["headers"]["Deprecation"].is_object());
+    let public = openapi_of_role(&model, "public", BASE).unwrap();
+    assert!(public["paths"]["/v1/authors"]["get"]["responses"]["200"]["headers"]["Deprecation"].is_null());
+}
+
+#[test]
 fn examples_of_errors_fit_their_schema() {
     let [model, _] = models();
     let document = openapi(&model, &caller::of_role(&model, &["admin"]), BASE);

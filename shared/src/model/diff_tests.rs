@@ -51,10 +51,10 @@ fn a_role_that_has_all_of_another_breaks_nothing() {
     assert_eq!(
         changed_role("reader", "packer"),
         [
-            "compatible  role reader -> packer, read order: gains the field note (it may do more)",
-            "compatible  role reader -> packer, read order: rows status eq \"open\" -> status eq \"open\" | status eq \"paid\" (it may do more)",
-            "compatible  role reader -> packer, update order: now allowed (it may do more)",
             "compatible  role reader -> packer: gains system usage (it may do more)",
+            "compatible  role reader -> packer, read order: gains the field note (it may do more)",
+            "compatible  role reader -> packer, read order: rows status eq \"open\" -> status eq \"paid\" | status eq \"open\" (it may do more)",
+            "compatible  role reader -> packer, update order: now allowed (it may do more)",
         ]
     );
 }
@@ -64,10 +64,10 @@ fn what_another_role_lacks_breaks() {
     assert_eq!(
         changed_role("packer", "auditor"),
         [
-            "breaking    role packer -> auditor, update order: no longer allowed (its holders are refused with 403)",
             "breaking    role packer -> auditor: loses system usage (its holders are refused there)",
-            "compatible  role packer -> auditor, read order: rows status eq \"open\" | status eq \"paid\" -> all rows (it may do more)",
+            "breaking    role packer -> auditor, update order: no longer allowed (its holders are refused with 403)",
             "compatible  role packer -> auditor: gains system audit (it may do more)",
+            "compatible  role packer -> auditor, read order: rows status eq \"paid\" | status eq \"open\" -> all rows (it may do more)",
         ]
     );
 }

@@ -3,7 +3,7 @@
 use super::mistake::{At, Spot, list};
 use super::raw_field::RawField;
 use super::reader::Reader;
-use super::schema::{CacheMode, Deprecation};
+use super::schema::{CacheMode, Deprecation, Operation};
 use super::tree::{Data, Node};
 
 /// An entity as it stands in the file.
@@ -115,7 +115,7 @@ impl Reader<'_> {
                 .and_then(|node| self.integer(node, "`contention` (writes per second)", 1, 2500))
                 .and_then(|number| u32::try_from(number).ok()),
             require_if_match: self.flag(keys.get("require_if_match"), "`require_if_match`", false),
-            deprecated: keys.get("deprecated").and_then(|node| self.deprecation(node)),
+            deprecated: keys.get("deprecated").and_then(|node| self.deprecation(node, true)),
             max_bytes: keys
                 .get("max_bytes")
                 .and_then(|node| self.bytes(node, "`max_bytes`", MOST_BYTES))
@@ -199,9 +199,10 @@ impl Reader<'_> {
         self.word(node, "cache mode (or `{bounded: 30s}`)", &[("off", CacheMode::Off), ("strict", CacheMode::Strict)])
     }
 
-    /// `{since: 2026-01-01, sunset: 2026-12-31, replacement: "..."}`.
-    pub fn deprecation(&mut self, node: &Node) -> Option<Deprecation> {
-        let keys = self.keys(node, "`deprecated`", &["since", "sunset", "replacement"])?;
+    /// `{since: 2026-01-01, sunset: 2026-12-31, replacement: "..."}`; of an entity perhaps with `operations: [delete]`.
+    pub fn deprecation(&mut self, node: &Node, of_entity: bool) -> Option<Deprecation> {
+        let known = &["since", "sunset", "replacement", "operations"][..if of_entity { 4 } else { 3 }];
+        let keys = self.keys(node, "`deprecated`", known)?;
         let Some(since) = keys.get("since") else {
             self.mistake(node.spot, "`deprecated` needs `since`", "for example `deprecated: {since: 2026-01-01}`");
             return None;
@@ -212,6 +213,14 @@ impl Reader<'_> {
             self.mistake(keys.spot("sunset"), "`sunset` lies before `since`", "");
         }
         let replacement = keys.get("replacement").and_then(|node| self.text(node, "`replacement`")).map(|text| text.value);
-        Some(Deprecation { since, sunset, replacement })
+        let operations = keys.get("operations").map(|node| self.operations(node)).unwrap_or_default();
+        Some(Deprecation { since, sunset, replacement, operations })
+    }
+
+    /// `[create, delete]`.
+    fn operations(&mut self, node: &Node) -> Vec<Operation> {
+        let known: Vec<(&str, Operation)> =
+            Operation::ALL.into_iter().filter(|one| *one != Operation::System).map(|one| (one.name(), one)).collect();
+        self.items(node).iter().filter_map(|node| self.word(node, "operation", &known)).collect()
     }
 }

@@ -96,7 +96,7 @@ impl Reader<'_> {
             write_only: self.flag(get("write_only"), "`write_only`", false),
             description: get("description").and_then(|node| self.text(node, "`description`")).map(|text| text.value),
             example: get("example"),
-            deprecated: get("deprecated").and_then(|node| self.deprecation(node)),
+            deprecated: get("deprecated").and_then(|node| self.deprecation(node, false)),
             scan: get("filter").and_then(|node| self.word(node, "kind of filter", &[("scan", ())])).is_some(),
         })
     }

@@ -125,7 +125,7 @@ pub struct Entity {
     pub contention: Option<u32>,
     /// Whether a write without `If-Match` is refused with 428.
     pub require_if_match: bool,
-    /// Deprecation of the whole resource.
+    /// Deprecation of the whole resource, or of some operations on it.
     pub deprecated: Option<Deprecation>,
     /// Largest stored record, bytes of its JSON.
     pub max_bytes: usize,
@@ -418,6 +418,8 @@ pub struct Deprecation {
     pub sunset: Option<i64>,
     /// What to use in its place.
     pub replacement: Option<String>,
+    /// Of an entity: only these operations; none: all of them.
+    pub operations: Vec<Operation>,
 }
 
 /// What a role may do, with what it inherits already merged in as further alternatives.

@@ -78,7 +78,7 @@ pub fn json_schema(model: &Model, entity: &Entity, purpose: Purpose, masks: &Mas
         schema.insert("required".to_owned(), json!(required));
     }
     schema.insert("additionalProperties".to_owned(), Value::Bool(false));
-    if entity.deprecated.is_some() {
+    if entity.deprecation(None).is_some() {
         schema.insert("deprecated".to_owned(), Value::Bool(true));
     }
     Value::Object(schema)

@@ -28,10 +28,17 @@ pub fn calls(route: &Route, request: &ApiRequest) -> Vec<Call> {
     }
 }
 
-/// The entities among them that are deprecated as a whole.
+/// What is deprecated of them: an entity as a whole, `voucher`, or the operation, `voucher.create`.
 pub fn deprecated(model: &Model, calls: &[Call]) -> Vec<String> {
-    let entities = calls.iter().filter_map(|call| call.entity).map(|entity| model.entity(entity));
-    entities.filter(|entity| entity.deprecated.is_some()).map(|entity| entity.name.clone()).collect()
+    let ended = |call: &Call| {
+        let entity = model.entity(call.entity?);
+        let deprecation = entity.deprecation(Some(call.operation))?;
+        Some(match deprecation.operations.is_empty() {
+            true => entity.name.clone(),
+            false => format!("{}.{}", entity.name, call.operation.name()),
+        })
+    };
+    calls.iter().filter_map(ended).collect()
 }
 
 /// Whether a request for a system resource only reads, so that it may begin before it is admitted. Writes of records wait for

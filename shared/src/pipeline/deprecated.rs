@@ -7,20 +7,21 @@ use http::{HeaderName, Method};
 
 use super::Context;
 use crate::http::{Reply, header_value};
-use crate::model::{Action, Deprecation, Entity, FieldMask, Model};
+use crate::limit::Call;
+use crate::model::{Action, Deprecation, Entity, FieldMask, Model, Operation};
 use crate::policy::{Access, Permitted};
 use crate::query::ListQuery;
 
 /// A read's reply with what is deprecated of the records that it may show, and of what the query mentions.
-pub(super) fn of_read(cx: &Context<'_>, reply: Reply, permitted: &Permitted<ListQuery>) -> Reply {
+pub(super) fn of_read(cx: &Context<'_>, reply: Reply, permitted: &Permitted<ListQuery>, operation: Operation) -> Reply {
     let mut found = Vec::new();
-    of_query(cx.model(), permitted, &mut found);
+    of_query(cx.model(), permitted, Some(operation), &mut found);
     marked(cx, reply, &found)
 }
 
 /// A write's reply with what is deprecated of the record that it shows; a delete shows none.
-pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity) -> Reply {
-    let mut found: Vec<&Deprecation> = entity.deprecated.iter().collect();
+pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity, operations: &[Operation]) -> Reply {
+    let mut found: Vec<&Deprecation> = operations.iter().filter_map(|one| entity.deprecation(Some(*one))).collect();
     if cx.request.method != Method::DELETE {
         let read = Access::of(cx.model(), cx.principal, entity, Action::Read).widest();
         let write = Access::of(cx.model(), cx.principal, entity, Action::Update).widest();
@@ -29,16 +30,30 @@ pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity) -> Reply
     marked(cx, reply, &found)
 }
 
-fn of_query<'m>(model: &'m Model, permitted: &Permitted<ListQuery>, found: &mut Vec<&'m Deprecation>) {
+/// A reply about a file with what is deprecated of the operations on it.
+pub(super) fn of_file(cx: &Context<'_>, reply: Reply, calls: &[Call]) -> Reply {
+    let files = calls.iter().filter(|call| matches!(call.operation, Operation::Upload | Operation::Download));
+    let found: Vec<&Deprecation> =
+        files.filter_map(|call| cx.model().entity(call.entity?).deprecation(Some(call.operation))).collect();
+    marked(cx, reply, &found)
+}
+
+/// `operation` is `None` for what is embedded.
+fn of_query<'m>(
+    model: &'m Model,
+    permitted: &Permitted<ListQuery>,
+    operation: Option<Operation>,
+    found: &mut Vec<&'m Deprecation>,
+) {
     let (query, entity) = (permitted.query(), model.entity(permitted.query().entity));
     let readable = permitted.access().widest();
     let mentioned: FieldMask = crate::query::condition::own_fields(
         query.filters.iter().map(|filter| filter.path).chain(query.sort.iter().flatten().map(|part| part.by)),
     );
     let asked = |field| query.fields.as_ref().is_none_or(|fields| fields.shows(field));
-    found.extend(&entity.deprecated);
+    found.extend(entity.deprecation(operation));
     of_fields(entity, |field| readable.contains(field) && (asked(field) || mentioned.contains(field)), found);
-    permitted.includes().iter().for_each(|include| of_query(model, &include.target, found));
+    permitted.includes().iter().for_each(|include| of_query(model, &include.target, None, found));
 }
 
 fn of_fields<'m>(entity: &'m Entity, shown: impl Fn(crate::model::FieldIx) -> bool, found: &mut Vec<&'m Deprecation>) {

@@ -156,6 +156,7 @@ async fn admitted(
             }
         }
     };
+    result = result.map(|reply| deprecated::of_file(&cx, reply, calls));
     match &mut result {
         Ok(reply) => reply.headers.extend(limits),
         Err(problem) => problem.headers.extend(limits),

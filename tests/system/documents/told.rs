@@ -1,5 +1,6 @@
 //! What documents tell beside operations and members, against what answers say: deprecations and limits.
 
+use holdfast::model::Operation;
 use holdfast_tests::Reply;
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ async fn a_deprecation_is_documented_if_and_only_if_answers_tell_of_it() {
                 let record = role.resolved(&shown["properties"]["data"]["items"]);
                 let ended = |member: &Value| member["deprecated"] == true;
                 let members: Vec<&Value> = record["properties"].as_object().unwrap().values().filter(|one| ended(one)).collect();
-                assert_eq!(ended(operation), entity.deprecated.is_some(), "{path}");
+                assert_eq!(ended(operation), entity.deprecation(Some(Operation::List)).is_some(), "{path}");
                 let reply = role.actor.get(&path).await.expect(200);
                 let headers = &operation["responses"]["200"]["headers"];
                 if !ended(operation) && members.is_empty() {

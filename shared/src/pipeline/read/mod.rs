@@ -17,7 +17,7 @@ use super::deprecated;
 use super::form;
 use crate::cache::{self, Answer};
 use crate::http::{JSON, Reply, header_value};
-use crate::model::{Action, EntityIx};
+use crate::model::{Action, EntityIx, Operation};
 use crate::plan::{Cursor, CursorKeys, Plan};
 use crate::policy;
 use crate::problem::Problem;
@@ -50,7 +50,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     if let Some(next) = next {
         reply = reply.also(LINK, header_value(next_link(cx, &next)));
     }
-    Ok(deprecated::of_read(cx, reply, &permitted))
+    Ok(deprecated::of_read(cx, reply, &permitted, Operation::List))
 }
 
 /// `GET /v1/{plural}/{id}`. What one read gives by itself goes past the cache, which could not be faster.
@@ -71,7 +71,7 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
         // Nothing is embedded, so no index is asked.
         record(&fresh::record(cx, &permitted, &States::default(), id).await?)
     };
-    Ok(deprecated::of_read(cx, reply, &permitted))
+    Ok(deprecated::of_read(cx, reply, &permitted, Operation::Read))
 }
 
 /// The cursor behind this page.

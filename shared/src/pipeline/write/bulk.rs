@@ -12,7 +12,7 @@ use super::prepare::Prepared;
 use super::{Change, What, body, one_answer, rights};
 use crate::http::{ApiRequest, MAX_BULK as MOST, Reply, header_value, path_id, respond};
 use crate::idempotency::{Answer, row_key};
-use crate::model::{Action, Entity, EntityIx, Operation};
+use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::pipeline::{Context, deprecated};
 use crate::problem::{Code, FieldError, Problem};
 
@@ -32,7 +32,8 @@ pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
         false => each(cx, entity, &body, &changes).await?,
         true => together(cx, &body, &changes).await?,
     };
-    Ok(deprecated::of_write(cx, reply, entity))
+    let operations: Vec<Operation> = bulk_cost(cx.request).into_iter().map(|(operation, _)| operation).collect();
+    Ok(deprecated::of_write(cx, reply, entity, &operations))
 }
 
 /// All operations in one transaction.
@@ -280,8 +281,8 @@ fn creation(
 fn id_text(cx: &Context<'_>, entity: &Entity, id: &Value) -> Result<String, String> {
     let text = match id {
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return Err("must be an id".to_owned()),
+        Value::Number(number) if entity.id == IdKind::Integer => number.to_string(),
+        _ => return Err("must be an id as records show it".to_owned()),
     };
     path_id::check(cx.model(), entity, &text).map_err(|problem| problem.detail)
 }

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::{Context, deprecated};
 use crate::http::Reply;
-use crate::model::{Action, Entity, EntityIx, IdKind};
+use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::problem::Problem;
 
 pub use bulk::{bulk, bulk_cost};
@@ -54,6 +54,17 @@ enum What {
     Merge(Value),
     JsonPatch(json_patch::Patch),
     Delete,
+}
+
+impl What {
+    /// As plans and deprecations see it.
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Create(_) => Operation::Create,
+            Self::Delete => Operation::Delete,
+            Self::Replace(_) | Self::Merge(_) | Self::JsonPatch(_) => Operation::Update,
+        }
+    }
 }
 
 /// `POST /v1/{plural}`: 201 with `Location`.
@@ -106,12 +117,13 @@ async fn single(
     let conditions = if id.is_some() { cx.request.headers.clone() } else { HeaderMap::new() };
     let entity = cx.model().entity(entity);
     body.into_iter().for_each(|body| note_deprecated(cx, entity, body));
+    let operation = what.operation();
     let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
     let claim = Claim::of(cx, body).await?;
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
     let replayed = matches!(outcome, Outcome::Replayed(_));
     let (Outcome::Done(answer) | Outcome::Replayed(answer)) = outcome;
-    Ok(deprecated::of_write(cx, reply_of(answer, replayed)?, entity))
+    Ok(deprecated::of_write(cx, reply_of(answer, replayed)?, entity, &[operation]))
 }
 
 /// Notes the deprecated fields that a body sets.
