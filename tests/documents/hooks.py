@@ -10,6 +10,8 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 
 # Statuses that refuse a request for its content.
 REFUSALS = (400, 412, 422, 428)
+# Codes of what depends on the records that are there.
+MET = ("not_found", "conflict", "forbidden", "unique_violation", "restricted", "reference_not_found", "precondition_failed", "precondition_required")
 
 
 describe = lambda_sources._lambda_description
@@ -91,8 +93,9 @@ def of_creation(case, document, error):
 def of_whole(case, error):
     """Whether it is about how parts of the request agree with each other."""
     if case.path.endswith("/_bulk"):
-        # Two operations on one record; ids in their entity's own syntax.
-        return error["code"] == "unique_items" or error["pointer"].endswith("/id")
+        # Two operations on one record; ids in their entity's own syntax; what an operation as a whole meets in the store.
+        meets = re.fullmatch("/operations/[0-9]+", error["pointer"]) and error["code"] in MET
+        return meets or error["code"] == "unique_items" or error["pointer"].endswith("/id")
     if case.path == "/v1/_cache/purge":
         return error["pointer"] == "/id"
     if error["pointer"].startswith("/notify/"):

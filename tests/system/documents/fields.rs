@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::model::{Entity, Op};
+use holdfast::model::{Action, Entity, Grant, Op, Rule};
 use holdfast_tests::Reply;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -142,9 +142,13 @@ async fn an_order_is_documented_if_and_only_if_it_is_served() {
                     role.actor.get(&format!("{path}?sort={order}{others}")).await.expect(200);
                     served += 1;
                 }
+                // A condition on rows may fix what an index wants: then more orders are served than are promised.
+                let grants = seeded.model.role(&role.name).and_then(|role| role.grants.get(&(entity.ix, Action::List)));
+                let free = |grant: &Grant| matches!(&grant.rows, Rule::All(rules) if rules.is_empty());
+                let has_conditions = !grants.is_some_and(|grants| grants.iter().any(free));
                 for field in names(entity) {
                     let alone = |order: &String| *order == field || *order == format!("-{field}");
-                    if orders.iter().any(|(order, others)| alone(order) && others.is_empty()) {
+                    if orders.iter().any(|(order, others)| alone(order) && others.is_empty()) || has_conditions {
                         continue;
                     }
                     role.actor.get(&format!("{path}?sort={field}")).await.expect_problem(400, "invalid_parameter");
