@@ -174,12 +174,16 @@ impl<'a> Made<'a> {
 
     fn list(&self) -> Value {
         let mut answers = object([
-            ("200", Some(self.linked(self.answer("A page of them.", &self.read_headers(&["Link"]), Some(self.page())), "/data/0/id"))),
+            (
+                "200",
+                Some(self.linked(self.answer("A page of them.", &self.read_headers(&["Link"]), Some(self.page())), "/data/0/id")),
+            ),
             ("304", Some(refer("responses", "NotModified"))),
         ]);
         answers.extend(responses::errors(&[406]));
         self.operation(
-            Some(Operation::List), format!("list{}", self.plural),
+            Some(Operation::List),
+            format!("list{}", self.plural),
             format!("List {}", self.many),
             "Filters are combined by and; a filter or order that no index serves is refused with the name of the one to add.",
             parameters::list(self.source, self.entity),
@@ -195,7 +199,14 @@ impl<'a> Made<'a> {
         answers.extend(responses::errors(&[404, 406]));
         let parameters = parameters::get(self.source, self.entity);
         let description = "One record by its id, as far as the caller may see it.";
-        self.operation(Some(Operation::Read), format!("get{}", self.name), format!("Get {}", self.one), description, parameters, answers)
+        self.operation(
+            Some(Operation::Read),
+            format!("get{}", self.name),
+            format!("Get {}", self.one),
+            description,
+            parameters,
+            answers,
+        )
     }
 
     fn create(&self) -> Value {
@@ -207,8 +218,14 @@ impl<'a> Made<'a> {
             IdKind::Uuid => "The API makes the id; `Location` has the address of the new record.",
             _ => "The id is the client's; one that exists is a conflict. `Location` has the address of the new record.",
         };
-        let mut operation =
-            self.operation(Some(Operation::Create), format!("create{}", self.name), format!("Create {}", self.one), description, parameters, answers);
+        let mut operation = self.operation(
+            Some(Operation::Create),
+            format!("create{}", self.name),
+            format!("Create {}", self.one),
+            description,
+            parameters,
+            answers,
+        );
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Create", self.body_example("Create")))]);
         operation
     }
@@ -250,8 +267,14 @@ impl<'a> Made<'a> {
             description.push_str(" Where there is no such record yet it is created, with the members that a POST wants.");
         }
         let summary = format!("Replace {}", self.one);
-        let mut operation =
-            self.operation(Some(Operation::Update), format!("replace{}", self.name), summary, &description, self.changing(creates), answers);
+        let mut operation = self.operation(
+            Some(Operation::Update),
+            format!("replace{}", self.name),
+            summary,
+            &description,
+            self.changing(creates),
+            answers,
+        );
         operation["requestBody"] = body(&[(crate::http::JSON, self.content("Replace", self.body_example("Replace")))]);
         operation
     }
@@ -262,7 +285,14 @@ impl<'a> Made<'a> {
         answers.extend(self.change_errors(&[415]));
         let description = "Changes some members: a JSON merge patch (RFC 7396) or a JSON Patch (RFC 6902).";
         let summary = format!("Change {}", self.one);
-        let mut operation = self.operation(Some(Operation::Update), format!("patch{}", self.name), summary, description, self.changing(false), answers);
+        let mut operation = self.operation(
+            Some(Operation::Update),
+            format!("patch{}", self.name),
+            summary,
+            description,
+            self.changing(false),
+            answers,
+        );
         let example = self.body_example("Patch");
         let steps = example.as_ref().and_then(Value::as_object).map(|members| {
             let step = |(name, value): (&String, &Value)| json!({"op": "replace", "path": format!("/{name}"), "value": value});
@@ -282,7 +312,14 @@ impl<'a> Made<'a> {
         let summary = format!("Delete {}", self.one);
         let description = "What refers to the record decides whether it may go, goes with it, or refers to nothing afterwards.";
         let description = if self.entity.is_referenced() { description } else { "Removes the record." };
-        self.operation(Some(Operation::Delete), format!("delete{}", self.name), summary, description, self.changing(false), answers)
+        self.operation(
+            Some(Operation::Delete),
+            format!("delete{}", self.name),
+            summary,
+            description,
+            self.changing(false),
+            answers,
+        )
     }
 
     fn bulk(&self) -> Value {

@@ -173,7 +173,7 @@ fn orders(source: &Source<'_>, entity: &Entity) -> Vec<String> {
 
 fn sort(source: &Source<'_>, entity: &Entity) -> Value {
     let description = format!(
-        "Fields to sort by, `-` for descending. An index must have the order: {}. The opposite order is served where no part of it may be null.",
+        "Fields to sort by, `-` for descending. An index must have the order or begin with it: {}. The opposite order is served where no part of it may be null.",
         orders(source, entity).join("; ")
     );
     json!({"name": "sort", "in": "query", "description": description, "schema": order(source, entity)})

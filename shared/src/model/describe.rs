@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::schema::{Deprecation, Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, OnDelete, Operand, Operation, Path, Rule};
+use super::schema::{
+    Deprecation, Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, OnDelete, Operand, Operation, Path, Rule,
+};
 
 /// `customer_id`, `customer.country`, `id`.
 pub(super) fn path(model: &Model, entity: &Entity, path: Path) -> String {
@@ -26,7 +28,8 @@ pub(super) const ALL_ROWS: &str = "all rows";
 impl Entity {
     /// How an operation on its records is deprecated; `None`: those that only show them beside others.
     pub fn deprecation(&self, operation: Option<Operation>) -> Option<&Deprecation> {
-        let concerned = |one: &&Deprecation| one.operations.is_empty() || operation.is_some_and(|of| one.operations.contains(&of));
+        let concerned =
+            |one: &&Deprecation| one.operations.is_empty() || operation.is_some_and(|of| one.operations.contains(&of));
         self.deprecated.as_ref().filter(concerned)
     }
 }

@@ -126,7 +126,9 @@ impl Asked {
             }
         }
         match &asked {
-            Self { role: None, diff: Some(_) } => Err(Problem::invalid_parameter("diff", "goes with role: what changes from this role to that")),
+            Self { role: None, diff: Some(_) } => {
+                Err(Problem::invalid_parameter("diff", "goes with role: what changes from this role to that"))
+            }
             _ => Ok(asked),
         }
     }

@@ -101,7 +101,11 @@ fn beside(description: &str, after: &str) -> Vec<Vec<String>> {
     let Some((_, named)) = description.split_once(after) else { return Vec::new() };
     let named = named.split_once(['.', ';']).map_or(named, |(named, rest)| {
         // A dot within a name is no end.
-        if rest.starts_with(char::is_alphanumeric) { description.rsplit_once(after).unwrap().1.trim_end_matches('.') } else { named }
+        if rest.starts_with(char::is_alphanumeric) {
+            description.rsplit_once(after).unwrap().1.trim_end_matches('.')
+        } else {
+            named
+        }
     });
     named.split(", or on ").map(|set| set.split(" and ").map(|name| name.trim_matches('`').to_owned()).collect()).collect()
 }
@@ -127,7 +131,8 @@ async fn an_order_is_documented_if_and_only_if_it_is_served() {
                 let Some(operation) = role.operation("get", &path) else { continue };
                 let documented = role.parameters(operation);
                 let sort = documented.iter().find(|parameter| parameter["name"] == "sort").unwrap();
-                let (_, named) = sort["description"].as_str().unwrap().split_once("An index must have the order: ").unwrap();
+                let (_, named) =
+                    sort["description"].as_str().unwrap().split_once("An index must have the order or begin with it: ").unwrap();
                 let (named, _) = named.split_once(". The opposite").unwrap();
                 let orders: Vec<(String, String)> = named
                     .split("; ")
@@ -147,7 +152,8 @@ async fn an_order_is_documented_if_and_only_if_it_is_served() {
                 let free = |grant: &Grant| matches!(&grant.rows, Rule::All(rules) if rules.is_empty());
                 let has_conditions = !grants.is_some_and(|grants| grants.iter().any(free));
                 for field in names(entity) {
-                    let alone = |order: &String| *order == field || *order == format!("-{field}");
+                    let alone =
+                        |order: &String| order.split(',').next().is_some_and(|first| first.trim_start_matches('-') == field);
                     if orders.iter().any(|(order, others)| alone(order) && others.is_empty()) || has_conditions {
                         continue;
                     }
