@@ -238,6 +238,33 @@ async fn an_object_that_says_something_else_stops_the_export_and_stays() {
 }
 
 #[tokio::test]
+async fn after_a_restore_the_archive_knows_more_and_the_export_goes_on() {
+    let (world, archive) = (World::new().await, Kept::default());
+    world.export(&archive).await.unwrap();
+    world.fill().await;
+    world.export(&archive).await.unwrap();
+    let kept = archive.0.lock().unwrap().clone();
+    // The same table as it was after two windows: neither the entries behind it nor the checkpoint are there.
+    let restored = World::new().await;
+    restored.export(&Kept::default()).await.unwrap();
+    for window in 0..2 {
+        restored.at(i64::from(window) * WINDOW);
+        let first = usize::try_from(window * 3).unwrap();
+        restored.write(first..first + 3).await;
+    }
+    restored.at(5 * WINDOW + GRACE);
+    assert_eq!(restored.export(&archive).await.unwrap().entries, 6);
+    assert_eq!(*archive.0.lock().unwrap(), kept);
+    let faults = check(&restored.stack.table, &archive).await.unwrap().faults;
+    assert_eq!(faults.into_iter().map(|(_, fault)| fault).collect::<Vec<_>>(), [Fault::Differs(3, 0), Fault::Differs(3, 0)]);
+    // What is written from now on is exported as ever.
+    restored.write(12..13).await;
+    restored.at(6 * WINDOW + 2 * GRACE);
+    restored.export(&archive).await.unwrap();
+    assert_eq!(archive.ids(), (0..13).collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn a_busy_window_has_several_objects_and_a_run_has_an_end() {
     let (world, archive) = (World::new().await, Kept::default());
     world.write(0..PART + 5).await;

@@ -166,11 +166,15 @@ async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller(
     let by_id: BTreeMap<&[u8], &Span> = spans.iter().map(|span| (&span.span_id[..], span)).collect();
     let mut names: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for span in &spans {
-        assert_eq!(hex(&span.trace_id), TRACE);
         let mut root = span;
         while let Some(parent) = by_id.get(&root.parent_span_id[..]) {
             root = parent;
         }
+        // On a slow machine the count of usage is flushed meanwhile, which belongs to no request.
+        if root.name == "flush usage" {
+            continue;
+        }
+        assert_eq!(hex(&span.trace_id), TRACE, "{}", span.name);
         assert_eq!(hex(&root.parent_span_id), CALLER, "{}", span.name);
         assert!(!format!("{span:?}").contains("secret"), "{span:?}");
         names.entry(root.name.clone()).or_default().insert(&span.name);

@@ -11,6 +11,7 @@
 //! A window is closed [`GRACE`] after its end. An entry is dated when its write is prepared, and AWS refuses a request that was signed
 //! more than 15 minutes ago, however long a frozen function held it: after that nothing can be added. The rest is for clocks.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use futures::future::BoxFuture;
@@ -60,7 +61,7 @@ pub enum ExportError {
     Trail(AuditError),
     /// The archive's.
     Archive(ArchiveError),
-    /// The archive holds something else under this key than the trail: somebody must look at it.
+    /// The object under this key lacks something of the trail, or is none of ours: somebody must look at it.
     Contradiction(String),
 }
 
@@ -176,14 +177,17 @@ pub async fn export(table: &dyn Table, archive: &dyn Archive, env: &Env, until: 
     Ok(exported)
 }
 
-/// Puts an object, or makes sure that the one that is there says the same.
+/// Puts an object, or makes sure that the one that is there says the same: all of the trail, or more. More is what a restore of the
+/// table has lost; the archive is the better witness then, and `verify` tells of it.
 async fn put(archive: &dyn Archive, key: &str, part: &Part) -> Result<(), ExportError> {
     let content = part.packed().map_err(|error| ArchiveError(error.to_string()))?;
     if archive.put(key, content).await? {
         return Ok(());
     }
     let there = archive.get(key).await?.and_then(|object| part::unpacked(&object));
-    if there.as_ref() == Some(&part.lines) { Ok(()) } else { Err(ExportError::Contradiction(key.to_owned())) }
+    let contradiction = || ExportError::Contradiction(key.to_owned());
+    let there: HashSet<String> = there.ok_or_else(contradiction)?.into_iter().collect();
+    if part.lines.iter().all(|line| there.contains(line)) { Ok(()) } else { Err(contradiction()) }
 }
 
 /// How far the trail is exported; `None` before the first run.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use tracing::Instrument as _;
 
 use super::background::Background;
 use super::entry::{Answer, Entry};
@@ -143,7 +144,7 @@ impl Cache {
         let (table, env, length) = (Arc::clone(&self.table), self.env.clone(), self.settings.lease);
         let lease = Lease { table, env, key: place.key, stamp: sight.stamp(), length };
         // A task of its own: a call that is dropped half way would take its connection with it.
-        let turn = tokio::spawn(lease.clone().turn(!sight.asked_for_entry));
+        let turn = tokio::spawn(lease.clone().turn(!sight.asked_for_entry).in_current_span());
         let (answer, held) = match select(turn, Box::pin(read())).await {
             Either::Right((answer, _)) => (answer, Some(Held::of(self, lease))),
             Either::Left((Ok(Turn::Found(entry)), _)) => return Ok((self.found(place, sight, entry), Filled::Shared)),

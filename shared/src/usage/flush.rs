@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 use super::counter::{Batch, Counter};
 use super::notes::Finished;
@@ -59,12 +60,15 @@ impl Usage {
         let Ok(turn) = self.turn.clone().try_lock_owned() else { return };
         let Some(batch) = self.counter.due(self.env.now(), false) else { return };
         let usage = self.clone();
-        tokio::spawn(async move {
+        let flush = async move {
             if let Err(error) = usage.put(&batch).await {
                 tracing::warn!(%error, "usage could not be flushed yet");
             }
             drop(turn);
-        });
+        };
+        // A trace of its own: it is of many requests.
+        let span = tracing::trace_span!(target: "holdfast::trace", parent: None, "flush usage");
+        tokio::spawn(flush.instrument(span));
     }
 
     /// Flushes everything: at the end of a process, and before its own usage is read.
