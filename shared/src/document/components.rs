@@ -137,9 +137,8 @@ fn bulk(source: &Source<'_>, entity: &Entity) -> Value {
     };
     let mut operations = Vec::new();
     if source.allows(entity, Action::Create) {
-        // The id may stand in the data as well.
-        let id = (entity.id != IdKind::Uuid).then_some(false);
-        operations.push(operation("create", id, false, Some(schema("Create"))));
+        // The id stands in the data, which needs it; one beside `op` is taken in its place.
+        operations.push(operation("create", None, false, Some(schema("Create"))));
     }
     if source.replaces(entity).is_some() && (chosen || source.allows(entity, Action::Update)) {
         operations.push(operation("upsert", Some(true), true, Some(schema("Replace"))));
