@@ -1,7 +1,9 @@
 //! What the environment says, read once: variables -> [`Settings`], with every mistake reported in one pass.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where variables come from: the process, or a map in tests and on one machine.
 pub trait Variables {
@@ -49,6 +51,12 @@ pub struct Settings {
     pub audit_bucket: Option<String>,
     /// `HOLDFAST_CACHE_SAMPLE`: of a million hits of the cache, how many are read anew and compared. Default 1000.
     pub cache_sample: u32,
+    /// `HOLDFAST_BREAKER_FAILURES`: failures in a row after which an issuer of tokens or a receiver of webhooks is left alone, 1 to 100.
+    /// Default 3.
+    pub breaker_failures: u32,
+    /// `HOLDFAST_BREAKER_SECONDS`: for how long, 1 to 3600; 0 or not set: 15 s for issuers (longer at each further failure), 60 s for
+    /// receivers.
+    pub breaker_rest: Option<Duration>,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
     pub local_keys: Option<PathBuf>,
 }
@@ -89,7 +97,11 @@ impl Settings {
             master_secret: reader.optional("HOLDFAST_MASTER_SECRET"),
             tls_roots: reader.path("HOLDFAST_TLS_ROOTS"),
             audit_bucket: reader.optional("HOLDFAST_AUDIT_BUCKET"),
-            cache_sample: reader.of_a_million("HOLDFAST_CACHE_SAMPLE", 1000),
+            cache_sample: reader.number("HOLDFAST_CACHE_SAMPLE", 0..=1_000_000, 1000),
+            breaker_failures: reader.number("HOLDFAST_BREAKER_FAILURES", 1..=100, 3),
+            breaker_rest: Some(reader.number("HOLDFAST_BREAKER_SECONDS", 0..=3600, 0))
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Duration::from_secs(u64::from(seconds))),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };
         if settings.data_table == settings.volatile_table && reader.wrong.is_empty() {
@@ -152,11 +164,11 @@ impl Reader<'_> {
         Some(path)
     }
 
-    fn of_a_million(&mut self, variable: &'static str, default: u32) -> u32 {
+    fn number(&mut self, variable: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {
         let Some(text) = self.optional(variable) else { return default };
-        let number = text.parse().ok().filter(|number| *number <= 1_000_000);
+        let number = text.parse().ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.refuse(variable, format!("`{text}` is no whole number from 0 to 1000000"));
+            self.refuse(variable, format!("`{text}` is no whole number from {} to {}", range.start(), range.end()));
         }
         number.unwrap_or(default)
     }
@@ -221,6 +233,20 @@ mod tests {
         assert_eq!((sample(""), sample("0"), sample("1000000")), (Ok(1000), Ok(0), Ok(1_000_000)));
         for wrong in ["1000001", "-1", "0.5", "all"] {
             assert!(sample(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn when_a_circuit_opens_is_configured() {
+        let read = |failures, seconds| {
+            let variables = [("HOLDFAST_BREAKER_FAILURES", failures), ("HOLDFAST_BREAKER_SECONDS", seconds)];
+            read(&[&COMPLETE[..], &variables].concat()).map(|settings| (settings.breaker_failures, settings.breaker_rest))
+        };
+        assert_eq!(read("", ""), Ok((3, None)));
+        assert_eq!(read("7", "90"), Ok((7, Some(Duration::from_secs(90)))));
+        assert_eq!(read("1", "0"), Ok((1, None)), "0 leaves it to each dependency");
+        for (failures, seconds) in [("0", ""), ("101", ""), ("", "3601"), ("", "a minute")] {
+            assert_eq!(read(failures, seconds).unwrap_err().len(), 1, "{failures} {seconds}");
         }
     }
 

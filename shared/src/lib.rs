@@ -14,7 +14,7 @@
 //! 8  document, jwks_http, secretsmanager
 //! 9  startup
 //! 10 app
-//! 11 files
+//! 11 expiring, files
 //! 12 pipeline, report
 //! 13 lambda
 //! ```
@@ -33,6 +33,7 @@ pub mod consumer;
 pub mod deadline;
 pub mod document;
 pub mod dynamodb;
+pub mod expiring;
 pub mod files;
 pub mod http;
 pub mod id;

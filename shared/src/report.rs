@@ -9,9 +9,9 @@ use crate::consumer::{ConsumerError, Consumers, Recipients};
 use crate::limit::{LimitSubject, ResolvedPlan};
 use crate::notify::breaker::Breaker;
 use crate::notify::watch::{self, Watched};
-use crate::notify::{Budget, Channels, Drained, Kind, Notice, Post, Topic, drain, outbox};
+use crate::notify::{self, Budget, Channels, Drained, Kind, Notice, Post, Topic, drain};
 use crate::store::keys;
-use crate::store::table::{Attr, Expr, Item, Reason, TableError, TableName, Transaction, Write};
+use crate::store::table::TableError;
 use crate::usage::merge::Level;
 use crate::usage::watch::{self as habits, Finding};
 
@@ -104,15 +104,8 @@ async fn tell_anomaly(app: &App, finding: &Finding, now: Micros) -> Result<bool,
         evidence: anomaly.evidence.clone(),
     };
     let notice = Notice::new(&app.env, Some(consumer), kind, now);
-    let key = keys::usage_told(consumer, anomaly.sign.name(), Level::Day.start(*hour));
-    let item = Item::new(key).with("ttl", Attr::N(hour + 7 * 86_400));
-    let first = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
-    let writes = [(TableName::Volatile, first)].into_iter().chain(outbox::rows(&app.env, &notice, now)).collect();
-    match app.table.transact(Transaction { token: app.env.uuid_v7().to_string(), writes }).await {
-        Ok(()) => Ok(true),
-        Err(TableError::Cancelled(reasons)) if matches!(reasons.first(), Some(Reason::ConditionFailed(_))) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let mark = keys::usage_told(consumer, anomaly.sign.name(), Level::Day.start(*hour));
+    notify::tell_first(&*app.table, &app.env, mark, hour + 7 * 86_400, &notice, now).await
 }
 
 /// Delivers notices that are due.

@@ -70,6 +70,7 @@ impl Startup {
             None => online,
         };
         let authenticator = Authenticator::new(model.clone(), Arc::new(table.clone()), jwks, env.clone());
+        let authenticator = authenticator.with_breaker(settings.breaker_failures, settings.breaker_rest);
         let authenticator = match local {
             Some(_) => authenticator.with_issuer(local::issuer()),
             None => authenticator,

@@ -2,6 +2,7 @@
 //! the system but its address, the demo model and a key that its tokens are signed with.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use futures::future::join_all;
 use holdfast_tests::System;
 use holdfast_tests::upload::{announced, headers};
 use reqwest::{Method, Response};
@@ -69,6 +70,57 @@ async fn a_write_happens_once_per_key() {
 async fn limits_are_shown_on_every_answer() {
     let reply = System::deployed().actor("deployed-limits", &["admin"]).get("/v1/publishers").await.expect(200);
     assert!(!reply.header("ratelimit").is_empty() && !reply.header("ratelimit-policy").is_empty(), "{:?}", reply.headers);
+}
+
+/// As many at a time as make several instances, each of which keeps what it answers.
+const AT_ONCE: usize = 12;
+
+#[tokio::test]
+#[ignore = "needs a deployed system: tests/deployed.sh"]
+async fn a_write_is_seen_at_once_whichever_instance_answers() {
+    let admin = System::deployed().actor_with("deployed-everywhere", &["admin"], &[], Some("wholesale"));
+    admin.post("/v1/publishers", json!({ "id": "everywhere", "name": "Everywhere 0" })).await.expect(201);
+    let mut hits = 0;
+    for round in 1..=10 {
+        let name = format!("Everywhere {round}");
+        admin.patch("/v1/publishers/everywhere", json!({ "name": name })).await.expect(200);
+        for _ in 0..2 {
+            let lists = join_all((0..AT_ONCE).map(|_| admin.get("/v1/publishers?limit=100"))).await;
+            for list in lists {
+                let list = list.expect(200);
+                let found = list.body["data"].as_array().unwrap().iter().find(|record| record["id"] == "everywhere").unwrap();
+                assert_eq!(found["name"], name, "round {round}: {}", list.header("cache-status"));
+                hits += usize::from(list.header("cache-status") == "holdfast; hit");
+            }
+        }
+    }
+    assert!(hits > AT_ONCE, "of {} lists only {hits} came from the cache", 20 * AT_ONCE);
+    let bypassed = admin.call(Method::GET, "/v1/publishers?limit=100").header("cache-control", "no-cache").send().await;
+    assert_eq!(bypassed.expect(200).header("cache-status"), "holdfast; fwd=bypass");
+    admin.delete("/v1/publishers/everywhere").await.expect(204);
+}
+
+#[tokio::test]
+#[ignore = "needs a deployed system: tests/deployed.sh"]
+async fn documents_tell_everybody_what_is_open_to_them() {
+    let system = System::deployed();
+    let (anonymous, admin) = (system.anonymous(), system.actor("deployed-docs", &["admin"]));
+    let open = anonymous.get("/v1/openapi.json").await.expect(200);
+    let paths = |reply: &holdfast_tests::Reply| reply.body["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (few, all) = (paths(&open), paths(&admin.get("/v1/openapi.json").await.expect(200)));
+    assert!(open.body["openapi"].as_str().unwrap().starts_with("3."), "{}", open.body["openapi"]);
+    let books = "/v1/books".to_owned();
+    assert!(few.contains(&books) && all.contains(&books) && all.len() > few.len(), "{few:?}\n{all:?}");
+    assert!(few.iter().all(|path| !path.starts_with("/v1/_consumers")) && all.iter().any(|path| path == "/v1/_consumers"));
+    let again = anonymous.call(Method::GET, "/v1/openapi.json").header("if-none-match", open.header("etag")).send().await;
+    again.expect(304);
+    let yaml = anonymous.get("/v1/openapi.yaml").await.expect(200);
+    assert_eq!((yaml.header("content-type"), yaml.bytes.starts_with(b"openapi:")), ("application/yaml", true));
+    let page = anonymous.get("/v1/docs").await.expect(200);
+    assert!(page.header("content-type").starts_with("text/html") && !page.header("content-security-policy").is_empty());
+    anonymous.get("/v1/docs/llms.txt").await.expect(200);
+    let stranger = anonymous.with_authorization("Bearer nonsense").get("/v1/openapi.json").await;
+    stranger.expect_problem(401, "unauthenticated");
 }
 
 /// Uses a link as a client without any credentials does.

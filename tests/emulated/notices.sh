@@ -32,7 +32,8 @@ for _ in 1 2 3 4 5; do call "$key" /v1/_me > /dev/null; done
 # The schedule would call it within a minute.
 reporter=$(aws cloudformation describe-stack-resource --stack-name "$stack" --logical-resource-id UsageReporterFunction \
   --query StackResourceDetail.PhysicalResourceId --output text)
-aws lambda invoke --function-name "$reporter:live" --payload "$(cat tests/events/usage-reporter-minute.json)" /dev/null > /dev/null
+aws lambda invoke --function-name "$reporter:live" --payload "$(cat tests/events/usage-reporter-minute.json)" "$work/answer" > "$work/invoked"
+! grep -q FunctionError "$work/invoked" || { echo "the reporter: $(cat "$work/answer")"; exit 1; }
 heard=$(sqs receive-message --queue-url "$queue" --max-number-of-messages 10 --wait-time-seconds 10 --query 'Messages[].Body' --output text)
 for wanted in quota.threshold frugal; do
   [[ $heard == *"$wanted"* ]] || { echo "no notice of $wanted arrived: $heard"; exit 1; }

@@ -4,10 +4,7 @@ includes a call of DynamoDB over TLS; their peak memory, their size. Medians of 
 
 usage: coldstart.py NAME=BOOTSTRAP[:EVENT.json] ...        the first is the yardstick
 
-    cargo lambda build --release --package holdfast-data-api
-    cargo build --release --manifest-path tests/measure/hello/Cargo.toml
-    tests/measure/coldstart.py hello=tests/measure/hello/target/release/hello \
-        data-api=target/lambda/data-api/bootstrap:tests/events/data-api-ready.json
+    tests/measure/run.sh        builds everything and calls this
 
 Runtime API and DynamoDB are this process's own, on loopback: the latter answers every call with an empty result, over TLS with a
 certificate made on the spot. Functions get its root beside those of the system, and ours alone in HOLDFAST_TLS_ROOTS.
@@ -118,7 +115,8 @@ def start(bootstrap, event, environment):
         peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     process.kill()
     process.wait()
-    if not answered or DynamoDb.calls == before or json.loads(Runtime.answer).get("statusCode") != 200:
+    answer = json.loads(Runtime.answer) if answered else {}
+    if DynamoDb.calls == before or answer.get("statusCode") != 200:
         sys.exit(f"{bootstrap}: {DynamoDb.calls - before} calls of DynamoDB, answered {Runtime.answer!r}")
     return (Runtime.polled - began) * 1000, (Runtime.answered - began) * 1000, peak / 1024
 
@@ -156,14 +154,14 @@ def main():
                 figures = start(bootstrap, event, environment)
                 if run:  # the first start reads the binary from the disk
                     measured[name].append(figures)
-    print(f"{RUNS} starts each, medians")
-    print(f"{'':14} {'first poll':>12} {'first answer':>14} {'of yardstick':>13} {'peak':>9} {'size':>9}")
+    print(f"\n{RUNS} starts each, interleaved; medians\n")
+    print("| process start to | first poll | first answer with a TLS call of DynamoDB | of the yardstick | peak memory |")
+    print("|---|---|---|---|---|")
     yardstick = None
-    for name, bootstrap, _ in functions:
+    for name, *_ in functions:
         poll, answer, peak = (statistics.median(column) for column in zip(*measured[name]))
         yardstick = yardstick or answer
-        size = os.path.getsize(bootstrap) / 1e6
-        print(f"{name:14} {poll:9.1f} ms {answer:11.1f} ms {answer / yardstick:12.0%} {peak:6.1f} MB {size:6.1f} MB")
+        print(f"| {name} | {poll:.1f} ms | {answer:.1f} ms | {answer / yardstick:.0%} | {peak:.1f} MB |")
 
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

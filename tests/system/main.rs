@@ -8,6 +8,7 @@ mod cache;
 mod callers;
 mod counting;
 mod documents;
+mod expiring;
 mod faults;
 mod files;
 mod gateway;

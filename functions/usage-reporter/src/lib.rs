@@ -8,6 +8,8 @@ use holdfast::app::App;
 use holdfast::audit::export::{self, Archive, ExportError, Exported};
 use holdfast::clock::Micros;
 use holdfast::deadline;
+use holdfast::expiring;
+use holdfast::notify::breaker::Breaker;
 use holdfast::notify::log::LogTopic;
 use holdfast::notify::post::HttpsPost;
 use holdfast::notify::{Post, Topic};
@@ -50,7 +52,8 @@ impl Reporter {
             None => Arc::new(LogTopic),
         };
         let post: Arc<dyn Post> = Arc::new(HttpsPost::new());
-        Self { app, senders: Senders::new(topic, post), metrics: None, archive: None }
+        let breaker = Breaker::new(startup.settings.breaker_failures, startup.settings.breaker_rest);
+        Self { app, senders: Senders { breaker: Arc::new(breaker), ..Senders::new(topic, post) }, metrics: None, archive: None }
     }
 
     /// With somewhere to publish metrics.
@@ -111,10 +114,11 @@ pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> 
         failed.note("dead letters", metrics.publish(vec![publish::undeliverable(dead, app.env.now().seconds())]).await);
     }
     let usage = failed.note("usage", tick::tick(&*app.table, &app.env, reporter.metrics.as_deref(), until).await);
+    let expiring = failed.note("keys that end", expiring::tell(app, until).await);
     let anomalies = failed.note("anomalies", report::tell_anomalies(app).await);
     let exported = failed.note("audit export", reporter.export(until).await);
     let swept = failed.note("cascades", app.writer.sweep(deadline).await);
     let files = failed.note("files", holdfast::files::sweep(app, deadline).await);
-    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?anomalies, ?exported, ?swept, ?files, "tick");
+    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?expiring, ?anomalies, ?exported, ?swept, ?files, "tick");
     if failed.0.is_empty() { Ok(()) } else { Err(failed) }
 }

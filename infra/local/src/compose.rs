@@ -71,6 +71,8 @@ pub async fn in_process(
         tls_roots: None,
         audit_bucket: Some(AUDIT_BUCKET.to_owned()),
         cache_sample: 1000,
+        breaker_failures: 3,
+        breaker_rest: None,
         local_keys: None,
     };
     let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());

@@ -1,6 +1,7 @@
 //! From the `Authorization` header to an [`Outcome`]: the authorizer calls it, and so does a function that has to decide itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -50,6 +51,12 @@ impl Authenticator {
     pub fn new(model: Arc<Model>, table: SharedTable, jwks: Arc<dyn JwksSource>, env: Env) -> Self {
         let issuers = model.auth.issuers.clone();
         Self { model, issuers, keys: KeyStore::new(jwks, env.clone()), table, env }
+    }
+
+    /// With a breaker before the issuers: [`KeyStore::with_breaker`].
+    #[must_use]
+    pub fn with_breaker(self, failures: u32, open: Option<Duration>) -> Self {
+        Self { keys: self.keys.with_breaker(failures, open), ..self }
     }
 
     /// With one issuer more than the model names: the local one ([`super::local`]), in development only.

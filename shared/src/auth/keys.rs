@@ -2,7 +2,7 @@
 //! issuer does not answer.
 //!
 //! A `kid` that is not in the set means either a new key or a forgery. It is worth one fetch a minute and issuer, however many
-//! forgeries arrive. Three failures in a row open a circuit breaker, so that a dead issuer costs nobody its time-out.
+//! forgeries arrive. Some failures in a row open a circuit breaker, so that a dead issuer costs nobody its time-out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +24,9 @@ const KEEP: Duration = Duration::from_secs(4 * 60 * 60);
 const UNKNOWN_KID: Duration = Duration::from_secs(60);
 /// Longest fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Failures in a row that open the breaker.
+/// Failures in a row that open the breaker, where nothing else is configured.
 const FAILURES: u32 = 3;
-/// How long the breaker stays open at first; doubled by each further failure.
+/// How long the breaker stays open at first, where nothing else is configured; doubled by each further failure.
 const OPEN: Duration = Duration::from_secs(15);
 /// How long it stays open at most.
 const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
@@ -87,14 +87,10 @@ impl State {
     }
 
     /// Until when the breaker is open, if it is.
-    fn open_until(&self) -> Option<Micros> {
-        let over = self.failures.checked_sub(FAILURES)?;
-        let wait = OPEN.saturating_mul(1 << over.min(10)).min(OPEN_MAX);
+    fn open_until(&self, failures: u32, open: Duration) -> Option<Micros> {
+        let over = self.failures.checked_sub(failures)?;
+        let wait = open.saturating_mul(1 << over.min(10)).min(OPEN_MAX.max(open));
         self.attempted.map(|attempted| attempted.plus(wait))
-    }
-
-    fn may_fetch(&self, now: Micros) -> bool {
-        self.open_until().is_none_or(|until| now >= until)
     }
 }
 
@@ -129,12 +125,24 @@ pub struct KeyStore {
     source: Arc<dyn JwksSource>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
     env: Env,
+    failures: u32,
+    open: Duration,
 }
 
 impl KeyStore {
     /// An empty store before a source.
     pub fn new(source: Arc<dyn JwksSource>, env: Env) -> Self {
-        Self { source, slots: Mutex::default(), env }
+        Self { source, slots: Mutex::default(), env, failures: FAILURES, open: OPEN }
+    }
+
+    /// With a breaker that so many failures in a row open, for `open` at first (the usual time where it is `None`).
+    #[must_use]
+    pub fn with_breaker(self, failures: u32, open: Option<Duration>) -> Self {
+        Self { failures, open: open.unwrap_or(OPEN), ..self }
+    }
+
+    fn may_fetch(&self, state: &State, now: Micros) -> bool {
+        state.open_until(self.failures, self.open).is_none_or(|until| now >= until)
     }
 
     /// The key that a token of the issuer with this address means.
@@ -172,7 +180,7 @@ impl KeyStore {
     async fn refresh(&self, slot: &Slot, uri: &str, due: impl Fn(&State, Micros) -> bool) -> State {
         let _turn = slot.fetching.lock().await;
         let (known, now) = (slot.state(), self.env.now());
-        if !due(&known, now) || !known.may_fetch(now) {
+        if !due(&known, now) || !self.may_fetch(&known, now) {
             return known;
         }
         slot.update(|state| state.attempted = Some(now));

@@ -71,6 +71,15 @@ impl Consumers<'_> {
         Ok(keys.iter().filter(|key| key.revoked.is_none()).map(KeyView::of).collect())
     }
 
+    /// The keys of a consumer that are not revoked, as they are stored.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Store`].
+    pub async fn stored_keys(&self, id: &str) -> Result<Vec<ApiKey>, ConsumerError> {
+        let keys = listed(self.table, id).await?;
+        Ok(keys.into_iter().filter(|key| key.revoked.is_none()).collect())
+    }
+
     /// Makes a key for `environment` (`live`, `test`; a publishable key always has its own), unless the body is wrong.
     ///
     /// # Errors

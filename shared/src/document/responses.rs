@@ -116,7 +116,7 @@ fn of_status(base_url: &str, status: u16) -> Value {
     let more: &[&str] = match status {
         401 => &["WWW-Authenticate"],
         405 => &["Allow"],
-        409 | 429 | 503 => &["Retry-After"],
+        409 | 429 | 503 | 504 => &["Retry-After"],
         415 => &["Accept"],
         _ => &[],
     };

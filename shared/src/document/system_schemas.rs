@@ -91,7 +91,7 @@ fn notification() -> Value {
             "id": kinds::text(64),
             "at": kinds::moment(),
             "consumer": kinds::or_null(kinds::text(NAME)),
-            "type": kinds::word(&["quota.threshold", "requests.throttled", "credentials.suspicious"]),
+            "type": kinds::word(&["quota.threshold", "requests.throttled", "usage.anomaly", "key.expiring", "credentials.suspicious"]),
             "data": {"type": "object", "description": "What there is to tell of a notice of this type.", "additionalProperties": true},
             "delivery": kinds::about(
                 kinds::word(&["pending", "delivered", "undeliverable"]),

@@ -7,17 +7,24 @@ use std::time::Duration;
 
 use crate::clock::Micros;
 
-/// Failures one after another that open a circuit.
+/// Failures one after another that open a circuit, where nothing else is configured.
 const FAILURES: u32 = 3;
-/// How long an open circuit lets nobody through; then one call may try.
+/// How long an open circuit lets nobody through, where nothing else is configured; then one call may try.
 const REST: Duration = Duration::from_secs(60);
 /// Receivers that are remembered.
 const MOST: usize = 10_000;
 
 /// The circuits of all receivers, by host.
-#[derive(Default)]
 pub struct Breaker {
     hosts: Mutex<HashMap<String, Circuit>>,
+    failures: u32,
+    rest: Duration,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self::new(FAILURES, None)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -28,6 +35,11 @@ struct Circuit {
 }
 
 impl Breaker {
+    /// Circuits that so many failures one after another open, for `rest` (the usual time where it is `None`).
+    pub fn new(failures: u32, rest: Option<Duration>) -> Self {
+        Self { hosts: Mutex::default(), failures, rest: rest.unwrap_or(REST) }
+    }
+
     /// Whether a call may be made; else when one may. Whoever is let through a circuit that was open is the one that tries: others
     /// wait for its outcome.
     ///
@@ -36,9 +48,9 @@ impl Breaker {
     pub fn enter(&self, host: &str, now: Micros) -> Result<(), Micros> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         match hosts.get_mut(host) {
-            Some(circuit) if circuit.failures >= FAILURES && circuit.until > now => Err(circuit.until),
-            Some(circuit) if circuit.failures >= FAILURES => {
-                circuit.until = now.plus(REST);
+            Some(circuit) if circuit.failures >= self.failures && circuit.until > now => Err(circuit.until),
+            Some(circuit) if circuit.failures >= self.failures => {
+                circuit.until = now.plus(self.rest);
                 Ok(())
             }
             _ => Ok(()),
@@ -57,7 +69,7 @@ impl Breaker {
         }
         let circuit = hosts.entry(host.to_owned()).or_insert(Circuit { failures: 0, until: now });
         circuit.failures = circuit.failures.saturating_add(1);
-        circuit.until = now.plus(REST);
+        circuit.until = now.plus(self.rest);
     }
 }
 
@@ -79,6 +91,16 @@ mod tests {
         assert_eq!(breaker.enter("a", later), Err(later.plus(REST)), "one tries");
         breaker.leave("a", true, later);
         assert_eq!(breaker.enter("a", later), Ok(()));
+    }
+
+    #[test]
+    fn patience_and_rest_are_configured() {
+        let (rest, now) = (Duration::from_secs(5), Micros(0));
+        let breaker = Breaker::new(1, Some(rest));
+        assert_eq!(breaker.enter("a", now), Ok(()));
+        breaker.leave("a", false, now);
+        assert_eq!(breaker.enter("a", now), Err(now.plus(rest)));
+        assert_eq!(breaker.enter("a", now.plus(rest)), Ok(()));
     }
 
     #[test]

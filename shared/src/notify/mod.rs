@@ -31,4 +31,4 @@ pub use drain::{Budget, Drained, drain};
 pub use notice::{Kind, Notice};
 pub use outbox::{Listed, list};
 pub use ports::{Addresses, Audience, Channels, Message, Post, Recipient, Topic};
-pub use tell::{tell, tell_operator, tell_throttled, throttled};
+pub use tell::{tell, tell_first, tell_operator, tell_throttled, throttled};

@@ -65,6 +65,16 @@ pub enum Kind {
         /// In words.
         evidence: String,
     },
+    /// An API key ends soon.
+    #[serde(rename = "key.expiring")]
+    KeyExpiring {
+        /// Its public id.
+        key_id: String,
+        /// When it was made.
+        created_at: String,
+        /// When it ends.
+        expires_at: String,
+    },
     /// Many invalid credentials from one address or on one key.
     #[serde(rename = "credentials.suspicious")]
     Suspicious {
@@ -84,6 +94,7 @@ impl Kind {
             Self::Threshold { .. } => "quota.threshold",
             Self::Throttled { .. } => "requests.throttled",
             Self::Anomaly { .. } => "usage.anomaly",
+            Self::KeyExpiring { .. } => "key.expiring",
             Self::Suspicious { .. } => "credentials.suspicious",
         }
     }
@@ -114,6 +125,7 @@ impl Notice {
             }
             Kind::Throttled { minutes, of } => format!("{who}: requests denied in {minutes} of {of} minutes"),
             Kind::Anomaly { evidence, .. } => format!("{who}: {evidence}"),
+            Kind::KeyExpiring { key_id, expires_at, .. } => format!("{who}: API key {key_id} ends at {expires_at}"),
             Kind::Suspicious { address, key_id, count } => {
                 let from = address.as_deref().or(key_id.as_deref()).unwrap_or_default();
                 format!("{count} invalid credentials within a minute: {from}")

@@ -5,7 +5,7 @@ use crate::limit::Crossing;
 use crate::limit::item::{THROTTLED, told_name};
 use crate::model::Window;
 use crate::store::keys;
-use crate::store::table::{Attr, Expr, Reason, Table, TableError, TableName, Transaction, Write};
+use crate::store::table::{Attr, Expr, Item, Key, Reason, Table, TableError, TableName, Transaction, Write};
 
 use super::notice::{Kind, Notice};
 use super::outbox;
@@ -100,6 +100,29 @@ pub async fn tell_operator(table: &dyn Table, env: &Env, kind: Kind, now: Micros
     let token = token(env);
     table.transact(Transaction { token, writes: outbox::rows(env, &notice, now) }).await?;
     Ok(notice)
+}
+
+/// Tells a notice unless `mark` says that it was told: a row of the volatile table, kept until `until` (seconds since 1970) and longer
+/// than the notice could be found again. Whether it was told here.
+///
+/// # Errors
+/// The store's: it may have been told or not, and is told once if it is told again.
+pub async fn tell_first(
+    table: &dyn Table,
+    env: &Env,
+    mark: Key,
+    until: i64,
+    notice: &Notice,
+    now: Micros,
+) -> Result<bool, TableError> {
+    let item = Item::new(mark).with("ttl", Attr::N(until));
+    let first = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
+    let writes = [(TableName::Volatile, first)].into_iter().chain(outbox::rows(env, notice, now)).collect();
+    match table.transact(Transaction { token: token(env), writes }).await {
+        Ok(()) => Ok(true),
+        Err(TableError::Cancelled(reasons)) if matches!(reasons.first(), Some(Reason::ConditionFailed(_))) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `SET attribute = value` on the limiter's item if `condition` holds, and the notices' rows, in one transaction. Nothing

@@ -198,6 +198,7 @@ impl Problem {
     /// 504: the deadline has passed.
     pub fn timeout() -> Self {
         Self::new(Code::Timeout, "The request could not be finished in time; repeat a write with its Idempotency-Key.")
+            .retry_after(1)
     }
 
     /// The document of RFC 9457. `instance` is the path of the request, `base_url` the API's own address (`https://host`).
@@ -261,11 +262,12 @@ mod tests {
     #[test]
     fn short_constructors_bring_their_headers() {
         let header = |problem: &Problem| problem.headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
-        let cases: [(Problem, Vec<String>); 5] = [
+        let cases: [(Problem, Vec<String>); 6] = [
             (Problem::method_not_allowed(&[Method::GET, Method::POST]), vec!["allow: GET, POST".into()]),
             (Problem::unavailable("x"), vec!["retry-after: 1".into()]),
             (Problem::unavailable("x").retry_after(2), vec!["retry-after: 2".into()]),
             (Problem::unsupported_media_type(&["application/json"]), vec!["accept: application/json".into()]),
+            (Problem::timeout(), vec!["retry-after: 1".into()]),
             (Problem::not_found(), vec![]),
         ];
         for (problem, expected) in cases {

@@ -249,6 +249,11 @@ pub fn usage_state() -> Key {
     Key::new("us", ONLY)
 }
 
+/// How far the search for API keys that end has come.
+pub fn expiring_state() -> Key {
+    Key::new("ye", ONLY)
+}
+
 /// Usage since ever.
 pub fn usage_total() -> Key {
     Key::new("ut", ONLY)

@@ -56,10 +56,12 @@ pub fn data(added: &BTreeMap<i64, Sheet>, top: &[String], gaps: u64, now: i64) -
     data
 }
 
-/// The consumers with the most requests.
-pub fn top(sheet: &Sheet) -> Vec<String> {
+/// The consumers with the most requests in some sheets.
+pub fn top<'a>(sheets: impl IntoIterator<Item = &'a Sheet>) -> Vec<String> {
     let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
-    for ((consumer, ..), numbers) in sheet.cells.iter().filter(|((consumer, ..), _)| consumer != NOBODY) {
+    for ((consumer, ..), numbers) in
+        sheets.into_iter().flat_map(|sheet| &sheet.cells).filter(|((consumer, ..), _)| consumer != NOBODY)
+    {
         *requests.entry(consumer).or_default() += numbers.requests;
     }
     let mut ranked: Vec<(&str, u64)> = requests.into_iter().collect();
@@ -146,7 +148,7 @@ mod tests {
             }
         }
         sheet.add(Finished { consumer: "c59".into(), status: 503, fallbacks: [3, 2], ..Finished::default() });
-        let best = top(&sheet);
+        let best = top([&sheet]);
         assert_eq!((best.len(), best[0].as_str(), best.contains(&"c09".to_owned())), (50, "c59", false));
         let data = data(&BTreeMap::from([(2, sheet)]), &best, 3, 500);
         let one = |name: &str| {

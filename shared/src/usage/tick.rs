@@ -44,8 +44,10 @@ async fn publish_best_effort(
     gaps: u64,
 ) -> Result<(), TableError> {
     let now = env.now().seconds();
-    let hour = read::series(table, env, Level::Hour, None, (now, now + 1)).await?;
-    let top = hour.values().next().map(publish::top).unwrap_or_default();
+    // The hours of what was merged: at the beginning of an hour that is still the one before.
+    let first = merged.added.keys().next().map_or(now, |minute| minute * 60).min(now);
+    let hours = read::series(table, env, Level::Hour, None, (first, now + 1)).await?;
+    let top = publish::top(hours.values());
     if let Err(why) = metrics.publish(publish::data(&merged.added, &top, gaps, now)).await {
         tracing::error!(why, "metrics could not be published");
     }
