@@ -3,6 +3,7 @@
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum, StandardUnit};
 use futures::future::BoxFuture;
@@ -13,6 +14,8 @@ use crate::usage::publish::{Datum, Metrics, Unit};
 const NAMESPACE: &str = "Holdfast";
 /// Metrics of one call; CloudWatch takes 1,000 and 1 MB.
 const TOGETHER: usize = 150;
+/// How long a call may take: what the reporter has to do beside it must not wait for metrics.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 /// Values of one metric in one call.
 const VALUES: usize = 150;
 
@@ -26,7 +29,9 @@ pub struct CloudWatch {
 impl CloudWatch {
     /// Makes the client. No call is made.
     pub fn new(config: &SdkConfig, environment: &str) -> Self {
-        let config = aws_sdk_cloudwatch::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+        let config = aws_sdk_cloudwatch::config::Builder::from(config);
+        let config = config.retry_config(RetryConfig::disabled()).timeout_config(timeouts).build();
         Self { client: Client::from_conf(config), environment: environment.to_owned() }
     }
 

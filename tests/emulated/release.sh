@@ -21,6 +21,21 @@ aws lambda invoke --function-name "CodeDeployHook_$stack" "$work/hook" > /dev/nu
 grep -q '"status": *"Succeeded"' "$work/hook" || { echo "the pre-traffic hook: $(cat "$work/hook")"; exit 1; }
 echo "the pre-traffic hook: $(cat "$work/hook")"
 
+# Changed by hand, and put back.
+physical() {
+  aws cloudformation describe-stack-resource --stack-name "$stack" --logical-resource-id "$1" --output text \
+    --query StackResourceDetail.PhysicalResourceId
+}
+logs=$(physical DataApiLogs)
+retained() { aws logs put-retention-policy --log-group-name "$logs" --retention-in-days "$1"; }
+infra/drift.sh "$stack"
+days=$(aws logs describe-log-groups --log-group-name-prefix "$logs" --query 'logGroups[0].retentionInDays' --output text)
+retained 1
+if infra/drift.sh "$stack" > "$work/drift"; then echo "a log group was changed by hand, and infra/drift.sh says nothing"; exit 1; fi
+grep DataApiLogs "$work/drift"
+retained "$days"
+infra/drift.sh "$stack"
+
 expect "as deployed" "$version"
 sed 's/^version: .*/version: 99.0.0/' model.yaml > "$work/model.yaml"
 infra/model.sh "$stack" "$work/model.yaml" --no-confirm-changeset --no-progressbar > "$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
