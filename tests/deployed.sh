@@ -102,6 +102,15 @@ say "black-box tests through the emulated API Gateway"
 HOLDFAST_TEST_URL="$url" HOLDFAST_TEST_KEYS="$state/keys" HOLDFAST_TEST_KEY="$FirstKey" \
   ${HOLDFAST_TESTS:-cargo test --workspace --test deployed --} --include-ignored
 
+say "two instances of a function"
+"$venv/bin/python3" tests/emulated/instances.py holdfast "$url" "$FirstKey"
+
+say "files that nothing refers to"
+"$venv/bin/python3" tests/emulated/leftovers.py holdfast "$url" "$FilesBucketName" "$FirstKey"
+
+say "usage in CloudWatch"
+"$venv/bin/python3" tests/emulated/usage.py holdfast "$url" "$FirstKey"
+
 say "notices through SNS"
 tests/emulated/notices.sh holdfast "$url" "$NoticesTopicArn" "$FirstKey"
 
