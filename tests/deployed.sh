@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.ci/tools
 venv=$tools/venv
-pins="ministack==1.5.33 aws-sam-cli==1.167.0 cargo-lambda==1.9.2 boto3==1.43.102 awscli==1.46.2 cfn-lint==1.53.3"
+pins="ministack==1.5.33 aws-sam-cli==1.167.0 cargo-lambda==1.9.2 boto3==1.43.102 awscli==1.46.2 cfn-lint==1.53.3 cbor2==6.2.1"
 checkov="checkov==3.3.30"
 say() { printf '\n== %s\n' "$*"; }
 

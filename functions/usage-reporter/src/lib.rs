@@ -119,6 +119,17 @@ pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> 
     let exported = failed.note("audit export", reporter.export(until).await);
     let swept = failed.note("cascades", app.writer.sweep(deadline).await);
     let files = failed.note("files", holdfast::files::sweep(app, deadline).await);
-    tracing::info!(time = event.payload.time, ?told, ?delivered, ?usage, ?expiring, ?anomalies, ?exported, ?swept, ?files, "tick");
+    tracing::info!(
+        time = event.payload.time,
+        ?told,
+        ?delivered,
+        ?usage,
+        ?expiring,
+        ?anomalies,
+        ?exported,
+        ?swept,
+        ?files,
+        "tick"
+    );
     if failed.0.is_empty() { Ok(()) } else { Err(failed) }
 }
