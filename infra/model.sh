@@ -19,6 +19,12 @@ aws cloudformation get-template --stack-name "$stack" --template-stage Original 
     { print }
     END { if (!changed) { print "the stack has no ModelLayer with a ContentUri" > "/dev/stderr"; exit 1 } }
   ' > "$directory/template.yaml"
+# SAM takes nested templates from files. It names them by https://HOST/BUCKET/KEY.
+for url in $(sed -n 's/^ *TemplateURL: *//p' "$directory/template.yaml"); do
+  place=${url#*://*/}
+  aws s3 cp --quiet "s3://$place" "$directory/${place##*/}"
+  sed -i.before "s|TemplateURL: *$url|TemplateURL: $directory/${place##*/}|" "$directory/template.yaml"
+done
 # Without the parameters of samconfig.toml: those of the stack stay.
 cd "$directory"
 sam deploy --template-file "$directory/template.yaml" --stack-name "$stack" --resolve-s3 \
