@@ -27,12 +27,12 @@ WARM, COUNTED = 50, int(os.environ.get("REQUESTS", "400"))
 
 
 class Runtime(http.server.BaseHTTPRequestHandler):
-    """Hands out what stands in the queue, one event at a time, and takes the answers."""
+    """Hands out what stands in its server's queue, one event at a time, and takes the answers."""
     protocol_version = "HTTP/1.1"
-    events, answers = queue.Queue(), queue.Queue()
+    disable_nagle_algorithm = True  # else an answer waits for an acknowledgement that is delayed by 40 ms
 
     def do_GET(self):
-        event = Runtime.events.get()
+        event = self.server.events.get()
         self.send_response(200)
         self.send_header("lambda-runtime-aws-request-id", "r")
         self.send_header("lambda-runtime-deadline-ms", str(int(time.time() * 1000) + 29_000))
@@ -42,7 +42,7 @@ class Runtime(http.server.BaseHTTPRequestHandler):
         self.wfile.write(event)
 
     def do_POST(self):
-        Runtime.answers.put(self.rfile.read(int(self.headers.get("content-length") or 0)))
+        self.server.answers.put(self.rfile.read(int(self.headers.get("content-length") or 0)))
         self.send_response(202)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -53,7 +53,11 @@ class Runtime(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    disable_nagle_algorithm = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Runtime)
+        self.events, self.answers = queue.Queue(), queue.Queue()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def handle_error(self, *_):
         """A process that was ended hangs up."""
@@ -82,19 +86,20 @@ def with_context(made, context):
 
 
 class Function:
-    """A running function."""
+    """A running function, behind a runtime API of its own."""
 
-    def __init__(self, binaries, name, environment, runtime):
+    def __init__(self, binaries, name, environment):
+        self.runtime = Server()
         environment = {
-            **environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{runtime}", "AWS_LAMBDA_FUNCTION_NAME": name,
+            **environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.runtime.server_address[1]}", "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "RUST_LOG": "info",
         }
         command = [os.path.join(binaries, name, "bootstrap")]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def call(self, made):
-        Runtime.events.put(json.dumps(made).encode())
-        return json.loads(Runtime.answers.get(timeout=30) or "null")
+        self.runtime.events.put(json.dumps(made).encode())
+        return json.loads(self.runtime.answers.get(timeout=30) or "null")
 
     def cpu(self):
         """Microseconds on a processor, all threads."""
@@ -137,10 +142,10 @@ def cached(how):
     return lambda answer: answer["statusCode"] == 200 and answer["headers"].get("cache-status", "").startswith(f"holdfast; {how}")
 
 
-def measure(binaries, environment, runtime, tokens):
+def measure(binaries, environment, tokens):
     admin, denied = tokens
     fresh = {"cache-control": "no-cache"}
-    authorizer = Function(binaries, "authorizer", environment, runtime)
+    authorizer = Function(binaries, "authorizer", environment)
     with open(os.path.join(EVENTS, "authorizer-token.json")) as file:
         asked = json.load(file)
     asked["identitySource"] = [f"Bearer {admin}"]
@@ -158,7 +163,7 @@ def measure(binaries, environment, runtime, tokens):
         body = {"id": f"measured-{n}", "name": f"Measured {n}", "founded": 1900, "country": "GB"}
         return with_context(event("POST", "/v1/publishers", admin, body), context)
 
-    data_api = Function(binaries, "data-api", environment, runtime)
+    data_api = Function(binaries, "data-api", environment)
     data_api.measure("nothing but the runtime (`_health`)", get("/v1/_health"), status(200))
     data_api.measure("denied again within a second", get("/v1/_me", (), denied_context, denied), status(429))
     data_api.measure("record by id, fresh", get("/v1/books/moby-dick", fresh), status(200))
@@ -169,7 +174,7 @@ def measure(binaries, environment, runtime, tokens):
     data_api.measure("create", create, status(201))
     peaks["data-api"] = data_api.peak()
     data_api.end()
-    docs = Function(binaries, "docs", environment, runtime)
+    docs = Function(binaries, "docs", environment)
     docs.measure("OpenAPI document of a role", get("/v1/openapi.json"), status(200))
     peaks["docs"] = docs.peak()
     docs.end()
@@ -191,8 +196,6 @@ def claims(token):
 
 def main():
     holdfast, binaries = sys.argv[1:]
-    server = Server(("127.0.0.1", 0), Runtime)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -218,7 +221,7 @@ def main():
             call(url, admin, "PUT", f"/v1/_consumers/local:{claims(denied)['sub']}", settings)
             print(f"\n{COUNTED} requests of each kind, one after another, after {WARM} that do not count\n")
             print("| request | CPU of the function | median wait |\n|---|---|---|")
-            measure(binaries, environment, server.server_address[1], (admin, denied))
+            measure(binaries, environment, (admin, denied))
         finally:
             system.terminate()
             system.wait()

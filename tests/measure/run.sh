@@ -16,7 +16,7 @@ export PATH RUSTC SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1
   case "$(uname -m)" in aarch64 | arm64) architecture=arm64 ;; *) architecture=x86_64 ;; esac
   sam build --parameter-overrides "Architecture=$architecture"
   # The stores and the demo data; only the functions are measured.
-  [ -x target/debug/holdfast ] || cargo test --workspace --no-run
+  cargo build --workspace --bins --tests
 } >&2
 
 hello=tests/measure/hello/target/release/hello
