@@ -10,8 +10,11 @@
 //! `t` after it is at most `max(t, s + lead) + cost`, hence `t <= R` always, and `R <= s + burst * T <= x + burst * T`: every true
 //! admission conforms to the plan itself. The price is that an idle consumer's lease sees `burst - rate * lead`.
 //!
-//! **Carried units.** What a lease of this instance left over (`credit`, debited before and never used) pays for part of the next one. That
-//! is sound in the active form if the TAT without these units still lies beyond `now + lead`; in the idle form all is debited anew.
+//! **Carried units.** What a lease of this instance left over (debited before and never used) pays for part of the next one. A quota
+//! counts it wherever it is used within the window (`credit`). A rate does so only while the lease it comes from still lives
+//! (`live_credit`): until its end `e` every admission at `y <= e` leaves `t <= R - live_credit`, because that was at least `e` when the lease
+//! was debited; after it, somebody else's admission at `y > e` need not. It is sound in the active form if the TAT without these
+//! units still lies beyond `now + lead`; in the idle form all is debited anew.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -40,22 +43,24 @@ pub struct Debit<'a> {
     pub now: Micros,
     /// Length of a lease; zero for a single request.
     pub lead: Duration,
-    /// Units that a lease of this instance left over.
+    /// Units that a lease of this instance left over in these windows.
     pub credit: u64,
+    /// As many, or none if that lease has ended.
+    pub live_credit: u64,
 }
 
 impl Debit<'_> {
     /// The TAT above which a rate is active.
     fn edge(&self, rate: &LimitRate) -> i64 {
         let gcra = &rate.gcra;
-        gcra.at(self.now).saturating_add(gcra.span(self.lead)).saturating_add(gcra.cost(self.credit))
+        gcra.at(self.now).saturating_add(gcra.span(self.lead)).saturating_add(gcra.cost(self.live_credit))
     }
 
     /// Whether the update goes through in this state (guards apart).
     pub fn fits(&self, state: &State) -> bool {
         let rates = self.plan.rates.iter().zip(&self.charge.rates).filter(|(_, cost)| **cost > 0);
         let owed = self.charge.total.saturating_sub(self.credit);
-        let room = |rate: &LimitRate| rate.gcra.lease_room(state.tat(&rate.attribute), self.now, self.lead, self.credit);
+        let room = |rate: &LimitRate| rate.gcra.lease_room(state.tat(&rate.attribute), self.now, self.lead, self.live_credit);
         rates.into_iter().all(|(rate, cost)| *cost <= room(rate))
             && (self.charge.total == 0
                 || self.plan.quotas.iter().all(|quota| {
@@ -107,7 +112,7 @@ impl Parts {
         self.name(&format!("#r{at}"), &rate.attribute);
         self.value(&format!(":n{at}"), Attr::N(edge));
         if belief.tat(&rate.attribute) > edge {
-            let owed = cost.saturating_sub(debit.credit);
+            let owed = cost.saturating_sub(debit.live_credit);
             self.set.push(format!("#r{at} = #r{at} + :i{at}"));
             self.require.push(format!("#r{at} > :n{at} AND #r{at} <= :b{at}"));
             self.value(&format!(":i{at}"), Attr::N(gcra.cost(owed)));
@@ -117,6 +122,14 @@ impl Parts {
             self.set.push(format!("#r{at} = :s{at}"));
             self.require.push(format!("(attribute_not_exists(#r{at}) OR #r{at} <= :n{at})"));
             self.value(&format!(":s{at}"), Attr::N(end.saturating_add(gcra.cost(cost))));
+        }
+        for (name, tat) in belief.drained(rate, debit.now).into_iter().take(SWEEP) {
+            // Another version of the model may still use it.
+            let nth = self.remove.len();
+            self.name(&format!("#x{nth}"), &name);
+            self.value(&format!(":x{nth}"), Attr::N(tat));
+            self.require.push(format!("(attribute_not_exists(#x{nth}) OR #x{nth} = :x{nth})"));
+            self.remove.push(format!("#x{nth}"));
         }
     }
 

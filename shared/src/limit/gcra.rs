@@ -83,6 +83,11 @@ impl Gcra {
         self.ticks
     }
 
+    /// Ticks of one unit.
+    pub fn unit(&self) -> i64 {
+        self.unit
+    }
+
     /// Units that may come at once.
     pub fn burst(&self) -> u64 {
         self.burst

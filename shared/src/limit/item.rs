@@ -2,7 +2,7 @@
 //!
 //! | attribute | holds |
 //! |---|---|
-//! | `r<ticks>:<rate>` | the TAT of a rate, in its ticks |
+//! | `r<ticks>.<unit>:<rate>` | the TAT of a rate, in its ticks |
 //! | `q:<quota>:<start>` | units counted in the window that began at `start` (seconds since 1970) |
 //! | `n:<quota>:<start>` | highest threshold told in that window, per cent |
 //! | `n:throttled` | start of the last hour in which sustained throttling was told |
@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::plan::{Charge, ResolvedPlan};
+use super::plan::{Charge, LimitRate, ResolvedPlan};
 use super::window::Span;
 use crate::clock::Micros;
 use crate::model::Window;
@@ -79,6 +79,18 @@ impl State {
     /// The highest threshold told of a window.
     pub fn told(&self, quota: &str, start: i64) -> i64 {
         self.numbers.get(&told_name(quota, start)).copied().unwrap_or(0)
+    }
+
+    /// TATs of a rate as it was before it was changed, once all that they owe has drained: they say no more than none would.
+    pub fn drained(&self, rate: &LimitRate, now: Micros) -> Vec<(String, i64)> {
+        let suffix = format!(":{}", rate.name);
+        let old = self.numbers.iter().filter(|(name, _)| **name != rate.attribute);
+        let drained = old.filter(|(name, tat)| {
+            let form = name.strip_suffix(&suffix).and_then(|form| form.strip_prefix('r')?.split_once('.'));
+            let ticks = form.and_then(|(ticks, _)| ticks.parse::<i64>().ok());
+            ticks.is_some_and(|ticks| **tat <= now.0.saturating_mul(ticks))
+        });
+        drained.map(|(name, tat)| (name.clone(), *tat)).collect()
     }
 
     /// Attributes of windows of a quota that nobody will look at again: those that began before the previous window.

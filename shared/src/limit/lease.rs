@@ -56,8 +56,11 @@ impl Lease {
     }
 
     /// Units that the next lease may carry over.
-    pub fn credit(&self, scope: &Scope, now: Micros) -> u64 {
-        if self.is_for(scope) && self.windows == starts(&scope.plan, now) { self.left } else { 0 }
+    pub fn credit(&self, scope: &Scope, now: Micros) -> Credit {
+        if !self.is_for(scope) || self.windows != starts(&scope.plan, now) {
+            return Credit::default();
+        }
+        Credit { units: self.left, live: if now < self.until { self.left } else { 0 } }
     }
 
     /// Whether it was made for this scope (plans are compared last: they are usually the same object).
@@ -77,8 +80,17 @@ pub struct Order {
     pub units: u64,
     /// Its length.
     pub lead: Duration,
-    /// Units carried over.
-    pub credit: u64,
+    /// Units carried over: see [`super::expression::Debit`].
+    pub credit: Credit,
+}
+
+/// Units that an instance debited and never used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Credit {
+    /// In the same windows.
+    pub units: u64,
+    /// Of a lease that still lives.
+    pub live: u64,
 }
 
 /// The starts of all quota windows now.
@@ -99,19 +111,19 @@ pub fn charge(rates: &[bool], units: u64) -> Charge {
 }
 
 /// The lease worth asking for when requests of `units` come at `demand` units a second, if one is.
-pub fn order(scope: &Scope, state: &State, demand: u64, units: u64, credit: u64, now: Micros) -> Option<Order> {
+pub fn order(scope: &Scope, state: &State, demand: u64, units: u64, credit: Credit, now: Micros) -> Option<Order> {
     let concerned = || scope.plan.rates.iter().zip(&scope.rates).filter(|(_, on)| **on).map(|(rate, _)| rate);
     let spans = scope.plan.quotas.iter().map(|quota| Span::of(quota.window, now));
     let lead =
         concerned().map(|rate| rate.gcra.refill() / 2).chain(spans.map(|span| span.rest(now))).fold(LONGEST, Duration::min);
     let wanted = u128::from(demand) * lead.as_micros() / 1_000_000;
-    let rooms = concerned().map(|rate| rate.gcra.lease_room(state.tat(&rate.attribute), now, lead, credit));
+    let rooms = concerned().map(|rate| rate.gcra.lease_room(state.tat(&rate.attribute), now, lead, credit.live));
     let quotas = scope.plan.quotas.iter().map(|quota| {
         let left = quota.limit.saturating_sub(state.count(&quota.name, Span::of(quota.window, now).start));
-        (left / QUOTA_SHARE).saturating_add(credit)
+        (left / QUOTA_SHARE).saturating_add(credit.units)
     });
     let most = rooms.chain(quotas).fold(u64::try_from(wanted).unwrap_or(u64::MAX), u64::min);
-    (most >= units.saturating_mul(LEAST_REQUESTS) && most > credit).then_some(Order { units: most, lead, credit })
+    (most >= units.saturating_mul(LEAST_REQUESTS) && most > credit.live).then_some(Order { units: most, lead, credit })
 }
 
 /// How long a hot consumer at its limit waits for a block instead of taking every unit the moment it drips: the name of the rate,

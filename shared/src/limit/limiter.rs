@@ -199,7 +199,7 @@ impl Limiter {
             return Err(Refusal::CostExceeds(excess));
         }
         let known = self.memory.of(&subject.consumer, now);
-        known.notes().count(charge.total, now);
+        known.notes().count(charge.total, self.settings.hot.unwrap_or(u64::MAX), now);
         if let Some(answer) = self.at_once(&known, subject, &charge, now) {
             return answer;
         }
@@ -207,7 +207,18 @@ impl Limiter {
         if let Some(answer) = self.through_lease(&known, subject, &charge, now, &mut calls).await {
             return answer;
         }
-        self.singly(&known, subject, &charge, now, calls).await
+        self.singly(&known, subject, &charge, self.later(now), calls).await
+    }
+
+    /// Forgets what it remembers of a consumer that was changed here, so that on this instance not even a remembered denial outlives
+    /// the change.
+    pub fn forget(&self, consumer: &str) {
+        self.memory.forget(consumer);
+    }
+
+    /// The present after a wait: a request that was held up is judged by what has been refilled meanwhile.
+    fn later(&self, then: Micros) -> Micros {
+        self.env.now().max(then)
     }
 
     /// Whether a consumer that nothing limits may call: neither disabled nor its key revoked, and of the epoch that its caller
@@ -290,17 +301,18 @@ impl Limiter {
         if state.epoch != subject.epoch {
             return None;
         }
-        if let Some(refusal) = subject.guard(&state) {
+        let was_refused = notes.was_refused(now);
+        if let Some(refusal) = subject.guard(&state).filter(|_| was_refused) {
             return Some(Err(refusal));
         }
         if state.overgrown(&subject.plan, charge, now).is_some() {
             return None;
         }
         let violated = verdict::violations(&subject.plan, &state, charge, now);
-        if !violated.is_empty() {
+        if !violated.is_empty() && was_refused {
             return Some(Err(deny(&mut notes, subject, charge, &state, violated, 0, now)));
         }
-        let demand = notes.demand(self.settings.hot?)?;
+        let demand = notes.demand(now).filter(|_| violated.is_empty())?;
         let (name, wait) = lease::hold(&scope?, &state, demand, charge.total, now)?;
         let mut windows = verdict::windows(&subject.plan, &state, charge, now);
         windows.iter_mut().filter(|window| window.name == name).for_each(|window| window.remaining = 0);
@@ -319,14 +331,16 @@ impl Limiter {
         calls: &mut u32,
     ) -> Option<Result<Admission, Refusal>> {
         let scope = scope(subject, charge)?;
-        known.notes().demand(self.settings.hot?)?;
+        known.notes().demand(now)?;
         let _gate = known.gate.lock().await;
+        let now = self.later(now);
         if let Some(answer) = self.at_once(known, subject, charge, now) {
             return Some(answer);
         }
-        let order = order(&known.notes(), self.settings.hot?, &scope, charge.total, now)?;
+        let order = order(&known.notes(), &scope, charge.total, now)?;
         let whole = lease::charge(&scope.rates, order.units);
-        let debit = debit(subject, &whole, now, order.lead, order.credit);
+        let debit =
+            Debit { lead: order.lead, credit: order.credit.units, live_credit: order.credit.live, ..debit(subject, &whole, now) };
         let state = self.debit(known, subject, &debit, calls).await.ok()?;
         let mut notes = known.notes();
         open_lease(&mut notes, scope, &order, charge.total, now);
@@ -343,17 +357,34 @@ impl Limiter {
         mut calls: u32,
     ) -> Result<Admission, Refusal> {
         let met = known.notes().seen.is_some();
-        let debit = debit(subject, charge, now, Duration::ZERO, 0);
-        match self.debit(known, subject, &debit, &mut calls).await {
-            Ok(state) => Ok(self.admitted(&mut known.notes(), subject, charge, &state, 0, (calls, charge.total, met), now)),
-            Err(Failure::Refused(state)) => Err(match subject.guard(&state) {
+        let mut now = now;
+        loop {
+            let debit = debit(subject, charge, now);
+            let state = match self.debit(known, subject, &debit, &mut calls).await {
+                Ok(state) => {
+                    let cost = (calls, charge.total, met);
+                    return Ok(self.admitted(&mut known.notes(), subject, charge, &state, 0, cost, now));
+                }
+                Err(Failure::Store(error)) => return self.fall_back(known, subject, charge, &error, calls, now),
+                Err(Failure::Refused(state)) => state,
+            };
+            // Others may have been admitted with a later present than this request's: by now there may be room for it.
+            let present = self.later(now);
+            if calls < MOST_CALLS && subject.guard(&state).is_none() && (Debit { now: present, ..debit }).fits(&state) {
+                now = present;
+                continue;
+            }
+            known.notes().refused = Some(present);
+            return Err(match subject.guard(&state) {
                 Some(refusal) => refusal,
                 None => {
-                    let violated = verdict::violations(&subject.plan, &state, charge, now);
-                    deny(&mut known.notes(), subject, charge, &state, violated, calls, now)
+                    let mut violated = verdict::violations(&subject.plan, &state, charge, present);
+                    if violated.is_empty() {
+                        violated = verdict::violations(&subject.plan, &state, charge, now);
+                    }
+                    deny(&mut known.notes(), subject, charge, &state, violated, calls, present)
                 }
-            }),
-            Err(Failure::Store(error)) => self.fall_back(known, subject, charge, &error, calls, now),
+            });
         }
     }
 
@@ -476,8 +507,10 @@ fn scope(subject: &LimitSubject, charge: &Charge) -> Option<Scope> {
     Some(Scope { plan: Arc::clone(&subject.plan), key_id: subject.key_id.clone(), epoch: subject.epoch, rates })
 }
 
-fn debit<'a>(subject: &'a LimitSubject, charge: &'a Charge, now: Micros, lead: Duration, credit: u64) -> Debit<'a> {
-    Debit { plan: &subject.plan, charge, key_id: subject.key_id.as_deref(), epoch: subject.epoch, now, lead, credit }
+/// A debit of what a request costs.
+fn debit<'a>(subject: &'a LimitSubject, charge: &'a Charge, now: Micros) -> Debit<'a> {
+    let (key_id, epoch) = (subject.key_id.as_deref(), subject.epoch);
+    Debit { plan: &subject.plan, charge, key_id, epoch, now, lead: Duration::ZERO, credit: 0, live_credit: 0 }
 }
 
 /// Whether the consumer may call at all.
@@ -517,9 +550,9 @@ fn from_lease(notes: &mut Notes, scope: &Scope, charge: &Charge, now: Micros) ->
     Some(windows)
 }
 
-fn order(notes: &Notes, hot: u64, scope: &Scope, units: u64, now: Micros) -> Option<Order> {
-    let demand = notes.demand(hot)?;
-    let credit = notes.leases.iter().find(|lease| lease.is_for(scope)).map_or(0, |lease| lease.credit(scope, now));
+fn order(notes: &Notes, scope: &Scope, units: u64, now: Micros) -> Option<Order> {
+    let demand = notes.demand(now)?;
+    let credit = notes.leases.iter().find(|lease| lease.is_for(scope)).map(|lease| lease.credit(scope, now)).unwrap_or_default();
     lease::order(scope, &notes.state, demand, units, credit, now)
 }
 

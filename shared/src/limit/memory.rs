@@ -25,6 +25,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Forgets a consumer.
+    pub fn forget(&self, consumer: &str) {
+        lock(&self.consumers).remove(consumer);
+    }
+
     /// What is remembered of a consumer.
     pub fn of(&self, consumer: &str, now: Micros) -> Arc<Remembered> {
         let mut consumers = lock(&self.consumers);
@@ -65,6 +70,8 @@ pub struct Notes {
     pub state: State,
     /// When it was seen; `None`: never.
     pub seen: Option<Micros>,
+    /// When the item last refused a request; `None`: never.
+    pub refused: Option<Micros>,
     /// When a request last came.
     pub used: Micros,
     /// Leases that may have something left.
@@ -86,20 +93,26 @@ impl Notes {
 
     /// The item, if it was seen within the last second.
     pub fn fresh(&self, now: Micros) -> Option<&State> {
-        let age = now.0 - self.seen?.0;
-        (0..i64::try_from(TRUSTED.as_micros()).unwrap_or(0)).contains(&age).then_some(&self.state)
+        is_recent(self.seen?, now).then_some(&self.state)
     }
 
-    /// Counts a request.
-    pub fn count(&mut self, units: u64, now: Micros) {
+    /// Whether the item itself refused something within the last second. Before that nobody is refused by memory alone: the consumer
+    /// may have been given more since.
+    pub fn was_refused(&self, now: Micros) -> bool {
+        self.refused.is_some_and(|refused| is_recent(refused, now))
+    }
+
+    /// Counts a request; `hot`: requests a second that make a consumer hot.
+    pub fn count(&mut self, units: u64, hot: u64, now: Micros) {
         self.used = now;
-        self.pace.count(units, now);
+        self.pace.count(units, hot, now);
     }
 
-    /// Units a second that are asked for, if over `hot` requests a second come.
-    pub fn demand(&self, hot: u64) -> Option<u64> {
-        let Pace { this, last, .. } = self.pace;
-        (this.0.max(last.0) > hot).then(|| this.1.max(last.1))
+    /// Units a second that are asked for, if the consumer has been hot for a second: a burst out of idleness is charged one by one,
+    /// because a lease cannot have all of it.
+    pub fn demand(&self, now: Micros) -> Option<u64> {
+        let Pace { this, last, hot_since, .. } = self.pace;
+        (now.since(hot_since?) >= TRUSTED).then(|| this.1.max(last.1))
     }
 
     /// Whether no denial of this minute was noted yet; from now on one is.
@@ -133,23 +146,36 @@ impl Notes {
     }
 }
 
+fn is_recent(then: Micros, now: Micros) -> bool {
+    (0..i64::try_from(TRUSTED.as_micros()).unwrap_or(0)).contains(&(now.0 - then.0))
+}
+
 /// Requests and units of this second and of the last.
 #[derive(Debug, Default, Clone, Copy)]
 struct Pace {
     second: i64,
+    /// When this second's first request came.
+    first: Micros,
     this: (u64, u64),
     last: (u64, u64),
+    /// When the first second began in which too many came; each since then had as many.
+    hot_since: Option<Micros>,
 }
 
 impl Pace {
-    fn count(&mut self, units: u64, now: Micros) {
+    fn count(&mut self, units: u64, hot: u64, now: Micros) {
         let second = now.seconds();
         if second != self.second {
             self.last = if second == self.second + 1 { self.this } else { (0, 0) };
+            self.hot_since = self.hot_since.filter(|_| self.last.0 > hot);
             self.this = (0, 0);
             self.second = second;
+            self.first = now;
         }
         self.this = (self.this.0 + 1, self.this.1.saturating_add(units));
+        if self.this.0 > hot {
+            self.hot_since = self.hot_since.or(Some(self.first));
+        }
     }
 }
 

@@ -50,7 +50,8 @@ pub struct LimitRate {
     pub per: Duration,
     /// Only these operations count; empty: all.
     pub only: Vec<(Option<EntityIx>, Option<Operation>)>,
-    /// Attribute of the limiter's item that holds the TAT. It names the ticks, because times in other ticks mean nothing.
+    /// Attribute of the limiter's item that holds the TAT. It names the ticks, because times in other ticks mean nothing, and what one
+    /// unit takes, because the time that a slower rate's debt needs says nothing about this one: a rate that was changed begins full.
     pub attribute: String,
 }
 
@@ -207,7 +208,7 @@ fn resolve_rate(rate: &Rate, own: Option<&Override>, faults: &mut Vec<BadLimit>)
             rate: units,
             per: rate.per,
             only: rate.only.clone(),
-            attribute: format!("r{}:{}", gcra.ticks(), rate.name),
+            attribute: format!("r{}.{}:{}", gcra.ticks(), gcra.unit(), rate.name),
         }),
         Err(why) => {
             faults.push(BadLimit { name: rate.name.clone(), member: None, message: why.to_string() });

@@ -1,5 +1,7 @@
 //! Disabled, revoked, changed, unreachable.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use futures::future::BoxFuture;
 
 use super::*;
@@ -58,18 +60,17 @@ async fn a_free_operation_meets_the_guards_and_no_limit() {
 }
 
 #[tokio::test]
-async fn a_faster_plan_is_not_held_up_by_what_a_slower_one_left() {
+async fn a_smaller_burst_is_not_held_up_by_what_a_greater_one_let_through() {
     let (_embedded, table) = store().await;
     let limiter = limiter(&table, None);
-    let slow = subject("c", &plan(vec![rate("burst", 1, Duration::from_secs(86_400), 10)], vec![]));
-    for _ in 0..10 {
-        limiter.admit(&slow, &one(Operation::Read), at(0)).await.unwrap();
-    }
-    let fast = subject("c", &plan(vec![rate("burst", 10, Duration::from_secs(1), 20)], vec![]));
-    // Ten days are booked; the new plan begins with an empty bucket and refills at its own rate.
-    let Err(Refusal::Denied(denial)) = limiter.admit(&fast, &one(Operation::Read), at(1)).await else { panic!() };
+    let of = |burst| subject("c", &plan(vec![rate("burst", 10, Duration::from_secs(1), burst)], vec![]));
+    let call = [Call { entity: ORDERS, operation: Operation::Read, count: 1_000 }];
+    limiter.admit(&of(1_000), &call, at(0)).await.unwrap();
+    // A hundred seconds are booked; the new plan begins with an empty bucket and refills at its own rate.
+    let small = of(20);
+    let Err(Refusal::Denied(denial)) = limiter.admit(&small, &one(Operation::Read), at(1)).await else { panic!() };
     assert_eq!(denial.retry_after(), Duration::from_millis(100));
-    assert!(limiter.admit(&fast, &one(Operation::Read), at(100_001)).await.is_ok());
+    assert!(limiter.admit(&small, &one(Operation::Read), at(100_001)).await.is_ok());
 }
 
 /// A store that cannot be reached.
@@ -186,4 +187,74 @@ async fn a_probe_ends_the_failure_that_the_last_request_met() {
     assert_eq!(limiter.health().failing_since, Some(at(0)));
     limiter.probe(at(2)).await.unwrap();
     assert_eq!(limiter.health().failing_since, None);
+}
+
+/// A clock that a test sets.
+struct Set(AtomicI64);
+
+impl Clock for Set {
+    fn now(&self) -> Micros {
+        Micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_held_up_is_not_refused_for_what_others_used_meanwhile() {
+    let (_embedded, table) = store().await;
+    let subject = subject("c", &plan(vec![rate("burst", 10, Duration::from_secs(1), 10)], vec![]));
+    let clock = Arc::new(Set(at(0).0.into()));
+    let limiter =
+        Limiter::new(Arc::clone(&table), Env { clock: Arc::clone(&clock) as _, ..Env::system() }, Settings { hot: None });
+    for step in 0..20 {
+        limiter.admit(&subject, &one(Operation::Read), at(step * 100_000)).await.unwrap();
+    }
+    // It began when the clock said 0 and gets its turn two seconds later, when others have used 20 of 30.
+    clock.0.store(at(2_000_000).0, Ordering::SeqCst);
+    assert!(limiter.admit(&subject, &one(Operation::Read), at(0)).await.is_ok());
+}
+
+#[tokio::test]
+async fn nobody_is_refused_by_memory_before_the_item_has_refused() {
+    let (_embedded, table) = store().await;
+    let (first, second) = (limiter(&table, None), limiter(&table, None));
+    let mut subject = subject("c", &plan(vec![rate("burst", 1, Duration::from_secs(60), 3)], vec![]));
+    for _ in 0..3 {
+        first.admit(&subject, &one(Operation::Read), at(0)).await.unwrap();
+    }
+    // Somebody gives the consumer more: the change is in the item, and this instance has not heard of it.
+    set(&table, Expr::new("SET #e = :e").name("#e", EPOCH).value(":e", Attr::N(1))).await;
+    let answer = first.admit(&subject, &one(Operation::Read), at(1)).await;
+    assert_eq!(answer, Err(Refusal::NewEpoch { current: 1 }));
+    subject.epoch = 1;
+    let more = plan(vec![rate("burst", 1, Duration::from_secs(60), 4)], vec![]);
+    subject.plan = Arc::new(ResolvedPlan::new(&more, &Overrides::new()).unwrap());
+    first.admit(&subject, &one(Operation::Read), at(2)).await.unwrap();
+    assert!(matches!(first.admit(&subject, &one(Operation::Read), at(3)).await, Err(Refusal::Denied(_))));
+    first.forget("c");
+    assert!(matches!(second.admit(&subject, &one(Operation::Read), at(4)).await, Err(Refusal::Denied(_))));
+}
+
+#[tokio::test]
+async fn a_rate_that_was_changed_begins_full_and_leaves_nothing_behind() {
+    let (_embedded, table) = store().await;
+    let limiter = limiter(&table, None);
+    let of = |per: u64, burst| subject("c", &plan(vec![rate("burst", 1, Duration::from_secs(per), burst)], vec![]));
+    let admitted = async |subject: &LimitSubject, now| {
+        let mut count = 0;
+        while limiter.admit(subject, &one(Operation::Read), at(now)).await.is_ok() {
+            count += 1;
+        }
+        count
+    };
+    let (slow, fast) = (of(60, 10), of(1, 50));
+    assert_eq!(admitted(&slow, 0).await, 10);
+    assert_eq!(admitted(&fast, 1_500_000).await, 50, "ten used units of another rate are no debt of this one");
+    // Back before the old rate's debt has drained: it is still owed. Long after: nothing of it is left in the item.
+    assert_eq!(admitted(&slow, 62_000_000).await, 1);
+    let late = 86_400_000_000;
+    for now in [late, late + 1, late + 2] {
+        limiter.admit(&fast, &one(Operation::Read), at(now)).await.unwrap();
+    }
+    let item = table.get(&[(TableName::Data, keys::limiter("c"))], true).await.unwrap().remove(0).unwrap();
+    assert_eq!(item.attrs.len(), 1, "{:?}", item.attrs);
 }

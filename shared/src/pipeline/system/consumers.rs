@@ -103,6 +103,16 @@ enum Work<'a> {
     DeleteKey(&'a str, &'a str),
 }
 
+impl Work<'_> {
+    /// Whom it concerns; nothing where the id is not known yet.
+    fn consumer<'w>(&'w self, body: &'w Value) -> Option<&'w str> {
+        match self {
+            Self::Create => body["id"].as_str(),
+            Self::Put(id) | Self::Patch(id) | Self::Delete(id) | Self::CreateKey(id) | Self::DeleteKey(id, _) => Some(id),
+        }
+    }
+}
+
 /// Does it once by its Idempotency-Key.
 async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Result<Reply, Problem> {
     let once = match Once::begin(cx, body).await {
@@ -110,7 +120,11 @@ async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Resul
         Err(before) => return before,
     };
     let riders = |change: &Change| once.riders(change);
-    let outcome = done(cx, body.unwrap_or(&Value::Null), work, &riders).await;
+    let body = body.unwrap_or(&Value::Null);
+    let changed = work.consumer(body).map(str::to_owned);
+    let outcome = done(cx, body, work, &riders).await;
+    // What other instances remember ends within a second.
+    changed.iter().for_each(|consumer| cx.app.limiter.forget(consumer));
     once.end(outcome).await
 }
 

@@ -14,6 +14,8 @@ use crate::problem::Problem;
 /// Answers it. The limits are read with the store's strongest consistency and charged nothing here.
 pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
+    // What this request itself costs is part of the answer, as it is of the headers.
+    cx.gate.passed().await;
     let (who, now) = (cx.principal, cx.app.env.now());
     let subject = admit::subject(cx.app, who)?;
     let limits = match &subject {
