@@ -18,7 +18,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::clock::Micros;
-use crate::store::items::{EXPIRES, MADE};
+use crate::store::items::{EXPIRES, MADE, PRINT};
 use crate::store::keys;
 use crate::store::table::{Attr, Item, Table, TableError, TableName};
 
@@ -29,7 +29,6 @@ const PART: usize = 350_000;
 /// Most bytes of a stored answer, unpacked: what the API sends at most, with room for what compression hid.
 const LONGEST: u64 = 64 << 20;
 
-const FINGERPRINT: &str = "f";
 const STATUS: &str = "s";
 const HEADERS: &str = "h";
 const BODY: &str = "b";
@@ -182,7 +181,7 @@ pub fn items(scope: &Scope, fingerprint: &Fingerprint, answer: &Answer, now: Mic
     };
     let rest: Vec<Item> = chunks.enumerate().map(|(at, bytes)| part(at + 1, bytes.to_vec())).collect();
     let row = part(0, first)
-        .with(FINGERPRINT, Attr::B(fingerprint.0.to_vec()))
+        .with(PRINT, Attr::B(fingerprint.0.to_vec()))
         .with(STATUS, Attr::N(i64::from(answer.status)))
         .with(HEADERS, Attr::M(headers))
         .with(PARTS, Attr::N(i64::try_from(rest.len()).unwrap_or(i64::MAX)))
@@ -228,7 +227,7 @@ pub async fn complete(table: &dyn Table, scope: &Scope, row: &Item) -> Result<St
     };
     let status = row.n(STATUS).and_then(|status| u16::try_from(status).ok()).ok_or_else(|| broken("has no status"))?;
     let answer = Answer { status, headers: headers.collect(), body };
-    let fingerprint = row.b(FINGERPRINT).ok_or_else(|| broken("has no fingerprint"))?.to_vec();
+    let fingerprint = row.b(PRINT).ok_or_else(|| broken("has no fingerprint"))?.to_vec();
     Ok(Stored { fingerprint, expires: row.n(EXPIRES).unwrap_or(0), answer })
 }
 

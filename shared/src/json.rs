@@ -29,6 +29,33 @@ pub(crate) fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| float().map(|number| number as u64))
 }
 
+/// Whether two documents are equal as JSON Patch has it (RFC 6902, 4.6): numbers by value (`7`, `7.0` and `7e0` are one), members
+/// in any order.
+pub(crate) fn equal(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => match (integer(left), integer(right)) {
+            (Some(left), Some(right)) => left == right,
+            _ => left == right,
+        },
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(left, right)| equal(left, right))
+        }
+        (Value::Object(left), Value::Object(right)) => {
+            let same = |(name, left): (&String, &Value)| right.get(name).is_some_and(|right| equal(left, right));
+            left.len() == right.len() && left.iter().all(same)
+        }
+        _ => left == right,
+    }
+}
+
+/// The integer that a number is, however it is written; `None` for one that is none, or far beyond 2^64.
+fn integer(number: &Number) -> Option<i128> {
+    let whole = |float: &f64| float.fract() == 0.0 && float.abs() < 1e38;
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number within the range")]
+    let of_float = || number.as_f64().filter(whole).map(|float| float as i128);
+    number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from)).or_else(of_float)
+}
+
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -92,7 +119,28 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::{strict, strict_object};
+    use super::{equal, strict, strict_object};
+
+    #[test]
+    fn numbers_are_equal_by_value_wherever_they_stand() {
+        let of = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        for (left, right, same) in [
+            ("7", "7.0", true),
+            ("7", "7e0", true),
+            ("0", "-0.0", true),
+            ("0.5", "5e-1", true),
+            ("18446744073709551615", "18446744073709551615", true),
+            // A float cannot be the odd neighbour of 2^53.
+            ("9007199254740993", "9007199254740992.0", false),
+            ("7", "7.5", false),
+            ("7", r#""7""#, false),
+            (r#"{"a":[1,{"b":2}],"c":null}"#, r#"{"c":null,"a":[1.0,{"b":2e0}]}"#, true),
+            (r#"{"a":1}"#, r#"{"a":1,"b":null}"#, false),
+            ("[1,2]", "[2,1]", false),
+        ] {
+            assert_eq!((equal(&of(left), &of(right)), equal(&of(right), &of(left))), (same, same), "{left} {right}");
+        }
+    }
 
     #[test]
     fn the_repeated_member_is_named_with_its_place() {

@@ -103,6 +103,28 @@ async fn a_revoked_key_and_a_disabled_consumer_are_refused_on_the_next_request_w
     }
 }
 
+/// The gateway remembers the authorizer's word for five minutes; whatever can pass is looked at again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_enabled_again_is_let_in_though_the_gateway_remembers_a_refusal() {
+    let system = System::start(&model("")).await;
+    let (admin, bob) = (system.admin(), system.actor("bob", &["reader"]));
+    admin.post("/v1/_consumers", json!({"id": "acme", "roles": ["reader"], "disabled": true})).await.expect(201);
+    admin.put("/v1/_consumers/local:bob", json!({"disabled": true})).await.expect(201);
+    let (id, acme) = key(&admin, "acme", json!({})).await;
+    for caller in [&acme, &bob] {
+        caller.get("/v1/notes").await.expect_problem(401, "unauthenticated");
+    }
+    admin.patch("/v1/_consumers/acme", json!({"disabled": false})).await.expect(200);
+    admin.patch("/v1/_consumers/local:bob", json!({"disabled": false})).await.expect(200);
+    for caller in [&acme, &bob, &acme, &bob] {
+        caller.get("/v1/notes").await.expect(200);
+    }
+    // What was verified again is none the less held to what ends it.
+    admin.delete(&format!("/v1/_consumers/acme/keys/{id}")).await.expect(204);
+    acme.get("/v1/notes").await.expect_problem(401, "unauthenticated");
+    system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_record_of_a_consumer_disables_overrides_and_limits_tokens_from_the_next_request_on() {
     let system = System::start(&model("")).await;

@@ -142,7 +142,7 @@ async fn assert_sound(system: &System) {
     let env = Env::system();
     let env = Env { clock: Arc::new(Later(env.clock.clone(), Duration::from_secs(120))), random: env.random };
     let (table, model): (SharedTable, _) = (Arc::new(system.table()), system.local().model.clone());
-    let verifier = |repair| Verifier::new(table.clone(), model.clone(), env.clone(), repair);
+    let verifier = |repair| Verifier::new(table.clone(), model.clone(), env.clone(), repair).strict();
     let deadline = env.now().plus(Duration::from_secs(60));
     let first = verifier(false).run(deadline, |_| {}).await.unwrap();
     assert!(first.listed.iter().all(|problem| problem.kind == Kind::TagUnsettled), "{:#?}", first.listed);

@@ -109,8 +109,31 @@ async fn a_data_directory_is_served_once() {
     options.data = Some(place.path(".holdfast"));
     let refused = Local::start(options).await.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(refused.contains("served by another process"), "{refused}");
-    let verify = place.run(&["verify"]).await;
-    assert!(!verify.status.success() && text(&verify.stderr).contains("served by another process"));
+}
+
+#[tokio::test]
+async fn verify_and_reindex_work_beside_the_server_of_the_directory() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let (mut child, url, _) = place.serve(&[]).await;
+    let left = std::fs::metadata(place.path(".holdfast").join("functions.env")).unwrap();
+    assert_eq!(left.permissions().mode() & 0o777, 0o600, "it says where the stores are and what they take");
+    std::fs::write(place.path("n.ndjson"), "{\"id\":\"a\",\"text\":\"one\"}\n").unwrap();
+    // From another directory there is no model.yaml to know the plural by.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (data, lines) = (place.path(".holdfast"), place.path("n.ndjson"));
+    let (data, lines) = (data.to_str().unwrap(), lines.to_str().unwrap());
+    let mut import = place.command(&["import", "note", lines, "--url", &url, "--data", data]);
+    let imported = import.current_dir(elsewhere.path()).output().await.unwrap();
+    assert_eq!(text(&imported.stdout), "notes: 1 created, 0 already there, 0 refused\n", "{}", text(&imported.stderr));
+    for arguments in [&["verify"][..], &["verify", "--repair"], &["reindex", "note", "by_parent", "--settle", "1s"]] {
+        let output = place.run(arguments).await;
+        assert!(output.status.success(), "{arguments:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        assert!(text(&output.stdout).contains("1 records"), "{arguments:?}: {}", text(&output.stdout));
+    }
+    signal(&child, "-KILL");
+    child.wait().await.unwrap();
+    assert!(place.run(&["verify"]).await.status.success(), "nobody holds the directory any more");
 }
 
 #[tokio::test]
@@ -152,6 +175,10 @@ async fn mistakes_are_told_with_their_place() {
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert!(text(&output.stderr).contains("wrong.yaml:8:"), "{}", text(&output.stderr));
     }
+    let checked = text(&place.run(&["model", "check", "wrong.yaml"]).await.stderr);
+    assert!(checked.starts_with("error: wrong.yaml:8:"), "{checked}");
+    let shown = include_str!("../../../docs/model.md");
+    assert!(shown.contains("\nerror: model.yaml:12:5: ") && !shown.contains("\nmodel.yaml:"), "the manual shows it so too");
     let missing = place.run(&["--memory", "--model", "nowhere.yaml"]).await;
     assert!(text(&missing.stderr).contains("nowhere.yaml"), "{}", text(&missing.stderr));
     let diff = place.run(&["model", "diff", "model.yaml", "model.yaml"]).await;

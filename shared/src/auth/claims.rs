@@ -13,6 +13,8 @@ use crate::principal::Verified;
 pub(crate) const MAX_CONSUMER: usize = 128;
 /// Longest subject, bytes (OpenID Connect Core, 2, allows 255).
 const MAX_SUBJECT: usize = 255;
+/// The registered claim of a subject, a StringOrURI.
+const SUBJECT: &str = "sub";
 /// Claims that every caller has by being one; a token does not set them.
 const GIVEN: [&str; 2] = ["subject", "consumer"];
 
@@ -28,10 +30,10 @@ pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, 
         return Err(Refusal::Audience);
     }
     let expires = check_times(issuer, claims, now)?;
-    let name = look_up(claims, &issuer.consumer_claim).and_then(identity).ok_or(Refusal::Identity)?;
-    let subject = look_up(claims, &issuer.subject_claim).and_then(identity).ok_or(Refusal::Identity)?;
+    let name = identity(claims, &issuer.consumer_claim)?;
+    let subject = identity(claims, &issuer.subject_claim)?;
     Ok(Verified {
-        consumer: consumer_id(&issuer.alias, &name).ok_or(Refusal::Identity)?,
+        consumer: consumer_id(&issuer.alias, &name).ok_or(Refusal::IdentityLength)?,
         subject,
         key_id: None,
         roles: match look_up(claims, &issuer.roles_claim) {
@@ -127,14 +129,19 @@ fn look_up<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> 
     })
 }
 
-/// A text, or whole number, that names somebody.
-fn identity(value: &Value) -> Option<String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.as_i64()?.to_string(),
-        _ => return None,
+/// The claim that names somebody: a text. An issuer's own claim may be a whole number too; `sub` may not (RFC 7519, 4.1.2).
+fn identity(claims: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
+    let text = match look_up(claims, name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if name != SUBJECT => number.as_i64().ok_or(Refusal::Identity)?.to_string(),
+        _ => return Err(Refusal::Identity),
     };
-    (!text.is_empty() && text.len() <= MAX_SUBJECT && !text.chars().any(char::is_control)).then_some(text)
+    match text.as_str() {
+        "" => Err(Refusal::Identity),
+        long if long.len() > MAX_SUBJECT => Err(Refusal::IdentityLength),
+        odd if odd.chars().any(char::is_control) => Err(Refusal::IdentityControl),
+        _ => Ok(text),
+    }
 }
 
 /// A list of texts, or one text with blanks between (RFC 8693, 4.2).

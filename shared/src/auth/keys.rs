@@ -1,8 +1,9 @@
 //! The keys of the issuers, kept between requests: fetched when needed, refreshed while warm, and kept for a while when the
 //! issuer does not answer.
 //!
-//! A `kid` that is not in the set means either a new key or a forgery. It is worth one fetch a minute and issuer, however many
-//! forgeries arrive. Some failures in a row open a circuit breaker, so that a dead issuer costs nobody its time-out.
+//! A `kid` that is not in the set means either a new key or a forgery. The first after a regular fetch is worth another one at
+//! once, and from then on they are worth one a minute and issuer, however many forgeries arrive. Some failures in a row open a
+//! circuit breaker, so that a dead issuer costs nobody its time-out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use crate::deadline;
 const REFRESH: Duration = Duration::from_secs(10 * 60);
 /// How old keys may become while the issuer does not answer.
 const KEEP: Duration = Duration::from_secs(4 * 60 * 60);
-/// How often an unknown `kid` may cause a fetch.
+/// How soon after one fetch for an unknown `kid` the next may follow.
 const UNKNOWN_KID: Duration = Duration::from_secs(60);
 /// Longest fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -78,7 +79,29 @@ struct State {
     keys: Option<Arc<KeySet>>,
     fetched: Micros,
     attempted: Option<Micros>,
+    /// When an unknown `kid` caused a fetch, if one has since the last regular one.
+    unknown: Option<Micros>,
     failures: u32,
+}
+
+/// Why keys are fetched.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// They are old.
+    Age,
+    /// A `kid` is not among them. What the caller saw last was fetched at this time: a later attempt is enough for it.
+    UnknownKid(Option<Micros>),
+}
+
+impl Cause {
+    fn is_due(self, state: &State, now: Micros) -> bool {
+        match self {
+            Self::Age => !state.younger_than(REFRESH, now),
+            Self::UnknownKid(seen) => {
+                state.attempted == seen && state.unknown.is_none_or(|fetched| now >= fetched.plus(UNKNOWN_KID))
+            }
+        }
+    }
 }
 
 impl State {
@@ -149,46 +172,44 @@ impl KeyStore {
     pub(crate) async fn find(&self, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
         let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.to_owned()).or_default());
         let mut known = slot.state();
+        let seen = known.attempted;
         // Whoever comes while another one refreshes goes on with the keys that are still good enough.
         let busy = known.younger_than(KEEP, self.env.now()) && slot.fetching.try_lock().is_err();
         if !known.younger_than(REFRESH, self.env.now()) && !busy {
-            known = self.refresh(&slot, uri, |state, now| !state.younger_than(REFRESH, now)).await;
+            known = self.refresh(&slot, uri, Cause::Age).await;
         }
         let keys = usable(&known, self.env.now())?;
         match keys.find(kid, algorithm) {
             Ok(key) => Ok(key.clone()),
-            Err(Refusal::UnknownKey) => self.find_anew(&slot, uri, kid, algorithm).await,
-            Err(refusal) => Err(NoKey::Refused(refusal)),
-        }
-    }
-
-    /// Looks for a key that was not there, after a fetch if one is due.
-    async fn find_anew(&self, slot: &Slot, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
-        let due = |state: &State, now: Micros| state.attempted.is_none_or(|attempted| now >= attempted.plus(UNKNOWN_KID));
-        let known = self.refresh(slot, uri, due).await;
-        match usable(&known, self.env.now())?.find(kid, algorithm) {
-            Ok(key) => Ok(key.clone()),
-            // The issuer may have published the key since; that it cannot be asked is not the caller's fault.
-            Err(Refusal::UnknownKey) if known.failures > 0 => {
-                Err(NoKey::Unavailable("the key set could not be refreshed".into()))
+            Err(Refusal::UnknownKey) => {
+                let known = self.refresh(&slot, uri, Cause::UnknownKid(seen)).await;
+                find_anew(&known, self.env.now(), kid, algorithm)
             }
             Err(refusal) => Err(NoKey::Refused(refusal)),
         }
     }
 
-    /// Fetches if `due` still says so once it is this caller's turn, and the breaker lets it.
-    async fn refresh(&self, slot: &Slot, uri: &str, due: impl Fn(&State, Micros) -> bool) -> State {
+    /// Fetches if there still is cause for it once it is this caller's turn, and the breaker lets it.
+    async fn refresh(&self, slot: &Slot, uri: &str, cause: Cause) -> State {
         let _turn = slot.fetching.lock().await;
         let (known, now) = (slot.state(), self.env.now());
-        if !due(&known, now) || !self.may_fetch(&known, now) {
+        if !cause.is_due(&known, now) || !self.may_fetch(&known, now) {
             return known;
         }
-        slot.update(|state| state.attempted = Some(now));
+        slot.update(|state| {
+            state.attempted = Some(now);
+            if matches!(cause, Cause::UnknownKid(_)) {
+                state.unknown = Some(now);
+            }
+        });
         match self.fetch(uri).await {
             Ok(keys) => slot.update(|state| {
                 state.keys = Some(Arc::new(keys));
                 state.fetched = now;
                 state.failures = 0;
+                if matches!(cause, Cause::Age) {
+                    state.unknown = None;
+                }
             }),
             Err(why) => {
                 tracing::warn!(uri, %why, "key set not fetched");
@@ -205,6 +226,16 @@ impl KeyStore {
             .await
             .map_err(|_| JwksError(format!("no answer within {} ms", longest.as_millis())))??;
         KeySet::parse(&document).map_err(JwksError)
+    }
+}
+
+/// Looks for a key that was not there before.
+fn find_anew(known: &State, now: Micros, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
+    match usable(known, now)?.find(kid, algorithm) {
+        Ok(key) => Ok(key.clone()),
+        // The issuer may have published the key since; that it cannot be asked is not the caller's fault.
+        Err(Refusal::UnknownKey) if known.failures > 0 => Err(NoKey::Unavailable("the key set could not be refreshed".into())),
+        Err(refusal) => Err(NoKey::Refused(refusal)),
     }
 }
 

@@ -5,7 +5,7 @@
 //!                   |        |                                          |
 //!                   |        +- api_key: checksum, one get, SHA-256     +- checks exp again, since the gateway caches the
 //!                   +- jws, jwks, claims: signature, keys, RFC 7519        context, and verifies itself where the authorizer
-//!                                                                          could not
+//!                                                                          could not, or refused for a while only
 //! ```
 //! The rules follow RFC 7515, 7517, 7519 and the best current practice of RFC 8725; whatever is refused has a [`Refusal`].
 

@@ -65,7 +65,9 @@ refusals! {
     Issuer, "issuer", "The token's issuer is not accepted here.";
     Audience, "audience", "The token's audience is not this API.";
     Claims, "claims", "A claim of the token is missing or of the wrong type (exp and iat are numbers, roles and scopes are texts).";
-    Identity, "identity", "The claim that names the caller is missing, too long, or not a text.";
+    Identity, "identity", "The claim that names the caller is missing, empty, or not a text (RFC 7519 wants StringOrURI for sub).";
+    IdentityLength, "identity_length", "The claim that names the caller is too long: at most 255 bytes, and a consumer's id of at most 128 characters, in which every byte of a character other than A-Z a-z 0-9 . _ @ - counts as three.";
+    IdentityControl, "identity_control", "The claim that names the caller has control characters.";
     NotYetValid, "not_yet_valid", "The token is not valid yet.";
     Expired, "expired", "The credential has expired.";
     Lifetime, "lifetime", "The token is valid for longer than its issuer's tokens may be here.";
@@ -79,6 +81,40 @@ impl Refusal {
     /// The refusal of this name.
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|refusal| refusal.code() == code)
+    }
+
+    /// Whether the same credential may be good a moment later, because time, an issuer's keys, the consumer's record or the model
+    /// decided as well. API Gateway remembers the authorizer's answer for minutes, so a function looks again at such a refusal.
+    ///
+    /// The others are final: they follow from the credential alone, or from a key of ours that never comes back. Guesses all end
+    /// there, at the cost of no I/O: what passes here is signed, or was refused before anything was read.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::UnknownKey
+            | Self::AmbiguousKey
+            | Self::Issuer
+            | Self::Audience
+            | Self::NotYetValid
+            | Self::Lifetime
+            | Self::Disabled => true,
+            Self::Missing
+            | Self::Scheme
+            | Self::TooLarge
+            | Self::Malformed
+            | Self::Algorithm
+            | Self::HeaderParameter
+            | Self::TokenType
+            | Self::KeyId
+            | Self::Signature
+            | Self::Claims
+            | Self::Identity
+            | Self::IdentityLength
+            | Self::IdentityControl
+            | Self::Expired
+            | Self::ContextSize
+            | Self::ApiKey
+            | Self::UnknownApiKey => false,
+        }
     }
 }
 
@@ -105,7 +141,8 @@ impl Outcome {
         }
     }
 
-    /// The authorizer's context: every value a text. What does not fit into 8 KB becomes `invalid`.
+    /// The authorizer's context: every value a text. What does not fit into 8 KB becomes `invalid`. The `reason` of an `invalid`
+    /// tells the functions whether it is final ([`Refusal::may_pass`]); one that they do not know they verify again.
     pub fn to_context(&self) -> Map<String, Value> {
         let mut context = Map::new();
         let mut put = |name: &str, value: String| {

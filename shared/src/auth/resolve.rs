@@ -53,13 +53,15 @@ impl From<ContextError> for AuthFailure {
 /// The caller that the authorizer's context names.
 ///
 /// # Errors
-/// [`AuthFailure::Unavailable`] asks the caller to verify itself ([`principal`] does); anything else is final.
+/// [`AuthFailure::Unavailable`], and a refusal that may pass, ask the caller to verify itself ([`principal`] does); anything else
+/// is final.
 pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: Micros) -> Result<Principal, AuthFailure> {
     from_outcome(model, Outcome::from_context(context)?, now)
 }
 
 /// The caller of a request, by every way in which there can be one: the authorizer's context; verification here, where the
-/// authorizer could not decide or the route has none; nobody, where the model has a role for that.
+/// authorizer could not decide, refused for a reason that may have passed since, or the route has none; nobody, where the model
+/// has a role for that.
 ///
 /// # Errors
 /// [`AuthFailure`]. A bad credential is never taken for an anonymous caller.
@@ -73,6 +75,8 @@ pub async fn principal(
     if let Some(context) = context {
         match principal_from_context(model, context, now) {
             Err(AuthFailure::Unavailable(_)) => {}
+            // The gateway tells for minutes what was so once.
+            Err(AuthFailure::Invalid(refusal)) if refusal.may_pass() && authorization.is_some() => {}
             decided => return decided,
         }
     }

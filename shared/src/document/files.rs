@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::operations::{Made, body, with_example};
+use super::system::once;
 use super::{examples, kinds, names, object, refer, responses};
 use crate::id::MAX_SAFE_INTEGER;
 use crate::model::{Action, Field, FieldType, FileLimits, Operation};
@@ -89,28 +90,23 @@ impl File<'_> {
             "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
         });
         let about = format!(
-            "A link to send the content to, by PUT with the headers of the answer, within {} seconds; then `complete`. At most {} bytes.",
+            "A link to send the content to, by PUT with the headers of the answer, within {} seconds; then `complete`. At most {} bytes. Repeated with its `Idempotency-Key` it is the same link, which ends when the first one does.",
             self.limits.link_expiry.as_secs(),
             self.limits.max_size
         );
         let content = Some(json!({"schema": refer("schemas", "UploadLink")}));
         let answer = ("201", self.made.answer("The link. It is kept nowhere.", &["Referrer-Policy"], content));
-        let mut operation = self.operation("upload", "Upload", &about, vec![], answer, &[404, 406, 415]);
+        let mut operation = self.operation("upload", "Upload", &about, vec![], answer, &[404, 406, 409, 415]);
         operation["requestBody"] = body(&[(crate::http::JSON, with_example(schema, Some(file)))]);
-        operation
+        once(operation)
     }
 
     fn complete(&self) -> Value {
         let about = "What arrived under the link is held against what was announced; then the record shows the file.";
         let answer = ("200", self.made.answer("The record.", &["ETag"], self.made.record()));
-        self.operation(
-            "complete",
-            "Complete the upload of",
-            about,
-            vec![refer("parameters", "IfMatch")],
-            answer,
-            &[404, 406, 409, 410, 412, 415],
-        )
+        let guard = vec![refer("parameters", "IfMatch")];
+        let errors = [404, 406, 409, 410, 412, 415];
+        once(self.operation("complete", "Complete the upload of", about, guard, answer, &errors))
     }
 
     fn download(&self) -> Value {
@@ -146,7 +142,7 @@ impl File<'_> {
     fn create_share(&self) -> Value {
         let longest = self.limits.share_expiry.map_or(0, |end| end.as_secs());
         let about = format!(
-            "An address for whoever has it, at most {longest} seconds long. Each use asks whether the sharer still may read the file."
+            "An address for whoever has it, at most {longest} seconds long. Each use asks whether the sharer still may read the file. Repeated with its `Idempotency-Key` it makes no second share and shows the first without its address."
         );
         let content = Some(json!({"schema": refer("schemas", "Share")}));
         let answer = ("201", self.made.answer("The address: only this answer has it.", &["Referrer-Policy"], content));
@@ -162,7 +158,7 @@ impl File<'_> {
         let example = examples::body(&schema).map(|_| json!({"expires_in": 3600, "max_downloads": 3}));
         operation["requestBody"] = body(&[(crate::http::JSON, with_example(schema, example))]);
         operation["requestBody"]["required"] = json!(false);
-        operation
+        once(operation)
     }
 
     fn delete_shares(&self) -> Value {
@@ -175,9 +171,10 @@ impl File<'_> {
 
     fn delete_share(&self) -> Value {
         let answer = ("204", self.made.answer("Its address leads nowhere from now on.", &[], None));
-        let mut operation = self.operation("unshare", "End a share of", "Ends a share before its time.", vec![], answer, &[404]);
+        let mut operation =
+            self.operation("unshare", "End a share of", "Ends a share before its time.", vec![], answer, &[404, 409]);
         operation["operationId"] = json!(format!("delete{}Share", self.name));
-        operation
+        once(operation)
     }
 
     fn operation(
@@ -211,7 +208,9 @@ pub(super) fn disposition() -> Value {
 pub(super) fn schemas() -> Map<String, Value> {
     let address = || json!({"type": "string", "format": "uri", "maxLength": 4096});
     let headers = json!({"type": "object", "description": "To be sent with the content as they are.", "additionalProperties": kinds::text(4096)});
-    let made = json!({"id": kinds::id(), "url": address(), "expires_at": kinds::moment()});
+    let url =
+        kinds::about(address(), "The address itself: it cannot be shown again, not even to a repetition by Idempotency-Key.");
+    let made = json!({"id": kinds::id(), "url": url, "expires_at": kinds::moment()});
     let listed = json!({
         "id": kinds::id(),
         "resource": kinds::text(64),
@@ -239,7 +238,7 @@ pub(super) fn schemas() -> Map<String, Value> {
                 &["url", "expires_at", "filename", "content_type", "size"],
             )),
         ),
-        ("Share", Some(kinds::object(made, &["id", "url", "expires_at"]))),
+        ("Share", Some(kinds::object(made, &["id", "expires_at"]))),
         (
             "ShareList",
             Some(super::components::page(

@@ -119,9 +119,13 @@ fn operation(id: &str, summary: &str, about: &str, parameters: Vec<Value>, answe
 }
 
 /// The same, done once by its `Idempotency-Key`.
-fn once(mut operation: Value) -> Value {
+pub(super) fn once(mut operation: Value) -> Value {
     if let Some(parameters) = operation["parameters"].as_array_mut() {
         parameters.push(refer("parameters", "IdempotencyKey"));
+    }
+    for (_, answer) in operation["responses"].as_object_mut().into_iter().flatten().filter(|(status, _)| status.starts_with('2'))
+    {
+        answer["headers"]["Idempotency-Replayed"] = refer("headers", "IdempotencyReplayed");
     }
     operation
 }
@@ -235,10 +239,10 @@ fn audit(model: &Model) -> Value {
 fn purge() -> Value {
     let about = "Nothing that was cached before is served from then on: of one record, of an entity, or of all.";
     let gone = ("204", answer("It is forgotten.", &[], None));
-    let mut made = operation("purgeCache", "Forget what is cached", about, vec![], gone, &[406, 415]);
+    let mut made = operation("purgeCache", "Forget what is cached", about, vec![], gone, &[406, 409, 415]);
     let example = json!({"all": true});
     made["requestBody"] = body(&[(crate::http::JSON, with_example(refer("schemas", "Purge"), Some(example)))]);
-    made
+    once(made)
 }
 
 fn list_consumers() -> Value {

@@ -19,8 +19,8 @@ const ALLOWED: &str =
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, \
     X-RateLimit-Reset, X-Correlation-Id, Idempotency-Replayed, Cache-Status, Deprecation, Sunset";
 
-/// RFC 5789, 3.1.
-const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// Media types that a `PATCH` takes: on `OPTIONS` (RFC 5789, 3.1) and where another came (2.2).
+pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
 
 /// Media types of a `PATCH`.
 pub const PATCHES: &str = "application/merge-patch+json, application/json, application/json-patch+json";

@@ -5,6 +5,7 @@
 //! ApiRequest -> route -> (pipeline) -> Result<Reply, Problem> -> respond -> ApiResponse
 //! ```
 
+pub mod body;
 pub mod compress;
 pub mod conditional;
 pub mod cors;

@@ -18,9 +18,15 @@ pub fn json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(Code::NotAcceptable, format!("This resource can be sent as {JSON}; let Accept admit it.")))
 }
 
-/// Whether `Accept` admits a media type, given without parameters. Without the header everything is admitted.
+/// Whether `Accept` admits a media type, given without parameters. Without the header everything is admitted, and by an empty one.
 pub fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    !headers.contains_key(ACCEPT) || quality(headers, media_type) > 0
+    quality(headers, media_type) > 0
+}
+
+/// Whether `Accept` says nothing: it is missing, or a list of nothing, which RFC 9110, 12.5.1 allows.
+fn says_nothing(headers: &HeaderMap) -> bool {
+    let nothing = |value: &http::HeaderValue| value.as_bytes().iter().all(|byte| matches!(byte, b' ' | b'\t' | b','));
+    headers.get_all(ACCEPT).iter().all(nothing)
 }
 
 /// Whether `Accept` names this very media type, with a weight above zero: for answers that only those get who ask for them.
@@ -28,8 +34,11 @@ pub fn names(headers: &HeaderMap, media_type: &str) -> bool {
     weighted(headers, ACCEPT).any(|(range, weight)| weight > 0 && range.eq_ignore_ascii_case(media_type))
 }
 
-/// The weight of a media type in thousandths: that of the most specific range that fits it.
+/// The weight of a media type in thousandths: that of the most specific range that fits it; all of it where nothing is said.
 pub fn quality(headers: &HeaderMap, media_type: &str) -> u16 {
+    if says_nothing(headers) {
+        return 1000;
+    }
     let family = media_type.split_once('/').map_or(media_type, |(family, _)| family);
     let specificity = |range: &str| match range.split_once('/') {
         _ if range.eq_ignore_ascii_case(media_type) => 3,
@@ -107,7 +116,9 @@ mod tests {
             ("application/xml, text/*", false),
             ("application/json;q=0", false),
             ("*/*, application/json;q=0, application/problem+json; q=0.0", false),
-            ("", false),
+            ("", true),
+            (" , ", true),
+            (";q=1", false),
             ("application/json;q=2", false),
         ];
         for (accept, fits) in cases {

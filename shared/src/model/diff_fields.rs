@@ -21,7 +21,11 @@ pub(super) fn fields(changes: &mut Changes, old: (&Model, &Entity), new: (&Model
         } else if field.nullable {
             changes.compatible(place(field), "added", "existing records show null");
         } else {
-            changes.compatible(place(field), "added, with a default", "existing records show null until they are changed");
+            changes.compatible(
+                place(field),
+                "added, with a default",
+                "existing records show null until it is set; a PUT without it sets the default",
+            );
         }
         if field.unique {
             changes.backfill(place(field), "unique", "existing records need unique rows: `reindex`");

@@ -49,6 +49,7 @@ pub use diff::{Change, Class, diff, diff_roles};
 pub use document::Document;
 pub use indexes::{MAX_SORT_KEY, by_ref};
 pub use mistake::Mistake;
+pub(crate) use resolve::is_sortable;
 pub use scalar::{Fault, id as normalise_id, limits, normalise};
 pub use schema::*;
 pub use schema_json::{Masks, Purpose, id_schema, json_schema, type_schema};

@@ -211,7 +211,7 @@ fn declared(reader: &mut Reader<'_>, raw: &RawField<'_>, kind: FieldType) -> Fie
 }
 
 /// Whether values of the type have an order, so that an index can hold them.
-pub(super) fn is_sortable(kind: &FieldType) -> bool {
+pub(crate) fn is_sortable(kind: &FieldType) -> bool {
     !matches!(kind, FieldType::Text(_) | FieldType::Json { .. } | FieldType::File(_) | FieldType::List { .. })
 }
 

@@ -63,7 +63,9 @@ pub fn json_schema(model: &Model, entity: &Entity, purpose: Purpose, masks: &Mas
     for field in &entity.fields {
         let Some(schema) = property(model, entity, field, purpose, masks) else { continue };
         properties.insert(field.name.clone(), schema);
-        let needed = field.required && field.default.is_none() && masks.may_write(field);
+        // The parts of an id stand in the path of a PUT.
+        let in_path = purpose == Purpose::Replace && entity.id_parts().contains(&field.ix);
+        let needed = field.required && field.default.is_none() && masks.may_write(field) && !in_path;
         if needed && matches!(purpose, Purpose::Create | Purpose::Replace) {
             required.push(&field.name);
         }

@@ -5,6 +5,8 @@
 //! field is there, null where it has no value. `created_at` and `updated_at` come back as they were stored (not at all for a
 //! new record): the store sets them.
 
+use std::borrow::Cow;
+
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
@@ -68,7 +70,9 @@ pub fn create(model: &Model, entity: &Entity, masks: &Masks, body: &Value) -> Re
 }
 
 /// Validates the body of a PUT: fields that the caller may write and that the body leaves out get their default or null, all
-/// others stay. `current` is `None` when the PUT creates; `id` stands in the path.
+/// others stay. `current` is `None` when the PUT creates; `id` stands in the path, and the parts of a composite one that the body
+/// leaves out are those of the path. Null that the caller read of a field that cannot be null, because the record is older than
+/// the field, counts as left out: what GET shows can be PUT.
 ///
 /// # Errors
 /// All violations.
@@ -80,8 +84,11 @@ pub fn replace(
     current: Option<&Map<String, Value>>,
     body: &Value,
 ) -> Result<Map<String, Value>, Vec<Violation>> {
+    let mut body = Cow::Borrowed(body);
+    fill_parts(model, entity, masks, id, &mut body);
+    leave_out_unset(entity, masks, current, &mut body);
     let mut check = Check::new(model, entity, masks);
-    let given = check.schema(Purpose::Replace, body);
+    let given = check.schema(Purpose::Replace, &body);
     check.same_id(given, id);
     if current.is_none() {
         check.id_parts_agree(given, id);
@@ -129,8 +136,11 @@ pub fn document(
     current: Current<'_>,
     document: &Value,
 ) -> Result<Map<String, Value>, Vec<Violation>> {
+    let mut document = Cow::Borrowed(document);
+    leave_out_unset(entity, masks, Some(current.fields), &mut document);
     let mut check = Check::new(model, entity, masks);
-    let given = check.schema(Purpose::Replace, document);
+    let given = check.schema(Purpose::Replace, &document);
+    check.id_parts_stay(given);
     // What the caller cannot read was never in the document: it stays.
     let hidden =
         |pointer: &str| entity.fields.iter().any(|field| pointer == format!("/{}", field.name) && !masks.may_read(field));
@@ -148,6 +158,44 @@ pub fn readable(entity: &Entity, masks: &Masks, id: Value, fields: &Map<String, 
         shown.insert(field.name.clone(), fields.get(&field.name).cloned().unwrap_or(Value::Null));
     }
     shown
+}
+
+/// Adds the parts of a composite id that a body leaves out, as they stand in the path.
+fn fill_parts(model: &Model, entity: &Entity, masks: &Masks, id: &str, body: &mut Cow<'_, Value>) {
+    for (ix, part) in entity.id_parts().iter().zip(id.split(',')) {
+        let field = entity.field(*ix);
+        if !masks.may_write(field) || body.get(&field.name).is_some() {
+            continue;
+        }
+        let Value::Object(members) = body.to_mut() else { return };
+        let number = is_numeric(model, &field.kind).then(|| part.parse::<i64>().ok()).flatten();
+        members.insert(field.name.clone(), number.map_or_else(|| Value::from(part), Value::from));
+    }
+}
+
+fn is_numeric(model: &Model, kind: &FieldType) -> bool {
+    match kind {
+        FieldType::Integer { .. } => true,
+        FieldType::Ref { target, .. } => model.entity(*target).id == IdKind::Integer,
+        _ => false,
+    }
+}
+
+/// Removes nulls that only repeat what GET shows of a record from before the field was there.
+fn leave_out_unset(entity: &Entity, masks: &Masks, current: Option<&Map<String, Value>>, body: &mut Cow<'_, Value>) {
+    let Some(current) = current else { return };
+    for field in entity.fields.iter().filter(|field| masks.may_read(field)) {
+        let is_unset = is_unset(field, current.get(&field.name));
+        if is_unset && body.get(&field.name).is_some_and(Value::is_null) {
+            let Value::Object(members) = body.to_mut() else { return };
+            members.remove(&field.name);
+        }
+    }
+}
+
+/// Whether a stored record is older than a field that would have begun with its default.
+fn is_unset(field: &Field, stored: Option<&Value>) -> bool {
+    !field.nullable && field.default.is_some() && stored.is_none_or(Value::is_null)
 }
 
 /// The declared fields: all but the timestamps that the store sets.
@@ -376,11 +424,11 @@ impl<'m> Check<'m> {
         let Some(stored) = stored else { return field.default.clone().unwrap_or(Value::Null) };
         let kept = matches!(field.kind, FieldType::File(_)) || !self.masks.may_write(field) || !clears(field);
         // A required one that is absent has been refused by the schema.
-        if kept || field.required {
+        if kept || (field.required && !is_unset(field, Some(&stored))) {
             return stored;
         }
         let after = field.default.clone().unwrap_or(Value::Null);
-        if field.immutable && after != stored {
+        if field.immutable && after != stored && !is_unset(field, Some(&stored)) {
             self.refuse(
                 format!("/{}", field.name),
                 "immutable",
@@ -436,6 +484,16 @@ impl<'m> Check<'m> {
             if part_text(value).as_deref() != Some(part) {
                 self.refuse(format!("/{}", field.name), "read_only", "must agree with the id of the path");
             }
+        }
+    }
+
+    /// What a JSON Patch makes of the parts of an id: they cannot be removed.
+    fn id_parts_stay(&mut self, given: Option<&Map<String, Value>>) {
+        let (entity, masks) = (self.entity, self.masks);
+        let Some(given) = given else { return };
+        let parts = entity.id_parts().iter().map(|ix| entity.field(*ix));
+        for field in parts.filter(|field| masks.may_read(field) && masks.may_write(field) && !given.contains_key(&field.name)) {
+            self.refuse(format!("/{}", field.name), "required", "must be given");
         }
     }
 

@@ -217,6 +217,66 @@ fn composite_ids_come_from_their_parts() {
 }
 
 #[test]
+fn parts_of_an_id_that_a_put_leaves_out_are_those_of_the_path() {
+    let model = parse("northwind.yaml", include_str!("../../../tests/models/northwind.yaml")).unwrap();
+    let entity = model.by_name("order_line").unwrap();
+    let masks = Masks::all(entity);
+    let rest = json!({"unit_price": "14.00", "quantity": 12, "discount": 0});
+    let with = |name: &str, value: Value| {
+        let mut body = rest.clone();
+        body[name] = value;
+        body
+    };
+    for body in [rest.clone(), with("order_id", json!(10248)), with("id", json!("10248,11"))] {
+        let made = replace(&model, entity, &masks, "10248,11", None, &body).unwrap();
+        assert_eq!((&made["order_id"], &made["product_id"]), (&json!(10248), &json!(11)), "{body}");
+        let again = replace(&model, entity, &masks, "10248,11", Some(&made), &body).unwrap();
+        assert_eq!(made, again, "{body}");
+    }
+    let made = replace(&model, entity, &masks, "10248,11", None, &rest).unwrap();
+    for stored in [None, Some(&made)] {
+        for (name, value) in [("order_id", json!(1)), ("product_id", json!(null)), ("id", json!("10248,12"))] {
+            let violations = replace(&model, entity, &masks, "10248,11", stored, &with(name, value)).unwrap_err();
+            assert_eq!(violations[0].pointer, format!("/{name}"), "{stored:?}");
+        }
+    }
+    let current = Current { id: "10248,11", fields: &made };
+    let mut removed = Value::Object(readable(entity, &masks, json!("10248,11"), &made));
+    removed.as_object_mut().unwrap().remove("product_id");
+    let violations = document(&model, entity, &masks, current, &removed).unwrap_err();
+    assert_eq!(codes(&violations), [("/product_id", "required")]);
+}
+
+#[test]
+fn what_get_shows_of_a_record_older_than_a_field_can_be_put() {
+    let source = |later: &str| format!("name: T\nentities: {{note: {{id: string, fields: {{text: string{later}}}}}}}\n");
+    let later = ", kind: {type: string, default: plain}, tag: {enum: [a, b], default: a, immutable: true}, \
+                 rank: {type: integer, required: true, default: 3}";
+    let model = parse("m.yaml", &source(later)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let entity = model.by_name("note").unwrap();
+    let masks = Masks::all(entity);
+    let stored: Map<String, Value> = [("text".to_owned(), json!("t"))].into_iter().collect();
+    let mut shown = Value::Object(readable(entity, &masks, json!("n"), &stored));
+    for name in ["created_at", "updated_at"] {
+        shown.as_object_mut().unwrap().remove(name);
+    }
+    assert_eq!((&shown["kind"], &shown["tag"], &shown["rank"]), (&Value::Null, &Value::Null, &Value::Null));
+    let current = Current { id: "n", fields: &stored };
+    for after in [replace(&model, entity, &masks, "n", Some(&stored), &shown), document(&model, entity, &masks, current, &shown)]
+    {
+        let after = after.unwrap();
+        assert_eq!((&after["kind"], &after["tag"], &after["rank"]), (&json!("plain"), &json!("a"), &json!(3)));
+        // From now on null is what it says.
+        let violations = replace(&model, entity, &masks, "n", Some(&after), &json!({"text": "t", "kind": null})).unwrap_err();
+        assert_eq!(codes(&violations)[0].0, "/kind");
+    }
+    let violations = replace(&model, entity, &masks, "n", None, &json!({"kind": null})).unwrap_err();
+    assert_eq!(codes(&violations)[0].0, "/kind", "a new record is older than nothing");
+    let unseen = Masks { readable: crate::model::FieldMask::none(), writable: masks.writable.clone() };
+    assert!(replace(&model, entity, &unseen, "n", Some(&stored), &json!({"kind": null})).is_err(), "nobody read it");
+}
+
+#[test]
 fn an_id_part_must_be_able_to_stand_in_a_path() {
     let source =
         "name: T\nentities:\n  seat:\n    id: [hall, place]\n    fields:\n      hall: string\n      place: {type: integer}\n";

@@ -5,7 +5,7 @@
 //! per alternative; then the order whose indexes fix most.
 
 use super::range::{self, fixed, full_order};
-use super::{Join, NoIndex, Plan, Scan};
+use super::{Join, NoIndex, Plan, Scan, help};
 use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
 use crate::policy::Permitted;
 use crate::query::ListQuery;
@@ -27,6 +27,17 @@ struct Candidate {
 }
 
 pub(super) fn choose(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<Plan, NoIndex> {
+    best(model, states, permitted).ok_or_else(|| {
+        // Would it be served if all indexes were complete?
+        let built = if states.not_ready().is_empty() { None } else { best(model, &States::default(), permitted) };
+        match built {
+            Some(plan) => help::not_built(model, states, permitted.query(), &plan),
+            None => help::no_index(model, permitted.query()),
+        }
+    })
+}
+
+fn best(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Option<Plan> {
     let query = permitted.query();
     let entity = model.entity(query.entity);
     let mut per_alternative: Vec<Vec<Candidate>> = Vec::new();
@@ -42,14 +53,11 @@ pub(super) fn choose(model: &Model, states: &States, permitted: &Permitted<ListQ
             .collect();
         per_alternative.push(candidates);
     }
-    let best = orders(&per_alternative)
+    let (rank, plan) = orders(&per_alternative)
         .into_iter()
         .filter_map(|(order, reverse)| together(&per_alternative, &order, reverse))
-        .min_by(|a, b| a.0.cmp(&b.0));
-    match best {
-        Some(((0, ..), plan)) => Ok(Plan { entity: entity.ix, ..plan }),
-        _ => Err(no_index(model, entity, query)),
-    }
+        .min_by(|a, b| a.0.cmp(&b.0))?;
+    (rank.0 == 0).then_some(Plan { entity: entity.ix, ..plan })
 }
 
 fn orders(candidates: &[Vec<Candidate>]) -> Vec<(Vec<SortPart>, bool)> {
@@ -133,7 +141,7 @@ fn candidate(
     Some(Candidate { order, reverse, scans, join, unserved, narrowed, whole: index.projection.is_none() })
 }
 
-fn may_scan(model: &Model, entity: &Entity, path: Path) -> bool {
+pub(super) fn may_scan(model: &Model, entity: &Entity, path: Path) -> bool {
     match path {
         Path::Id => false,
         Path::Own(field) => entity.field(field).scan,
@@ -184,50 +192,4 @@ fn direction(entity: &Entity, order: &[SortPart], asked: Option<&[SortPart]>, ow
     // Read backwards, nulls would come first.
     let nullable = asked.iter().any(|part| matches!(part.by, Path::Own(field) if entity.field(field).nullable));
     (same == 0 && !nullable).then_some(true)
-}
-
-fn no_index(model: &Model, entity: &Entity, query: &ListQuery) -> NoIndex {
-    let name = |path: Path| match path {
-        Path::Id => "id".to_owned(),
-        Path::Own(field) => entity.field(field).name.clone(),
-        Path::Via(reference, field) => {
-            let relation = entity.to_one.iter().find(|relation| relation.field == reference);
-            let target = relation.map(|relation| model.entity(relation.target));
-            format!(
-                "{}.{}",
-                relation.map_or("", |relation| &relation.name),
-                target.map_or("", |target| target.field(field).name.as_str())
-            )
-        }
-    };
-    let no_row_range =
-        |filter: &&Comparison| matches!(filter.op, Op::Ne | Op::Nin | Op::Contains) && !may_scan(model, entity, filter.path);
-    if let Some(filter) = query.filters.iter().find(no_row_range) {
-        let field = name(filter.path);
-        let help =
-            format!("no index can serve {field}[{}]: mark {field} with filter: scan, or filter by its values", filter.op.name());
-        return NoIndex { parameter: format!("{field}[{}]", filter.op.name()), help };
-    }
-    let all = || query.filters.iter().chain(&query.fixed);
-    let equality: Vec<String> = all().filter(|filter| filter.fixed().is_some()).map(|filter| name(filter.path)).collect();
-    let ranges = all().filter(|filter| filter.fixed().is_none()).map(|filter| name(filter.path));
-    let mut sort: Vec<String> =
-        query.sort.iter().flatten().map(|part| format!("{}{}", if part.descending { "-" } else { "" }, name(part.by))).collect();
-    for range in ranges {
-        if !sort.iter().any(|part| part.trim_start_matches('-') == range) {
-            sort.insert(0, range);
-        }
-    }
-    let parameter = match (query.sort.is_some(), query.filters.last()) {
-        (true, _) => "sort".to_owned(),
-        (false, Some(filter)) => name(filter.path),
-        (false, None) => "include".to_owned(),
-    };
-    let help = format!(
-        "no index of {} serves this; declare one with equality: [{}] and sort: [{}], or mark a filtered field with filter: scan",
-        entity.name,
-        equality.join(", "),
-        sort.join(", ")
-    );
-    NoIndex { parameter, help }
 }

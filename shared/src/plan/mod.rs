@@ -9,7 +9,10 @@
 
 mod choose;
 mod cursor;
+mod help;
 mod range;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{EntityIx, IndexIx, Model, SortPart};
 use crate::policy::Permitted;
@@ -17,6 +20,7 @@ use crate::query::ListQuery;
 use crate::store::indexes::States;
 
 pub use cursor::{BadCursor, Cursor, CursorKey, CursorKeys, KeyId};
+pub use help::to_count;
 
 /// Most partitions that one list may merge.
 pub const MAX_SCANS: usize = 100;

@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::condition::Comparison;
+use super::names::instead;
 use super::scope::Scope;
-use super::{MAX_VALUE, MAX_VALUES};
-use crate::model::{Entity, FieldType, Model, Op, Path, normalise, normalise_id};
+use super::{MAX_VALUE, MAX_VALUES, PARAMETERS};
+use crate::model::{Entity, FieldIx, FieldType, Model, Op, Path, is_sortable, normalise, normalise_id};
 use crate::value::encode::{Order, order_of_id};
 
 /// The comparison that a parameter asks for.
@@ -35,38 +36,61 @@ pub(super) fn parse(scope: &Scope<'_>, name: &str, value: &str) -> Result<Compar
     Ok(Comparison { path, op, operands })
 }
 
+/// Field and operator of a parameter. The operator of a bare field is `eq`.
 fn split(name: &str) -> Result<(&str, Op), String> {
     let Some((field, rest)) = name.split_once('[') else { return Ok((name, Op::Eq)) };
-    let op = rest.strip_suffix(']').unwrap_or(rest);
     let names = || Op::ALL.map(Op::name).join(", ");
+    let op = rest.strip_suffix(']').ok_or_else(|| format!("expects {field}[operator]; operators are {}", names()))?;
     Op::parse(op).map(|op| (field, op)).ok_or_else(|| format!("unknown operator \"{op}\"; one of {}", names()))
 }
 
-/// The path that a name in a query string stands for.
-pub(super) fn path(scope: &Scope<'_>, name: &str) -> Result<Path, String> {
-    if name == "id" {
-        return Ok(Path::Id);
-    }
-    if let Some((relation, field)) = name.split_once('.') {
-        let relation = scope.to_one(relation).ok_or_else(|| unknown(scope, name))?;
-        let there = scope.reach(relation.target);
-        let field = there.field(field).ok_or_else(|| unknown(&there, field))?;
-        let path = Path::Via(relation.field, field.ix);
-        if scope.entity.indexes.iter().any(|index| index.equality.contains(&path)) {
-            return Ok(path);
-        }
-        return Err(format!("{name} needs an index of {} with equality [{name}]", scope.entity.name));
-    }
-    scope.field(name).map(|field| Path::Own(field.ix)).ok_or_else(|| unknown(scope, name))
+/// The name of a parameter with which every other spelling of the same filter agrees: `field[eq]` is `field`.
+pub(super) fn plain(name: &str) -> &str {
+    name.strip_suffix("[eq]").unwrap_or(name)
 }
 
-fn unknown(scope: &Scope<'_>, name: &str) -> String {
+/// The path that a filter names.
+fn path(scope: &Scope<'_>, name: &str) -> Result<Path, String> {
     let entity = &scope.entity.name;
-    let near = scope.names().chain(["id"]).map(|field| (strsim::damerau_levenshtein(field, name), field)).min();
-    match near {
-        Some((distance, field)) if distance <= 2 => format!("{entity} has no field \"{name}\"; did you mean \"{field}\"?"),
-        _ => format!("{entity} has no field \"{name}\""),
+    if let Some((relation, field)) = name.split_once('.') {
+        let relations = || scope.entity.to_one.iter().map(|one| one.name.as_str()).filter(|name| scope.to_one(name).is_some());
+        let Some(to_one) = scope.to_one(relation) else {
+            return Err(format!("{entity} has no to-one relation \"{relation}\"; {}", instead(relation, relations())));
+        };
+        let there = scope.reach(to_one.target);
+        let indexed = |field: FieldIx| {
+            let path = Path::Via(to_one.field, field);
+            scope.entity.indexes.iter().any(|index| index.equality.contains(&path)).then_some(path)
+        };
+        let Some(found) = there.field(field) else {
+            let served = there.fields().filter(|field| indexed(field.ix).is_some()).map(|field| field.name.as_str());
+            return Err(format!("{} has no field \"{field}\" to filter by; {}", there.entity.name, instead(field, served)));
+        };
+        return match indexed(found.ix) {
+            Some(path) => Ok(path),
+            None if is_sortable(&found.kind) => Err(format!("{name} needs an index of {entity} with equality [{name}]")),
+            None => Err(format!("{name} cannot be filtered by: no index can hold a field of this type")),
+        };
     }
+    own(scope, name).ok_or_else(|| {
+        let names = scope.names().chain(["id"]).chain(PARAMETERS);
+        format!("{entity} has no field \"{name}\" to filter by, and it is no parameter; {}", instead(name, names))
+    })
+}
+
+/// The field of the entity itself that `fields` or `sort` names. Whether an index can sort by it is for the plan to say.
+pub(super) fn own_path(scope: &Scope<'_>, name: &str, sorts: bool) -> Result<Path, String> {
+    let entity = &scope.entity.name;
+    let names = || scope.fields().filter(|field| !sorts || is_sortable(&field.kind)).map(|field| field.name.as_str());
+    match own(scope, name) {
+        Some(path) => Ok(path),
+        None if name.contains('.') => Err(format!("\"{name}\": only fields of {entity} itself")),
+        None => Err(format!("{entity} has no field \"{name}\"; {}", instead(name, ["id"].into_iter().chain(names())))),
+    }
+}
+
+fn own(scope: &Scope<'_>, name: &str) -> Option<Path> {
+    if name == "id" { Some(Path::Id) } else { scope.field(name).map(|field| Path::Own(field.ix)) }
 }
 
 fn kind<'a>(model: &'a Model, entity: &'a Entity, path: Path) -> Option<&'a FieldType> {

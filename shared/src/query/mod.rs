@@ -3,8 +3,11 @@
 pub mod condition;
 mod filter;
 mod include;
+mod names;
 mod parse;
 mod scope;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{EntityIx, FieldIx, FieldMask, SortPart};
 use condition::Comparison;
@@ -15,6 +18,8 @@ pub use parse::{BadParameter, parse_get, parse_list};
 pub(crate) use parse::{limit as page_limit, split as split_parameters};
 pub use scope::{Everything, Sight};
 
+/// Parameters of a list that are no filters.
+const PARAMETERS: [&str; 6] = ["limit", "cursor", "sort", "fields", "include", "count"];
 /// Records of a page where nothing is said.
 pub const DEFAULT_LIMIT: usize = 20;
 /// Most records of a page.

@@ -48,7 +48,14 @@ fn parse(scope: &Scope<'_>, query: &str, list: bool) -> Result<ListQuery, Vec<Ba
             Err(why) => wrong.push(BadParameter { name: "include".into(), why }),
         }
     }
+    let mut filtered = std::collections::BTreeSet::new();
     for (name, value) in &parameters {
+        let plain = filter::plain(name);
+        if !filtered.insert(plain) {
+            wrong
+                .push(BadParameter { name: name.clone(), why: format!("must not be repeated: {plain} and {plain}[eq] are one") });
+            continue;
+        }
         if let Err(why) = one(scope, &mut parsed, name, value, list) {
             wrong.push(BadParameter { name: name.clone(), why });
         }
@@ -124,10 +131,9 @@ fn fields(scope: &Scope<'_>, value: &str) -> Result<Selection, String> {
     let mut selection = Selection::default();
     once(value)?;
     for name in value.split(',') {
-        match filter::path(scope, name)? {
-            Path::Id => selection.id = true,
+        match filter::own_path(scope, name, false)? {
             Path::Own(field) => selection.mask.insert(field),
-            Path::Via(..) => return Err(format!("\"{name}\": only fields of {} itself", scope.entity.name)),
+            Path::Id | Path::Via(..) => selection.id = true,
         }
     }
     Ok(selection)
@@ -137,10 +143,7 @@ fn sort(scope: &Scope<'_>, value: &str) -> Result<Vec<SortPart>, String> {
     let mut parts: Vec<SortPart> = Vec::new();
     for name in value.split(',') {
         let (descending, name) = name.strip_prefix('-').map_or((false, name), |name| (true, name));
-        let by = filter::path(scope, name)?;
-        if matches!(by, Path::Via(..)) {
-            return Err(format!("\"{name}\": only fields of {} itself can sort", scope.entity.name));
-        }
+        let by = filter::own_path(scope, name, true)?;
         if parts.iter().any(|part| part.by == by) {
             return Err(format!("\"{name}\" stands there twice"));
         }

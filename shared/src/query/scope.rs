@@ -46,10 +46,15 @@ impl<'a> Scope<'a> {
         Self { model: self.model, entity, fields: self.sight.reached(entity).unwrap_or_default(), sight: self.sight }
     }
 
+    /// Its fields.
+    pub fn fields(&self) -> impl Iterator<Item = &'a Field> {
+        let fields = self.fields.clone();
+        self.entity.fields.iter().filter(move |field| fields.contains(field.ix))
+    }
+
     /// The names of its fields.
     pub fn names(&self) -> impl Iterator<Item = &'a str> {
-        let fields = self.fields.clone();
-        self.entity.fields.iter().filter(move |field| fields.contains(field.ix)).map(|field| field.name.as_str())
+        self.fields().map(|field| field.name.as_str())
     }
 
     /// The field of this name.

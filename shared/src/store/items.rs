@@ -44,9 +44,19 @@ pub const MADE: &str = "m";
 /// Attribute of an idempotency row: when it ends, seconds since 1970.
 pub const EXPIRES: &str = "e";
 
+/// Attribute of an idempotency row: what the request is compared by.
+pub const PRINT: &str = "f";
+
 /// The condition on which an idempotency row may be written: there is none, or it had expired when the new one was made.
 pub fn is_free(row: &Item) -> Expr {
     Expr::new("attribute_not_exists(pk) OR #e <= :now").name("#e", EXPIRES).value(":now", Attr::N(row.n(MADE).unwrap_or(0)))
+}
+
+/// As [`is_free`], or what stands there is of the same request.
+pub fn is_free_or_same(row: &Item) -> Expr {
+    let mut condition = is_free(row);
+    condition.text.push_str(" OR #f = :f");
+    condition.name("#f", PRINT).value(":f", Attr::B(row.b(PRINT).unwrap_or_default().to_vec()))
 }
 
 /// Bytes that DynamoDB counts for an item: the names and values of all attributes.

@@ -51,12 +51,7 @@ fn parts_of(spec: &Spec, entity: usize, id: &str, body: &mut Map<String, Value>,
     for (at, text) in of.parts().iter().zip(id.split(',')) {
         if chance.percent(95) {
             let field = &of.fields[*at];
-            let number = match &field.kind {
-                Kind::Ref(reference) => spec.entities[reference.target].id == Id::Integer,
-                kind => *kind == Kind::Integer,
-            };
-            let value = if number { json!(text.parse::<i64>().unwrap_or(0)) } else { json!(text) };
-            body.insert(field.name.clone(), value);
+            body.insert(field.name.clone(), spec.part(field, text));
         }
     }
 }

@@ -94,6 +94,7 @@ fn create(
     let of = &eyes.spec.entities[entity];
     let readable = if put.is_some() { eyes.widest(entity, "read") } else { Mask::new() };
     let mut draft = Draft { eyes, entity, readable, writable: eyes.widest(entity, "create"), faults: Faults::new() };
+    let body = &put.map_or_else(|| body.clone(), |id| draft.with_parts(id, body));
     let blank: Map<String, Value> = of.fields.iter().map(|field| (field.name.clone(), first(field))).collect();
     let fields = draft.drafted(body, &blank, |_| true, false);
     let id = match (&of.id, put, body.get("id")) {
@@ -145,7 +146,8 @@ fn update(eyes: &Eyes<'_>, entity: usize, change: &Change, row: &Row, now: &str)
     let after = match change {
         Change::Put { body, .. } => {
             draft.same_id(row, body);
-            draft.drafted(body, &row.fields, |_| true, true)
+            let body = draft.with_parts(&row.id, body);
+            draft.drafted(&body, &row.fields, |_| true, true)
         }
         Change::Merge { body, .. } => {
             draft.same_id(row, body);
@@ -177,6 +179,17 @@ impl Draft<'_> {
     fn may_write(&self, at: usize) -> bool {
         let field = &self.fields()[at];
         self.writable.contains(&at) && !field.read_only && !field.stamp
+    }
+
+    /// The body of a PUT with the parts of a composite id that it leaves to the path.
+    fn with_parts(&self, id: &str, body: &Map<String, Value>) -> Map<String, Value> {
+        let of = &self.eyes.spec.entities[self.entity];
+        let mut body = body.clone();
+        for (at, text) in of.parts().iter().zip(id.split(',')).filter(|(at, _)| self.may_write(**at)) {
+            let field = &of.fields[*at];
+            body.entry(field.name.clone()).or_insert_with(|| self.eyes.spec.part(field, text));
+        }
+        body
     }
 
     fn same_id(&mut self, row: &Row, body: &Map<String, Value>) {

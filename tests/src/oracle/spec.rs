@@ -178,6 +178,15 @@ impl Entity {
 }
 
 impl Spec {
+    /// What a part of a composite id in a path says of its field.
+    pub fn part(&self, field: &Field, text: &str) -> Value {
+        let number = match &field.kind {
+            Kind::Ref(reference) => self.entities[reference.target].id == Id::Integer,
+            kind => *kind == Kind::Integer,
+        };
+        if number { json!(text.parse::<i64>().unwrap_or(0)) } else { json!(text) }
+    }
+
     /// The type of what stands at a path.
     pub fn kind(&self, entity: usize, path: Path) -> Kind {
         match path {

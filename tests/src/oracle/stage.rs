@@ -169,7 +169,7 @@ impl Stage {
 
     /// Whether index rows, unique rows, guards and tags are what the records make them.
     pub async fn assert_sound(&self) {
-        let verifier = Verifier::new(self.app.table.clone(), self.app.model.clone(), self.app.env.clone(), false);
+        let verifier = Verifier::new(self.app.table.clone(), self.app.model.clone(), self.app.env.clone(), false).strict();
         let report = verifier.run(self.clock.now().plus(Duration::from_secs(30)), |_| {}).await.unwrap();
         assert_eq!(report.problems, 0, "{:#?}", report.listed);
     }

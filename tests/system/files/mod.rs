@@ -4,6 +4,7 @@ mod crash;
 mod gone;
 mod links;
 mod northwind;
+mod repeated;
 mod shares;
 mod uploads;
 

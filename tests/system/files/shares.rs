@@ -2,6 +2,7 @@
 
 use holdfast::store::table::TableName;
 use holdfast_tests::{Actor, Reply};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{World, assert_secret};
@@ -19,8 +20,12 @@ impl World {
 
     /// Uses a share without credentials.
     async fn used(&self, share: &Value) -> Reply {
+        self.asked(Method::GET, share).await
+    }
+
+    async fn asked(&self, method: Method, share: &Value) -> Reply {
         let path = share["url"].as_str().unwrap().strip_prefix(self.system.url()).unwrap();
-        self.system.anonymous().get(path).await
+        self.system.anonymous().call(method, path).send().await
     }
 }
 
@@ -79,6 +84,24 @@ async fn a_share_ends_with_its_window_or_its_count() {
     ] {
         world.admin().post(SHARES, body).await.expect_problem(422, "validation_failed");
     }
+    world.system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_ask_for_the_head_of_a_share_is_no_use_of_it() {
+    let world = World::start().await;
+    world.covered("b", "ann", CONTENT).await;
+    let once = world.share(&world.admin(), json!({ "max_downloads": 1 })).await;
+    for _ in 0..2 {
+        let head = world.asked(Method::HEAD, &once).await.expect(302);
+        assert_secret(&head);
+        assert_eq!(head.header("location"), "", "a link that is not counted would be a way around the count");
+    }
+    let link = world.used(&once).await.expect(302);
+    assert_eq!(world.fetch(link.header("location")).await.expect(200).bytes, CONTENT);
+    world.asked(Method::HEAD, &once).await.expect(410);
+    let trail = world.admin().get("/v1/_audit?limit=100&action=book.cover.share.download").await.expect(200);
+    assert_eq!(trail.body["data"].as_array().unwrap().len(), 1);
     world.system.stop().await;
 }
 

@@ -144,7 +144,7 @@ impl Store {
         let env = Env { clock, random: self.env.random.clone() };
         let writer = Writer::new(Arc::clone(&self.direct), Arc::clone(&self.model), env.clone());
         writer.sweep(env.now().plus(Duration::from_secs(30))).await.unwrap();
-        let verifier = |repair| Verifier::new(Arc::clone(&self.direct), Arc::clone(&self.model), env.clone(), repair);
+        let verifier = |repair| Verifier::new(Arc::clone(&self.direct), Arc::clone(&self.model), env.clone(), repair).strict();
         let deadline = env.now().plus(Duration::from_secs(30));
         let first = verifier(false).run(deadline, |_| {}).await.unwrap();
         if first.listed.iter().any(|problem| problem.kind != Kind::TagUnsettled) {

@@ -33,7 +33,7 @@ const DIFFERENT: u8 = 2;
 pub async fn run(args: ApplyArgs) -> Result<ExitCode, Failure> {
     let name = args.file.display().to_string();
     let source = std::fs::read_to_string(&args.file).map_err(|error| Failure(format!("{name}: {error}")))?;
-    let target = Target::open_beside(&args.target).await?;
+    let target = Target::open(&args.target).await?;
     let outcome = steps(&target, &name, &source, args.plan).await;
     target.close().await;
     outcome
@@ -95,7 +95,7 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
     }
 
     async fn present(directory: &Path) -> (Vec<String>, Vec<String>) {
-        let target = Target::open_beside(&target(directory)).await.unwrap();
+        let target = Target::open(&target(directory)).await.unwrap();
         let none = |_: &Change| Vec::new();
         let consumers = Consumers { table: &target.table, model: &target.model, env: &target.env, riders: &none };
         let ids = consumers.all().await.unwrap().into_iter().map(|consumer| consumer.id).collect();
@@ -125,8 +125,10 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
 
         let options = Options { data: Some(directory.join("data")), ..Options::in_memory(MODEL) };
         let server = Local::start(options).await.unwrap();
-        assert!(Target::open(&target(directory)).await.is_err(), "a repair would want the tables for itself");
-        let left = format!("AWS_ENDPOINT_URL_DYNAMODB={}\n", server.stores.dynamodb);
+        let unserved = Target::open(&target(directory)).await.err().map(|Failure(why)| why);
+        assert!(unserved.is_some_and(|why| why.contains("functions.env")), "the server has not said where its stores are");
+        let (dynamodb, s3) = (&server.stores.dynamodb, &server.stores.s3);
+        let left = format!("AWS_ENDPOINT_URL_DYNAMODB={dynamodb}\nAWS_ENDPOINT_URL_S3={s3}\n");
         std::fs::write(directory.join("data").join(ENV_FILE), left).unwrap();
         assert_eq!(apply(directory, "prune: true\nconsumers: {a: {disabled: true}}", false).await, ExitCode::SUCCESS);
         let actions = ["create", "create", "delete", "update"].map(|action| format!("consumer.{action}"));

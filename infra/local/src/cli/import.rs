@@ -1,10 +1,11 @@
 //! `holdfast import`.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use holdfast::auth::local::TokenRequest;
@@ -19,7 +20,7 @@ use crate::import::{Loader, Report, Reshape, rows};
 /// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// What the records are: the entity's plural, as it stands in paths (its singular, where model.yaml is here).
+    /// What the records are: the entity's name, or its plural as it stands in paths.
     entity: String,
     /// Files with one JSON object per line.
     #[arg(required = true, value_name = "FILE")]
@@ -46,21 +47,29 @@ pub struct ImportArgs {
 /// When a file cannot be read or going on makes no sense.
 pub async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
     let model = model_here();
-    let plural = model.as_ref().and_then(|model| Some(model.by_name(&args.entity)?.plural.clone()));
-    let plural = plural.unwrap_or_else(|| args.entity.clone());
     let token = match &args.token {
         Some(token) => token.clone(),
         None => admin_token(&args, model.as_ref())?,
     };
     let loader = Loader::new(&args.url, &token)?;
+    let plural = loader.plural(&args.entity).await?;
     let reshape = Reshape { rename: args.rename.clone(), drop: args.drop.clone() };
     let mut total = Report::default();
     for path in &args.files {
         let open = |error| Failure(format!("{}: {error}", path.display()));
         let file = File::open(path).map_err(open)?;
-        let bar = progress(file.metadata().map_err(open)?.len(), &path.display().to_string());
+        let (bytes, name) = (file.metadata().map_err(open)?.len(), path.display().to_string());
+        let (bar, lines) = (progress(bytes, &name), RefCell::new(Lines::new(name, bytes, Instant::now())));
+        let watched = std::io::stderr().is_terminal();
         let rows = rows(&plural, &path.display().to_string(), BufReader::new(file), &reshape);
-        let report = loader.load(rows, |bytes| bar.inc(bytes)).await;
+        let done = |bytes| {
+            bar.inc(bytes);
+            let said = lines.borrow_mut().done(bytes, Instant::now());
+            if let Some(said) = said.filter(|_| !watched) {
+                anstream::eprintln!("{said}");
+            }
+        };
+        let report = loader.load(rows, done).await;
         bar.finish_and_clear();
         let report = report?;
         show(&report);
@@ -78,7 +87,7 @@ fn show(report: &Report) {
     }
 }
 
-/// The model of the working directory, if there is one: it knows the plural of a singular, and the plans.
+/// The model of the working directory, if there is one: it knows the plans.
 fn model_here() -> Option<Model> {
     let source = std::fs::read_to_string("model.yaml").ok()?;
     model::parse("model.yaml", &source).ok()
@@ -95,11 +104,59 @@ fn admin_token(args: &ImportArgs, model: Option<&Model>) -> Result<String, Failu
     token::mint(&args.data.data, &request)
 }
 
+/// Lines that tell a log how far an import is, where no terminal shows a bar.
+struct Lines {
+    name: String,
+    bytes: u64,
+    done: u64,
+    lines: u64,
+    said: Instant,
+}
+
+impl Lines {
+    /// One line after so many of the file, or so much time.
+    const EVERY: (u64, Duration) = (1000, Duration::from_secs(5));
+
+    fn new(name: String, bytes: u64, now: Instant) -> Self {
+        Self { name, bytes, done: 0, lines: 0, said: now }
+    }
+
+    /// Notes a line of the file that has its final answer; what is to be said now, if anything.
+    fn done(&mut self, bytes: u64, now: Instant) -> Option<String> {
+        self.done += bytes;
+        self.lines += 1;
+        let (lines, time) = Self::EVERY;
+        if !self.lines.is_multiple_of(lines) && now.duration_since(self.said) < time {
+            return None;
+        }
+        self.said = now;
+        let percent = self.done.saturating_mul(100).checked_div(self.bytes).unwrap_or(100).min(100);
+        Some(format!("{}: {} lines, {percent}%", self.name, self.lines))
+    }
+}
+
 fn progress(bytes: u64, name: &str) -> ProgressBar {
     let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(bytes), target).with_message(name.to_owned());
     match ProgressStyle::with_template("{msg} {bar:30.cyan/dim} {percent}% {eta}") {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_hears_of_every_thousand_lines_and_of_every_five_seconds() {
+        let begun = Instant::now();
+        let mut lines = Lines::new("c.ndjson".into(), 4000, begun);
+        let said: Vec<String> = (0..2000).filter_map(|_| lines.done(2, begun)).collect();
+        assert_eq!(said, ["c.ndjson: 1000 lines, 50%", "c.ndjson: 2000 lines, 100%"]);
+        let mut lines = Lines::new("c.ndjson".into(), 100, begun);
+        assert_eq!(lines.done(10, begun + Duration::from_secs(4)), None);
+        assert_eq!(lines.done(10, begun + Duration::from_secs(6)).as_deref(), Some("c.ndjson: 2 lines, 20%"));
+        assert_eq!(lines.done(10, begun + Duration::from_secs(10)), None, "five seconds after the last");
     }
 }

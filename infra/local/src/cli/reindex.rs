@@ -18,7 +18,7 @@ pub struct ReindexArgs {
     entity: String,
     /// The index, as the model names it.
     index: String,
-    /// How long instances with an older model may still be writing; on one machine none does.
+    /// How long instances with an older model may still be writing [default: 35 s; none where nobody serves the local data]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     settle: Option<Duration>,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub struct ReindexArgs {
 /// When the tables cannot be opened, or an older version of the model is writing.
 pub async fn run(args: ReindexArgs) -> Result<ExitCode, Failure> {
     let target = Target::open(&args.target).await?;
-    let settle = args.settle.unwrap_or(if target.is_local() { Duration::ZERO } else { SETTLE });
+    let settle = args.settle.unwrap_or(if target.is_exclusive() { Duration::ZERO } else { SETTLE });
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let indexes = Indexes::new(Arc::new(target.table.clone()), target.model.clone(), target.env.clone());
     let progress = |done: &holdfast::store::indexes::Progress| {

@@ -1,6 +1,9 @@
 //! `holdfast serve`.
 
-use std::path::PathBuf;
+use std::fs::{File, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -20,7 +23,7 @@ use crate::{Local, Options};
 
 /// How long the tokens live that a start prints.
 const TOKEN_LIFE: Duration = Duration::from_secs(24 * 3600);
-/// Where `cargo lambda watch --env-file` finds the stores, in the data directory.
+/// Where `cargo lambda watch --env-file`, and commands beside this server, find the stores, in the data directory.
 pub(super) const ENV_FILE: &str = "functions.env";
 /// Stands in the data directory while the demo is being loaded.
 const DEMO_MARK: &str = "demo-unfinished";
@@ -89,7 +92,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let local = Local::start(options.clone()).await?;
     if let Some(directory) = options.data.as_ref().or(options.keys.as_ref()) {
         let path = directory.join(ENV_FILE);
-        std::fs::write(&path, functions_env(&local, &options))
+        write_private(&path, &functions_env(&local, &options))
             .map_err(|error| Failure(format!("{}: {error}", path.display())))?;
     }
     if demo_is_due(&args, &options, fresh) && demo::fits(&local.model) {
@@ -104,6 +107,14 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     anstream::eprintln!("{DIM}stopping: requests under way may end{DIM:#}");
     local.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a file that nobody else on the machine may read.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
+    // The mode counts for new files only.
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(text.as_bytes())
 }
 
 /// The demo is loaded at the first start of a data directory, and again where that was cut short.

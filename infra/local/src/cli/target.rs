@@ -39,63 +39,48 @@ pub struct Target {
     pub model: Arc<Model>,
     /// Clock and random source.
     pub env: Env,
-    /// For clients of S3: of AWS, or of the local data where it was opened here.
+    /// For clients of S3: of AWS, or of the local data.
     pub s3: Option<SdkConfig>,
+    /// Whether they are those of a data directory.
+    pub of_directory: bool,
     stores: Option<Stores>,
 }
 
 impl Target {
-    /// Opens them for a command that wants them for itself: local ones must not be served at the same time.
+    /// Opens them. Those of a data directory that another process serves are worked on beside it, through its stores.
     ///
     /// # Errors
     /// When the model has mistakes or the tables cannot be opened.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
-        Self::open_or(args, |directory| Err(StartError::InUse(directory.to_owned()).into())).await
-    }
-
-    /// Opens them, also beside a server that has the local data open.
-    ///
-    /// # Errors
-    /// As [`Self::open`].
-    pub async fn open_beside(args: &TargetArgs) -> Result<Self, Failure> {
-        Self::open_or(args, served).await
-    }
-
-    async fn open_or(args: &TargetArgs, in_use: fn(&Path) -> Result<String, Failure>) -> Result<Self, Failure> {
         let model = model::read(&args.model)?.ok_or_else(|| Failure("nothing was done".into()))?;
         let (model, env, http) = (Arc::new(model), Env::system(), aws::http_client(None)?);
-        let mut s3 = None;
-        let (config, names, stores) = match (&args.data_table, &args.volatile_table) {
-            (Some(data), Some(volatile)) => {
-                let config = aws::config(http).await;
-                s3 = Some(config.clone());
-                (config, (data.as_str(), volatile.as_str()), None)
+        if let (Some(data), Some(volatile)) = (&args.data_table, &args.volatile_table) {
+            let config = aws::config(http).await;
+            let table = DynamoTable::new(&config, Options::new(data, volatile), env.clone());
+            return Ok(Self { table, model, env, s3: Some(config), of_directory: false, stores: None });
+        }
+        let directory = &args.data.data;
+        if !directory.exists() {
+            return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
+        }
+        let (dynamodb, s3, stores) = match Stores::start(Some(directory), (0, 0), env.clone(), Vec::new()).await {
+            Ok(stores) => (stores.dynamodb.clone(), stores.s3.clone(), Some(stores)),
+            Err(StartError::InUse(_)) => {
+                let (dynamodb, s3) = served(directory).await?;
+                (dynamodb, s3, None)
             }
-            _ => {
-                let directory = &args.data.data;
-                if !directory.exists() {
-                    return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
-                }
-                let (endpoint, stores) = match Stores::start(Some(directory), (0, 0), env.clone(), Vec::new()).await {
-                    Ok(stores) => {
-                        s3 = Some(aws::local_config(&stores.s3, aws::plain_http_client()));
-                        (stores.dynamodb.clone(), Some(stores))
-                    }
-                    Err(StartError::InUse(_)) => (in_use(directory)?, None),
-                    Err(error) => return Err(error.into()),
-                };
-                (aws::local_config(&endpoint, http), (DATA_TABLE, VOLATILE_TABLE), stores)
-            }
+            Err(error) => return Err(error.into()),
         };
-        let table = DynamoTable::new(&config, Options::new(names.0, names.1), env.clone());
+        let table = DynamoTable::new(&aws::local_config(&dynamodb, http), Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
         if stores.is_some() {
             table.create_tables().await?;
         }
-        Ok(Self { table, model, env, s3, stores })
+        let s3 = Some(aws::local_config(&s3, aws::plain_http_client()));
+        Ok(Self { table, model, env, s3, of_directory: true, stores })
     }
 
-    /// Whether they are those of a data directory.
-    pub fn is_local(&self) -> bool {
+    /// Whether nobody else works on them.
+    pub fn is_exclusive(&self) -> bool {
         self.stores.is_some()
     }
 
@@ -107,10 +92,18 @@ impl Target {
     }
 }
 
-/// The DynamoDB of the server that has the directory open: it left its address there.
-fn served(directory: &Path) -> Result<String, Failure> {
+/// DynamoDB and S3 of the server that has the directory open: it left their addresses there.
+async fn served(directory: &Path) -> Result<(String, String), Failure> {
+    let in_use = |why: String| Failure(format!("{}; its stores cannot be used: {why}", StartError::InUse(directory.to_owned())));
     let path = directory.join(ENV_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("AWS_ENDPOINT_URL_DYNAMODB="));
-    line.map(str::to_owned).ok_or_else(|| Failure(format!("{} names no AWS_ENDPOINT_URL_DYNAMODB", path.display())))
+    let text = std::fs::read_to_string(&path).map_err(|error| in_use(format!("{}: {error}", path.display())))?;
+    let address = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.map(str::to_owned).ok_or_else(|| in_use(format!("{} names no {name}", path.display())))
+    };
+    let (dynamodb, s3) = (address("AWS_ENDPOINT_URL_DYNAMODB")?, address("AWS_ENDPOINT_URL_S3")?);
+    // Another command may have the directory, and the addresses be those of a server of before.
+    let place = dynamodb.trim_start_matches("http://");
+    tokio::net::TcpStream::connect(place).await.map_err(|error| in_use(format!("{dynamodb}: {error}")))?;
+    Ok((dynamodb, s3))
 }

@@ -64,13 +64,22 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
             report.foreign
         );
     }
+    if report.settled > 0 {
+        anstream::println!("{} tags had marks of writers that died; they are settled", report.settled);
+    }
+    if report.unsettled > 0 {
+        anstream::println!(
+            "{} tags have marks of writers that died: nothing is wrong, the next reader settles them, or --repair does",
+            report.unsettled
+        );
+    }
     let complete = exported.is_none_or(|checked| told(&checked));
     Ok(if report.problems == report.repaired && complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Compares the exported audit trail, where it is known.
 async fn exported(args: &VerifyArgs, target: &Target) -> Result<Option<Checked>, Failure> {
-    let local = target.is_local().then_some(AUDIT_BUCKET);
+    let local = target.of_directory.then_some(AUDIT_BUCKET);
     let (Some(bucket), Some(config)) = (args.audit_bucket.as_deref().or(local), &target.s3) else { return Ok(None) };
     Ok(Some(check::check(&target.table, &S3Archive::new(config, bucket)).await?))
 }

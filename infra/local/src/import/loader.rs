@@ -8,7 +8,7 @@ use futures::StreamExt;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
-use super::Row;
+use super::{Row, same};
 use crate::client;
 
 /// Requests under way at once.
@@ -30,7 +30,7 @@ pub struct Loader {
 pub struct Report {
     /// Created now.
     pub created: usize,
-    /// There already: the id exists, or an earlier run created it.
+    /// There already: an earlier run created it, or a record with the id has every value of the line.
     pub existing: usize,
     /// Refused, each with its place and why, in the order of files and lines.
     pub refused: Vec<Refused>,
@@ -153,31 +153,74 @@ impl Loader {
 
     async fn create(&self, row: Row) -> Result<Answer, LoadError> {
         let url = format!("{}/v1/{}", self.base, row.plural);
+        let post = || {
+            let request = self.client.post(&url).header("content-type", "application/json");
+            request.header("idempotency-key", &row.key).body(row.body.clone())
+        };
+        let (status, headers, body) = self.exchange(&row, post).await?;
+        let is_there = status == 409 && body["code"] == "conflict" && self.is_stored(&row, &body).await?;
+        if is_there { Ok(Answer::Existing) } else { answer(row, status, &headers, &body) }
+    }
+
+    /// Whether the record that stands in the way of a row is what the row says.
+    async fn is_stored(&self, row: &Row, conflict: &Value) -> Result<bool, LoadError> {
+        let line: Value = serde_json::from_slice(&row.body).unwrap_or_default();
+        let id = match (&line["id"], &conflict["id"]) {
+            (Value::String(id), _) | (Value::Null, Value::String(id)) => id.clone(),
+            (Value::Number(id), _) => id.to_string(),
+            _ => return Ok(false),
+        };
+        let url = format!("{}/v1/{}/{id}", self.base, row.plural);
+        let (status, _, record) = self.exchange(row, || self.client.get(&url)).await?;
+        Ok(status == 200 && same::says(&record, &line))
+    }
+
+    /// The plural of an entity, which may be given by its singular name too: the API's document knows.
+    ///
+    /// # Errors
+    /// When the API cannot be reached, or has nothing of that name for this credential.
+    pub async fn plural(&self, name: &str) -> Result<String, LoadError> {
+        let url = format!("{}/v1/openapi.json", self.base);
+        let sent = self.client.get(&url).bearer_auth(&self.token).send().await;
+        let response = sent.map_err(|error| LoadError(format!("{url}: {}", with_causes(&error))))?;
+        let document: Value = serde_json::from_slice(&response.bytes().await.unwrap_or_default()).unwrap_or_default();
+        let Some(paths) = document["paths"].as_object() else { return Ok(name.to_owned()) };
+        // Generated names differ in case and underscores alone: `order_line` is created by `createOrderLine`.
+        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let wanted = format!("create{}", plain(name));
+        let lists = paths.iter().filter_map(|(path, item)| {
+            let operation = item["post"]["operationId"].as_str()?;
+            let plural = path.rsplit('/').next().filter(|plural| !plural.starts_with(['_', '{']) && !path.contains('{'))?;
+            Some((plural, plain(operation)))
+        });
+        let lists: Vec<(&str, String)> = lists.collect();
+        let found = lists.iter().find(|(plural, _)| *plural == name).or_else(|| lists.iter().find(|(_, id)| *id == wanted));
+        found.map(|(plural, _)| (*plural).to_owned()).ok_or_else(|| {
+            let names: Vec<&str> = lists.iter().map(|(plural, _)| *plural).collect();
+            LoadError(format!("the API has no {name} that this credential may create; it has {}", names.join(", ")))
+        })
+    }
+
+    /// One request until its answer is final: limits and failures that pass are waited for.
+    async fn exchange(
+        &self,
+        row: &Row,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<(u16, HeaderMap, Value), LoadError> {
         let mut attempt = 1;
         loop {
-            let sent = self
-                .client
-                .post(&url)
-                .bearer_auth(&self.token)
-                .header("content-type", "application/json")
-                .header("idempotency-key", &row.key)
-                .body(row.body.clone())
-                .send()
-                .await;
-            let (status, headers, body) = match sent {
+            let (status, headers, body) = match request().bearer_auth(&self.token).send().await {
                 Ok(response) => {
                     let (status, headers) = (response.status().as_u16(), response.headers().clone());
                     let body = response.bytes().await.unwrap_or_default();
                     (status, headers, serde_json::from_slice(&body).unwrap_or(Value::Null))
                 }
                 Err(error) if attempt >= ATTEMPTS || error.is_connect() => {
-                    return Err(LoadError(format!("{url}: {}", with_causes(&error))));
+                    return Err(LoadError(format!("{}/v1/{}: {}", self.base, row.plural, with_causes(&error))));
                 }
                 Err(_) => (0, HeaderMap::new(), Value::Null),
             };
-            let Some(pause) = pause(status, &headers, &body, attempt) else {
-                return answer(row, status, &headers, &body);
-            };
+            let Some(pause) = pause(status, &headers, &body, attempt) else { return Ok((status, headers, body)) };
             if attempt >= ATTEMPTS || pause > LONGEST_PAUSE {
                 let why = describe(status, &body);
                 return Err(LoadError(format!("{}:{}: {why}; repeat the import later to go on", row.file, row.line)));
@@ -201,7 +244,6 @@ fn answer(row: Row, status: u16, headers: &HeaderMap, body: &Value) -> Result<An
     Ok(match (status, code.as_str()) {
         (200..=299, _) if headers.get("idempotency-replayed").is_some_and(|value| value == "true") => Answer::Existing,
         (200..=299, _) => Answer::Created,
-        (409, "conflict") => Answer::Existing,
         (401 | 403, _) => return Err(LoadError(describe(status, body))),
         (_, "reference_not_found") => {
             let refused = refused();

@@ -26,6 +26,18 @@ struct Api {
 }
 
 impl Api {
+    /// A record, or the document.
+    fn read(&self, path: &str) -> Value {
+        match path.strip_prefix("/v1/things/") {
+            Some(id) => self.records[id].clone(),
+            None => json!({"paths": {
+                "/v1/things": {"post": {"operationId": "createBigThing"}},
+                "/v1/things/{id}": {"get": {"operationId": "getBigThing"}},
+                "/v1/things/_bulk": {"post": {"operationId": "bulkThings"}},
+            }}),
+        }
+    }
+
     /// Status, whether it is a replay, problem.
     fn create(&mut self, key: &str, token: &str, body: &Value) -> (u16, bool, Value) {
         self.requests += 1;
@@ -57,6 +69,9 @@ impl Api {
 
 async fn answer(api: Arc<Mutex<Api>>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
+    if head.method == http::Method::GET {
+        return Ok(Response::new(Full::from(api.lock().unwrap().read(head.uri.path()).to_string())));
+    }
     assert_eq!(head.uri.path(), "/v1/things");
     let body: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
     let header = |name: &str| head.headers[name].to_str().unwrap();
@@ -112,7 +127,12 @@ async fn every_line_is_created_or_reported_whatever_the_order() {
     assert_eq!((again.created, again.existing, again.refused.len()), (0, 3, 3));
     api.lock().unwrap().keys.clear();
     let later = loader.load(lines(), |_| {}).await.unwrap();
-    assert_eq!((later.created, later.existing), (0, 3), "an id that exists counts as there");
+    assert_eq!((later.created, later.existing), (0, 3), "a record that says the same counts as there");
+    api.lock().unwrap().records.insert("a".to_owned(), json!({"id": "a", "parent": "somebody else's"}));
+    api.lock().unwrap().records.insert("b".to_owned(), json!({"id": "b", "parent": "c"}));
+    let other = loader.load(lines(), |_| {}).await.unwrap();
+    assert_eq!((other.created, other.existing, other.refused.len()), (0, 2, 4), "the line of a says nothing of its parent");
+    assert_eq!((other.refused[0].line, other.refused[0].code.as_str()), (2, "conflict"), "what would be lost is told");
     server.stop().await;
 }
 
@@ -136,4 +156,17 @@ async fn nobody_listening_is_said_with_the_address() {
     let reshape = Reshape::default();
     let error = loader.load(rows("things", "t.ndjson", TEXT.as_bytes(), &reshape), |_| {}).await.unwrap_err();
     assert!(error.0.contains(&address.to_string()) && error.0.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn an_entity_is_found_by_either_of_its_names() {
+    let api = Arc::new(Mutex::new(Api::default()));
+    let server = start(&api).await;
+    let loader = Loader::new(&format!("http://{}", server.address), "good").unwrap();
+    for name in ["things", "big_thing"] {
+        assert_eq!(loader.plural(name).await.unwrap(), "things", "{name}");
+    }
+    let unknown = loader.plural("thing").await.unwrap_err().0;
+    assert!(unknown.contains("it has things"), "{unknown}");
+    server.stop().await;
 }

@@ -156,6 +156,49 @@ async fn every_way_to_a_principal() {
     assert_eq!(nobody.plan.as_deref(), Some("free"));
 }
 
+#[tokio::test]
+async fn a_remembered_refusal_ends_with_its_reason_and_a_final_one_does_not() {
+    let (signer, new) = (Signer::ed("ed", 1), Signer::ed("new", 2));
+    let world = World::new(&[&signer]);
+    let remembered = |outcome: Outcome| outcome.to_context();
+    let ask = |context: Map<String, Value>, token: String| {
+        let world = &world;
+        async move {
+            let now = crate::clock::Clock::now(&*world.clock);
+            let header = format!("Bearer {token}");
+            principal(&world.model, &world.authenticator, Some(&context), Some(&header), now).await.map(|caller| caller.consumer)
+        }
+    };
+    let refused = |refusal| Err(AuthFailure::Invalid(refusal));
+    let row = |disabled| {
+        let consumer = crate::consumer::Consumer { disabled, ..consumer("idp:u1") };
+        let row = crate::consumer::record::Row { epoch: 1, keys: 0, consumer: Some(consumer) };
+        world.table.put(row.to_item(crate::store::keys::consumer("idp:u1")).unwrap());
+    };
+    row(true);
+    let disabled = remembered(world.bearer(&signer.token(&claims())).await);
+    assert_eq!(ask(disabled.clone(), signer.token(&claims())).await, refused(Refusal::Disabled));
+    row(false);
+    assert_eq!(ask(disabled, signer.token(&claims())).await.unwrap(), "idp:u1");
+
+    let early = signer.token(&claims_with("nbf", json!(NOW + 100)));
+    let too_early = remembered(world.bearer(&early).await);
+    assert_eq!(ask(too_early.clone(), early.clone()).await, refused(Refusal::NotYetValid));
+    world.clock.advance(100);
+    assert_eq!(ask(too_early, early).await.unwrap(), "idp:u1");
+
+    let unknown = remembered(world.bearer(&new.token(&claims())).await);
+    assert_eq!(ask(unknown.clone(), new.token(&claims())).await, refused(Refusal::UnknownKey));
+    world.idp.publish(&[&signer, &new]);
+    world.clock.advance(60);
+    assert_eq!(ask(unknown, new.token(&claims())).await.unwrap(), "idp:u1");
+
+    for refusal in Refusal::ALL.iter().filter(|refusal| !refusal.may_pass() && **refusal != Refusal::Missing) {
+        let context = remembered(Outcome::Invalid(*refusal));
+        assert_eq!(ask(context, signer.token(&claims())).await, refused(*refusal), "final: nothing is verified again");
+    }
+}
+
 proptest! {
     #[test]
     fn a_context_says_what_the_outcome_said(

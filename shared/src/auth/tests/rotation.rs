@@ -56,9 +56,29 @@ async fn forged_kids_cost_one_fetch_a_minute() {
         for forged in 0..50 {
             world.refused(&Signer::ed(&format!("forged-{forged}"), 9).token(&claims()), Refusal::UnknownKey).await;
         }
-        assert_eq!(world.idp.asked(), minute, "the first minute's fetch was the first of all");
+        assert_eq!(world.idp.asked(), 1 + minute, "beside the first of all");
         world.clock.advance(60);
     }
+}
+
+#[tokio::test]
+async fn a_key_published_just_after_a_regular_fetch_is_found_at_once() {
+    let (old, new, newest) = (Signer::ed("old", 1), Signer::ed("new", 2), Signer::ed("newest", 3));
+    let world = World::new(&[&old]);
+    let long = |signer: &Signer| signer.token(&claims_with("exp", serde_json::json!(NOW + 3000)));
+    world.accepted(&long(&old)).await;
+    world.idp.publish(&[&old, &new]);
+    world.accepted(&long(&new)).await;
+    world.idp.publish(&[&old, &new, &newest]);
+    world.refused(&long(&newest), Refusal::UnknownKey).await;
+    assert_eq!(world.idp.asked(), 2, "the next unknown kid waits for its minute");
+    world.clock.advance(60);
+    world.accepted(&long(&newest)).await;
+    world.clock.advance(600);
+    world.accepted(&long(&old)).await;
+    world.idp.publish(&[&old]);
+    world.refused(&Signer::ed("forged", 9).token(&claims_with("exp", serde_json::json!(NOW + 3000))), Refusal::UnknownKey).await;
+    assert_eq!(world.idp.asked(), 5, "a regular fetch gives the first unknown kid another one");
 }
 
 #[tokio::test]

@@ -95,15 +95,37 @@ async fn the_payload_is_an_object() {
 #[tokio::test]
 async fn the_callers_name_is_a_short_text() {
     let (world, signer) = world();
-    for subject in
-        [json!(""), json!("x".repeat(256)), json!("a\u{0}"), json!("a\nb"), json!(true), json!({}), json!(1.5), json!(null)]
-    {
-        world.refused(&signer.token(&claims_with("sub", subject)), Refusal::Identity).await;
+    use Refusal::{Identity, IdentityControl, IdentityLength};
+    for (subject, refusal) in [
+        (json!(""), Identity),
+        (json!(true), Identity),
+        (json!({}), Identity),
+        (json!(42), Identity),
+        (json!(1.5), Identity),
+        (json!(null), Identity),
+        (json!("x".repeat(256)), IdentityLength),
+        (json!("x".repeat(125)), IdentityLength),
+        (json!("é".repeat(21)), IdentityLength),
+        (json!("a\u{0}"), IdentityControl),
+        (json!("a\nb"), IdentityControl),
+    ] {
+        world.refused(&signer.token(&claims_with("sub", subject)), refusal).await;
     }
-    world.refused(&signer.token(&claims_with("sub", json!("x".repeat(125)))), Refusal::Identity).await;
-    assert_eq!(world.accepted(&signer.token(&claims_with("sub", json!(42)))).await.consumer, "idp:42");
+    assert!(IdentityLength.message().contains("at most 128 characters"), "it says what is wrong, not all that may be");
+    let verified = world.accepted(&signer.token(&claims_with("sub", json!("é".repeat(20))))).await;
+    assert_eq!((verified.consumer.len(), verified.subject.as_str()), (124, "é".repeat(20).as_str()), "é itself is none of it");
     let verified = world.accepted(&signer.token(&claims_with("sub", json!("auth0|7")))).await;
     assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("idp:auth0:7c7", "auth0|7"));
+}
+
+#[tokio::test]
+async fn an_issuers_own_claim_may_name_the_caller_by_a_number() {
+    let signer = Signer::ed("ed", 1);
+    let mut model = model();
+    model.auth.issuers[0].consumer_claim = "account".into();
+    let world = World::with_model(&[&signer], model);
+    assert_eq!(world.accepted(&signer.token(&claims_with("account", json!(42)))).await.consumer, "idp:42");
+    world.refused(&signer.token(&claims_with("account", json!(4.2))), Refusal::Identity).await;
 }
 
 #[tokio::test]

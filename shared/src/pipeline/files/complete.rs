@@ -1,20 +1,25 @@
 //! `POST /v1/{plural}/{id}/{field}/complete`: what arrived is held against what was announced, and the record shows it.
 //!
 //! The transaction of the record keeps the new object and lets the old one vanish; it is repeated while others change the record.
-//! Completing what is complete already changes nothing and says so with the same answer.
+//! Completing what is complete already changes nothing and says so with the same answer; with an `Idempotency-Key` also when the
+//! file has been replaced since.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::{Target, announce, record_of};
 use crate::files::upload::{self, Begun};
-use crate::http::{Reply, conditional};
+use crate::http::{Reply, VERSION, conditional};
+use crate::idempotency::{self, Answer};
 use crate::model::{Action, EntityIx, FieldIx};
 use crate::object::{self, File, media};
 use crate::pipeline::Context;
 use crate::pipeline::system::{body, parameters::Parameters};
 use crate::pipeline::write::commit::{Pauses, deadline};
+use crate::pipeline::write::idempotent::{Claim, reply_of};
 use crate::pipeline::write::prepare::{merged, shown, stamp};
+use crate::pipeline::write::refused::unknown_outcome;
+use crate::pipeline::write::replay::masked;
 use crate::pipeline::write::rights::{Rights, Sight};
 use crate::problem::{Code, FieldError, Problem};
 use crate::store::keys;
@@ -33,12 +38,18 @@ pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: Field
     let rights = target.rights(cx, Action::Upload)?;
     Parameters::read(cx.request, &[])?;
     empty_body(cx)?;
+    let claim = Claim::of(cx, None).await?;
     let mut pauses = Pauses::new();
     let mut verified = None;
     loop {
         let (record, begun) = read(cx, &target).await?;
         let sight = rights.look(cx, &record).await?;
         target.permit(&rights, &sight, Action::Upload)?;
+        if let Some(claim) = &claim
+            && let Some(kept) = claim.found(cx).await?
+        {
+            return reply_of(masked(cx, target.entity, false, kept).await?, true);
+        }
         let begun = begun.ok_or_else(|| Problem::conflict("You have begun no upload here; ask for a link with upload first."))?;
         if object::key_of(&record.fields, target.field) == Some(&begun.object) {
             return Ok(answer(&target, &record, &sight));
@@ -49,11 +60,12 @@ pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: Field
             verify(&target, &begun).await?;
             verified = Some(begun.object.clone());
         }
-        match commit(cx, &target, &rights, record, sight, &begun).await? {
+        match commit(cx, &target, &rights, (record, sight), &begun, claim.as_ref()).await? {
             Ok(reply) => return Ok(reply),
             Err(WriteError::Rider(row)) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
-            Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. }) if pauses.pause(cx).await => {}
-            Err(error) => return Err(refused(error)),
+            Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_))
+                if pauses.pause(cx).await => {}
+            Err(error) => return Err(refused(error, claim.is_some())),
         }
     }
 }
@@ -110,9 +122,9 @@ async fn commit(
     cx: &Context<'_>,
     target: &Target<'_>,
     rights: &Rights<'_>,
-    before: Record,
-    sight: Sight,
+    (before, sight): (Record, Sight),
     begun: &Begun,
+    claim: Option<&Claim>,
 ) -> Result<Result<Reply, WriteError>, Problem> {
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
     let file = File {
@@ -139,15 +151,25 @@ async fn commit(
     }
     let checks: Vec<Check> = merged(sight.checks, new.checks.clone());
     let told = target.told(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
+    let reply = answer(target, &after, &new);
+    let idempotency = match claim {
+        Some(claim) => idempotency::items(&claim.scope, &claim.print, &kept(&reply), cx.app.env.now()),
+        None => Ok(Vec::new()),
+    };
     let batch = Batch {
-        mutations: vec![Mutation::update(target.entity, before, after.clone())],
+        mutations: vec![Mutation::update(target.entity, before, after)],
         checks,
-        riders: Riders { audit: vec![told], conditioned: vec![Vanishing::keep(begun.vanishing.clone())], ..Riders::default() },
+        riders: Riders {
+            idempotency: idempotency.map_err(Problem::internal)?,
+            audit: vec![told],
+            conditioned: vec![Vanishing::keep(begun.vanishing.clone())],
+            ..Riders::default()
+        },
     };
     match cx.app.writer.write(&batch, deadline(cx)).await {
         Ok(written) => {
             cx.app.writer.clear(written.unsettled).await;
-            Ok(Ok(answer(target, &after, &new)))
+            Ok(Ok(reply))
         }
         Err(error) => Ok(Err(error)),
     }
@@ -158,6 +180,13 @@ fn answer(target: &Target<'_>, record: &Record, sight: &Sight) -> Reply {
     let body = shown(target.entity, record, sight.readable.clone());
     let reply = Reply::json(StatusCode::OK, &body);
     if sight.readable.is_some() { reply.version(&record.version) } else { reply }
+}
+
+/// The answer as it is remembered.
+fn kept(reply: &Reply) -> Answer {
+    let version = reply.headers.get(VERSION).and_then(|version| version.to_str().ok());
+    let headers = version.map(|version| (VERSION.as_str().to_owned(), version.to_owned())).into_iter().collect();
+    Answer { status: reply.status.as_u16(), headers, body: reply.body.to_vec() }
 }
 
 /// Another call has completed the upload, or it cannot be completed any more.
@@ -187,11 +216,13 @@ fn too_late(row: Option<&Item>) -> Problem {
     }
 }
 
-fn refused(error: WriteError) -> Problem {
+/// `keyed`: a repetition with the idempotency key finds out what an unknown outcome was.
+fn refused(error: WriteError, keyed: bool) -> Problem {
     match error {
-        WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } => {
+        WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => {
             Problem::unavailable("conflicts until the deadline")
         }
+        WriteError::Unknown if keyed => unknown_outcome(),
         WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
         WriteError::Store(error) => error.into(),
         error => Problem::internal(error),

@@ -3,11 +3,14 @@
 //! Limited by the client's address first, then charged to whoever shared, as a download. What the sharer may do is asked anew: the
 //! consumer's record as it is by now, the record as it is, the file as it is. The use is counted last, on condition that one is left,
 //! in one transaction with the entry of the audit trail.
+//!
+//! `HEAD` is told whether the share still leads somewhere, by the same status. It is no use of it, so it gets no link: one that was
+//! not counted would be a way around the count.
 
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::LOCATION;
+use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::download::{Asked, end, signed};
@@ -73,13 +76,15 @@ pub async fn shared(
         signed(target.objects, target.limits, target.field, &record, asked.disposition(), now, WINDOW).await
     });
     let limits = limits.map_err(Problem::from)?;
-    let counted = match link {
-        Ok((url, _)) => count(&cx, &target, &share).await.map(|()| url),
+    let found = Reply::empty(StatusCode::FOUND);
+    let reply = match link {
+        Ok(_) if request.method == Method::HEAD => Ok(found),
+        Ok((url, _)) => count(&cx, &target, &share).await.map(|()| found.header(LOCATION, header_value(url))),
         Err(problem) => Err(problem),
     };
-    match counted {
-        Ok(url) => {
-            let mut reply = secret(Reply::empty(StatusCode::FOUND).header(LOCATION, header_value(url)));
+    match reply {
+        Ok(reply) => {
+            let mut reply = secret(reply);
             reply.headers.extend(limits);
             Ok(reply)
         }

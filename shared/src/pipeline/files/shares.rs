@@ -19,8 +19,10 @@ use crate::http::Reply;
 use crate::model::{Action, EntityIx, FieldIx, SystemPermission};
 use crate::object::{self, File};
 use crate::pipeline::Context;
+use crate::pipeline::system::once::{Once, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
 use crate::pipeline::system::{body, permit};
+use crate::pipeline::write::rights::Rights;
 use crate::problem::{FieldError, Problem};
 use crate::store::keys;
 use crate::store::repeat::repeated;
@@ -31,13 +33,16 @@ const MOST: u64 = 1_000_000;
 /// Shares that are revoked in one transaction: three rows each, and an entry of the audit trail.
 const AT_ONCE: usize = 30;
 
-/// `POST .../shares`: the only answer that ever has the address.
+/// `POST .../shares`: the only answer that ever has the address. Repeated with its Idempotency-Key it makes no second share and
+/// shows the first without its address, which is stored nowhere.
 ///
 /// # Errors
 /// 422 for a body that is wrong; 403 and 404 as for a download; 404 without a file.
 pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
     let target = Target::of(cx, entity, id, field)?;
-    let longest = target.limits.share_expiry.ok_or_else(Problem::not_found)?;
+    if target.limits.share_expiry.is_none() {
+        return Err(Problem::not_found());
+    }
     let rights = target.rights(cx, Action::Download)?;
     if cx.principal.anonymous {
         return Err(Problem::forbidden(
@@ -45,11 +50,28 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
         ));
     }
     Parameters::read(cx.request, &[])?;
-    let (expires_in, most) = wished(&body::optional(cx.request)?)?;
+    let body = body::optional(cx.request)?;
+    let wish = wished(&body)?;
+    let once = match Once::begin(cx, Some(&body)).await {
+        Ok(once) => once,
+        Err(before) => return before,
+    };
+    once.end(created(cx, &target, &rights, wish, &once).await).await
+}
+
+async fn created(
+    cx: &Context<'_>,
+    target: &Target<'_>,
+    rights: &Rights<'_>,
+    (expires_in, most): (Option<u64>, Option<i64>),
+    once: &Once<'_>,
+) -> Result<Reply, Problem> {
+    let id = target.id;
+    let longest = target.limits.share_expiry.ok_or_else(Problem::not_found)?;
     let places = [(TableName::Data, keys::record(target.entity, id)), (TableName::Data, keys::consumer(&cx.principal.consumer))];
     let mut found = cx.app.table.get(&places, true).await?.into_iter();
     let record = record_of(found.next().flatten())?;
-    target.permit(&rights, &rights.look(cx, &record).await?, Action::Download)?;
+    target.permit(rights, &rights.look(cx, &record).await?, Action::Download)?;
     let row = found.next().flatten().map(|row| Row::from_item(&row)).transpose().map_err(Problem::internal)?;
     let (Some(_), Some(object)) = (File::of(&record.fields, target.field), object::key_of(&record.fields, target.field)) else {
         return Err(super::download::no_file());
@@ -69,6 +91,8 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     let (secret, mut writes) = share::create(&cx.app.env, target.entity, &terms, object, ends, most);
     let detail = json!({ "share": terms.id, "expires_at": ends.rfc3339(), "max_downloads": most });
     writes.push(Write::Put { item: target.told(cx, "share.create", detail), condition: None });
+    let kept = json!({ "id": terms.id, "expires_at": ends.rfc3339() });
+    writes.extend(once.rows(&bare(StatusCode::CREATED, Some(&kept))));
     commit(cx, writes).await?;
     let url = format!("{}/v1/_shares/{secret}", cx.request.base_url);
     Ok(secret_json(StatusCode::CREATED, &json!({ "id": terms.id, "url": url, "expires_at": ends.rfc3339() })))
@@ -168,12 +192,17 @@ pub async fn revoke(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     let target = Target::of(cx, entity, id, field)?;
     Parameters::read(cx.request, &[])?;
     let all = administers(cx, &target).await?;
+    let once = match Once::begin(cx, None).await {
+        Ok(once) => once,
+        Err(before) => return before,
+    };
     let listing = keys::share_of_file(target.entity, id, &target.field.name, share);
     let found = share::one(&*cx.app.table, listing).await?;
     let share =
         found.filter(|share| all || share.terms.sharer.consumer == cx.principal.consumer).ok_or_else(Problem::not_found)?;
-    end_of(cx, std::slice::from_ref(&share)).await?;
-    Ok(Reply::empty(StatusCode::NO_CONTENT))
+    let remembered = once.rows(&bare(StatusCode::NO_CONTENT, None));
+    let ended = end_of(cx, std::slice::from_ref(&share), remembered).await;
+    once.end(ended.map(|()| Reply::empty(StatusCode::NO_CONTENT))).await
 }
 
 /// `DELETE .../shares`: all of the file that the caller sees.
@@ -204,7 +233,7 @@ async fn end_all(cx: &Context<'_>, pk: String, of: &(dyn Fn(&Share) -> bool + Se
         let (shares, next) = share::list(&*cx.app.table, pk.clone(), 100, after).await?;
         let shares: Vec<Share> = shares.into_iter().filter(|share| of(share)).collect();
         for chunk in shares.chunks(AT_ONCE) {
-            end_of(cx, chunk).await?;
+            end_of(cx, chunk, Vec::new()).await?;
         }
         after = match next {
             Some(next) => Some(next),
@@ -228,8 +257,8 @@ async fn administers(cx: &Context<'_>, target: &Target<'_>) -> Result<bool, Prob
     }
 }
 
-/// Revokes shares in one transaction, with an entry of the audit trail.
-async fn end_of(cx: &Context<'_>, shares: &[Share]) -> Result<(), Problem> {
+/// Revokes shares in one transaction, with an entry of the audit trail and `others` beside it.
+async fn end_of(cx: &Context<'_>, shares: &[Share], others: Vec<Write>) -> Result<(), Problem> {
     let Some(first) = shares.first() else { return Ok(()) };
     let mut writes = Vec::new();
     for share in shares {
@@ -246,11 +275,12 @@ async fn end_of(cx: &Context<'_>, shares: &[Share]) -> Result<(), Problem> {
         ..audit::Entry::by(cx.principal, cx.correlation)
     };
     writes.push(Write::Put { item: audit::item(entry, &cx.app.env), condition: None });
+    writes.extend(others);
     commit(cx, writes).await
 }
 
 /// Commits; again where others are at the same rows. To do it twice is to do it once.
-async fn commit(cx: &Context<'_>, writes: Vec<Write>) -> Result<(), Problem> {
+pub(super) async fn commit(cx: &Context<'_>, writes: Vec<Write>) -> Result<(), Problem> {
     cx.gate.passed().await;
     let env = &cx.app.env;
     let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();

@@ -1,21 +1,43 @@
 //! `POST /v1/{plural}/{id}/{field}/upload`: a link for one PUT of exactly what was announced.
 
-use http::StatusCode;
+use std::time::Duration;
+
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::download::{end, whole};
+use super::shares::commit;
 use super::{Target, announce, record_of, secret_json};
-use crate::files::upload;
+use crate::clock::Micros;
+use crate::files::upload::{self, Announced};
 use crate::http::{JSON, Reply};
+use crate::idempotency::Answer;
 use crate::model::{Action, EntityIx, FieldIx};
 use crate::object::Upload;
 use crate::pipeline::Context;
+use crate::pipeline::system::once::{Once, bare};
 use crate::pipeline::system::{body, parameters::Parameters};
+use crate::pipeline::write::idempotent::REPLAYED;
 use crate::problem::Problem;
 use crate::store::keys;
 use crate::store::table::{TableName, Write};
 
+/// What an `Idempotency-Key` remembers of an upload: enough to sign the same link again, and no link.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The key of its object.
+    object: String,
+    /// When it began, Unix time in microseconds.
+    begun: i64,
+    /// How long its link lives, seconds.
+    window: u64,
+}
+
 /// Answers it. The row that lets the object vanish is there before the link is, so nothing that is ever uploaded is forgotten.
+///
+/// Repeated with its Idempotency-Key it begins no second upload: the link is signed again as of the moment of the first, so it is
+/// for the same object, and ends when the first does.
 ///
 /// # Errors
 /// 422 for what the field does not take; 403, 404 as the permission says.
@@ -23,28 +45,60 @@ pub async fn upload(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     let target = Target::of(cx, entity, id, field)?;
     let rights = target.rights(cx, Action::Upload)?;
     Parameters::read(cx.request, &[])?;
-    let file = announce::read(&body::json(cx.request, &[JSON])?, target.limits)?;
+    let body = body::json(cx.request, &[JSON])?;
+    let file = announce::read(&body, target.limits)?;
     let place = [(TableName::Data, keys::record(target.entity, id))];
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     target.permit(&rights, &rights.look(cx, &record).await?, Action::Upload)?;
 
+    let once = Once::of(cx, Some(&body)).await?;
+    if let Some(before) = once.before().await? {
+        return again(&target, &file, &before).await;
+    }
+    match begin(cx, &target, &file, &once).await {
+        Ok(reply) => Ok(reply),
+        // Perhaps because a repetition was faster.
+        Err(problem) => match once.before().await? {
+            Some(before) => again(&target, &file, &before).await,
+            None => Err(problem),
+        },
+    }
+}
+
+async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &Once<'_>) -> Result<Reply, Problem> {
     let (now, window) = (cx.app.env.now(), whole(target.limits.link_expiry));
-    let place = upload::place(target.entity, id, target.field, cx.principal);
-    let (begun, mut rows) = upload::begin(&cx.app.env, place, file, window, now);
-    let link = Upload {
-        key: &begun.object,
-        content_type: &begun.file.content_type,
-        size: begun.file.size,
-        sha256: &announce::digest(&begun.file.sha256),
-    };
-    let link = target.objects.sign_upload(link, now, window).await?;
-    let expires_at = end(now, window).rfc3339();
-    let told = target.told(cx, "upload", json!({ "expires_at": expires_at, "size": begun.file.size }));
+    let place = upload::place(target.entity, target.id, target.field, cx.principal);
+    let (begun, mut rows) = upload::begin(&cx.app.env, place, file.clone(), window, now);
+    let kept = Kept { object: begun.object, begun: now.0, window: window.as_secs() };
+    let reply = link(target, file, &kept).await?;
+    let told = target.told(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
     rows.push((TableName::Data, Write::Put { item: told, condition: None }));
-    cx.gate.passed().await;
-    // Not atomic, and need not be: without all of them no link is given.
-    cx.app.table.write_batch(rows).await?;
+    let kept = serde_json::to_value(&kept).map_err(Problem::internal)?;
+    let remembered = once.rows(&bare(StatusCode::CREATED, Some(&kept)));
+    if remembered.is_empty() {
+        cx.gate.passed().await;
+        // Not atomic, and need not be: without all of them no link is given.
+        cx.app.table.write_batch(rows).await?;
+    } else {
+        commit(cx, rows.into_iter().map(|(_, write)| write).chain(remembered).collect()).await?;
+    }
+    Ok(reply)
+}
+
+/// The answer to a repetition.
+async fn again(target: &Target<'_>, file: &Announced, before: &Answer) -> Result<Reply, Problem> {
+    let kept: Kept = serde_json::from_slice(&before.body).map_err(Problem::internal)?;
+    Ok(link(target, file, &kept).await?.header(REPLAYED, HeaderValue::from_static("true")))
+}
+
+/// The answer with the link.
+async fn link(target: &Target<'_>, file: &Announced, kept: &Kept) -> Result<Reply, Problem> {
+    let (begun, window) = (Micros(kept.begun), Duration::from_secs(kept.window));
+    let link =
+        Upload { key: &kept.object, content_type: &file.content_type, size: file.size, sha256: &announce::digest(&file.sha256) };
+    let link = target.objects.sign_upload(link, begun, window).await?;
     let headers: Map<String, Value> = link.headers.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+    let expires_at = end(begun, window).rfc3339();
     let document = json!({ "url": link.url, "method": "PUT", "headers": headers, "expires_at": expires_at });
     Ok(secret_json(StatusCode::CREATED, &document))
 }

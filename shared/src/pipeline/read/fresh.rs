@@ -45,7 +45,7 @@ pub(super) async fn list(
     let total = match counted {
         None => None,
         Some(Some(total)) => Some(total as u64),
-        Some(None) => return Err(too_many_to_count(app.model.entity(query.entity))),
+        Some(None) => return Err(too_many_to_count(&app.model, permitted)),
     };
     let shown = embed::show(app, states, permitted, &page.rows).await.map_err(list_failed)?;
     let records: Value = shown.into_iter().map(Value::Object).collect();

@@ -1,13 +1,13 @@
 //! Why a read is refused, as the caller is told.
 
-use crate::model::Entity;
+use crate::model::Model;
 use crate::pipeline::Context;
 use crate::pipeline::embed::ListError;
 use crate::pipeline::scan::ScanError;
-use crate::plan::NoIndex;
-use crate::policy::Denied;
+use crate::plan::{self, NoIndex};
+use crate::policy::{Denied, Permitted};
 use crate::problem::{Code, FieldError, Problem};
-use crate::query::BadParameter;
+use crate::query::{BadParameter, ListQuery};
 
 /// All parameters that are wrong: the first in the detail, each among the errors.
 pub(super) fn bad_parameters(wrong: &[BadParameter]) -> Problem {
@@ -24,14 +24,8 @@ pub(super) fn bad_cursor() -> Problem {
 }
 
 /// A count that would examine too much.
-pub(super) fn too_many_to_count(entity: &Entity) -> Problem {
-    Problem::invalid_parameter(
-        "count",
-        format!(
-            "counting would examine more rows of {} than a request may; narrow the filter to the equality of an index",
-            entity.name
-        ),
-    )
+pub(super) fn too_many_to_count(model: &Model, permitted: &Permitted<ListQuery>) -> Problem {
+    Problem::invalid_parameter("count", plan::to_count(model, permitted))
 }
 
 /// A list that no index serves.

@@ -1,8 +1,7 @@
 //! `GET /v1/_health` (the process answers) and `GET /v1/_health/ready` (so do the services that it needs).
 
-use http::header::CACHE_CONTROL;
-use http::{HeaderValue, StatusCode};
-use serde_json::{Value, json};
+use http::StatusCode;
+use serde_json::json;
 
 use crate::app::App;
 use crate::http::Reply;
@@ -12,7 +11,7 @@ use crate::store::table::TableName;
 
 /// The process answers.
 pub fn alive() -> Reply {
-    fresh(&json!({ "status": "ok" }))
+    Reply::json(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
 /// The tables answer, and so they do to the limiter: where they did not when it last asked, it asks again now.
@@ -41,13 +40,9 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
         causes.push(format!("limiter: failing since {}: {error}", since.rfc3339()));
     }
     if failing.is_empty() {
-        return Ok(fresh(&json!({ "status": "ready" })));
+        return Ok(Reply::json(StatusCode::OK, &json!({ "status": "ready" })));
     }
     let mut problem = Problem::unavailable(causes.join("; ")).with_member("dependencies", json!(failing));
     problem.detail = format!("Not ready: {} does not answer.", failing.join(", "));
     Err(problem)
-}
-
-fn fresh(document: &Value) -> Reply {
-    Reply::json(StatusCode::OK, document).header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }

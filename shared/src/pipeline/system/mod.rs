@@ -7,7 +7,7 @@ mod consumers;
 pub mod dashboard;
 mod health;
 mod me;
-mod once;
+pub(super) mod once;
 pub(super) mod parameters;
 mod purge;
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Changes of consumers and keys: each with its entry in the audit trail and, with an `Idempotency-Key`, once.
+//! Changes of what is no record (consumers, keys, shares, uploads, what is cached): with an `Idempotency-Key`, once.
 //!
-//! Both commit with the change. What is kept is the answer without the secrets that only its first telling has, so a repetition
-//! shows a key's id and not the key: whoever lost it revokes it and makes another.
+//! What is kept commits with the change: the answer without the secrets that only its first telling has, so a repetition shows a
+//! key's id and not the key: whoever lost it revokes it and makes another.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,10 @@ use crate::pipeline::Context;
 use crate::pipeline::write::idempotent::{Claim, reply_of};
 use crate::problem::Problem;
 use crate::store::items::is_free;
-use crate::store::table::{TableName, Write};
+use crate::store::table::{Item, TableName, Write};
 
 /// A change that is about to be made for the first time.
-pub(super) struct Once<'a> {
+pub(in crate::pipeline) struct Once<'a> {
     cx: &'a Context<'a>,
     claim: Option<Claim>,
 }
@@ -30,51 +30,82 @@ impl<'a> Once<'a> {
     ///
     /// # Errors
     /// Otherwise 400 and 422 for a key that cannot be used, 503 without the store.
-    pub(super) async fn begin(cx: &'a Context<'a>, body: Option<&Value>) -> Result<Self, Result<Reply, Problem>> {
-        let claim = Claim::of(cx, body).await.map_err(Err)?;
-        if let Some(claim) = &claim
-            && let Some(answer) = claim.found(cx).await.map_err(Err)?
-        {
-            return Err(reply_of(answer, true));
+    pub(in crate::pipeline) async fn begin(cx: &'a Context<'a>, body: Option<&Value>) -> Result<Self, Result<Reply, Problem>> {
+        let once = Self::of(cx, body).await.map_err(Err)?;
+        match once.before().await.map_err(Err)? {
+            Some(answer) => Err(reply_of(answer, true)),
+            None => Ok(once),
         }
-        Ok(Self { cx, claim })
     }
 
-    /// What commits with the change.
+    /// The change of a request whose answer is not told again as it was kept: see [`Once::before`].
+    ///
+    /// # Errors
+    /// As [`Claim::of`].
+    pub(in crate::pipeline) async fn of(cx: &'a Context<'a>, body: Option<&Value>) -> Result<Self, Problem> {
+        Ok(Self { cx, claim: Claim::of(cx, body).await? })
+    }
+
+    /// What was kept, if the change was made before.
+    ///
+    /// # Errors
+    /// As [`Claim::found`].
+    pub(in crate::pipeline) async fn before(&self) -> Result<Option<Answer>, Problem> {
+        match &self.claim {
+            Some(claim) => claim.found(self.cx).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The rows that remember the answer, for the transaction of the change, which they let through once; none without a key.
+    pub(in crate::pipeline) fn rows(&self, answer: &Answer) -> Vec<Write> {
+        let Some(claim) = &self.claim else { return Vec::new() };
+        match idempotency::items(&claim.scope, &claim.print, answer, self.cx.app.env.now()) {
+            // The row alone is conditioned: its parts belong to it.
+            Ok(items) => items.into_iter().enumerate().map(|(part, item)| put(part, item)).collect(),
+            // Compressing into memory does not fail.
+            Err(error) => {
+                tracing::error!(%error, "an answer could not be kept");
+                Vec::new()
+            }
+        }
+    }
+
+    /// What commits with the change of a consumer: an entry of the audit trail, and what remembers it.
     pub(super) fn riders(&self, change: &Change) -> Vec<(TableName, Write)> {
         let cx = self.cx;
         let entry = change.entry(audit::Entry::by(cx.principal, cx.correlation));
-        let mut writes = vec![(TableName::Data, Write::Put { item: audit::item(entry, &cx.app.env), condition: None })];
-        if let Some(claim) = &self.claim {
-            match idempotency::items(&claim.scope, &claim.print, &answer(change), cx.app.env.now()) {
-                // The row alone is conditioned: its parts belong to it.
-                Ok(items) => writes.extend(items.into_iter().enumerate().map(|(part, item)| {
-                    let condition = (part == 0).then(|| is_free(&item));
-                    (TableName::Data, Write::Put { item, condition })
-                })),
-                // Compressing into memory does not fail.
-                Err(error) => tracing::error!(%error, "an answer could not be kept"),
-            }
-        }
-        writes
+        let told = Write::Put { item: audit::item(entry, &cx.app.env), condition: None };
+        std::iter::once(told).chain(self.rows(&answer(change))).map(|write| (TableName::Data, write)).collect()
     }
 
     /// Ends it: where it failed, perhaps because a repetition of the same request was faster, whose answer this is then.
     ///
     /// # Errors
     /// Those of `outcome`.
-    pub(super) async fn end(&self, outcome: Result<Reply, Problem>) -> Result<Reply, Problem> {
-        match (outcome, &self.claim) {
-            (Err(problem), Some(claim)) => match claim.found(self.cx).await? {
+    pub(in crate::pipeline) async fn end(&self, outcome: Result<Reply, Problem>) -> Result<Reply, Problem> {
+        match outcome {
+            Err(problem) => match self.before().await? {
                 Some(answer) => reply_of(answer, true),
                 None => Err(problem),
             },
-            (outcome, _) => outcome,
+            outcome => outcome,
         }
     }
 }
 
-/// What is told again: the answer without secrets.
+/// One of the rows that remember an answer.
+fn put(part: usize, item: Item) -> Write {
+    Write::Put { condition: (part == 0).then(|| is_free(&item)), item }
+}
+
+/// An answer without headers; with a body, where there is one.
+pub(in crate::pipeline) fn bare(status: StatusCode, body: Option<&Value>) -> Answer {
+    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    Answer { status: status.as_u16(), headers: BTreeMap::new(), body }
+}
+
+/// What is told again of a consumer: the answer without secrets.
 fn answer(change: &Change) -> Answer {
     let (status, shown, location) = match change.kind {
         ChangeKind::Create => (StatusCode::CREATED, change.after.as_ref(), Some(path(&change.consumer))),
@@ -85,8 +116,8 @@ fn answer(change: &Change) -> Answer {
         }
         ChangeKind::Delete | ChangeKind::DeleteKey => (StatusCode::NO_CONTENT, None, None),
     };
-    let mut headers = BTreeMap::new();
-    headers.extend(location.map(|location| ("location".to_owned(), location)));
-    headers.extend(change.version.as_ref().map(|version| (VERSION.as_str().to_owned(), version.clone())));
-    Answer { status: status.as_u16(), headers, body: shown.map(|shown| shown.to_string().into_bytes()).unwrap_or_default() }
+    let mut answer = bare(status, shown);
+    answer.headers.extend(location.map(|location| ("location".to_owned(), location)));
+    answer.headers.extend(change.version.as_ref().map(|version| (VERSION.as_str().to_owned(), version.clone())));
+    answer
 }

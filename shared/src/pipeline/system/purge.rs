@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::once::{Once, bare};
 use super::parameters::Parameters;
 use super::{body, permit};
 use crate::audit;
@@ -19,8 +20,8 @@ use crate::store::table::{Attr, Expr, Key, Reason, TableError, TableName, Transa
 use crate::store::{items, keys, tags};
 use crate::value::new_version;
 
-/// Tags of one transaction, which has the audit trail's row too.
-const TAGS: usize = 99;
+/// Tags of one transaction, which has the audit trail's row too, and perhaps that of an idempotency key.
+const TAGS: usize = 98;
 const FORMS: &str = "must be {\"entity\": \"..\", \"id\": \"..\"}, {\"entity\": \"..\"} or {\"all\": true}";
 
 /// What to purge.
@@ -30,19 +31,31 @@ enum Target<'m> {
     Record(&'m Entity, String),
 }
 
-/// Answers it, with the purge in the audit trail.
+/// Answers it, with the purge in the audit trail; with an `Idempotency-Key`, once.
 pub(super) async fn purge(cx: &Context<'_>) -> Result<Reply, Problem> {
     permit(cx, SystemPermission::Cache)?;
     Parameters::read(cx.request, &[])?;
     let body = body::json(cx.request, &[JSON])?;
     let target = target(&cx.app.model, &body)?;
-    let touched: Vec<Key> = tags_of(cx, &target).await?.into_iter().collect();
-    let told = audit::item(entry(cx, &target), &cx.app.env);
-    let told = (TableName::Data, Write::Put { item: told, condition: None });
-    for chunk in touched.chunks(TAGS) {
-        let changes = chunk.iter().map(|tag| (TableName::Data, change(cx, tag)));
+    let once = match Once::begin(cx, Some(&body)).await {
+        Ok(once) => once,
+        Err(before) => return before,
+    };
+    once.end(purged(cx, &target, &once).await).await
+}
+
+async fn purged(cx: &Context<'_>, target: &Target<'_>, once: &Once<'_>) -> Result<Reply, Problem> {
+    let touched: Vec<Key> = tags_of(cx, target).await?.into_iter().collect();
+    let told = Write::Put { item: audit::item(entry(cx, target), &cx.app.env), condition: None };
+    let last = touched.len().div_ceil(TAGS);
+    for (at, chunk) in touched.chunks(TAGS).enumerate() {
         // The row stands in every transaction, and is one and the same row.
-        commit(cx, changes.chain([told.clone()]).collect()).await?;
+        let mut writes: Vec<Write> = chunk.iter().map(|tag| change(cx, tag)).chain([told.clone()]).collect();
+        if at + 1 == last {
+            // All has had its effect then; until then a repetition does all of it again.
+            writes.extend(once.rows(&bare(StatusCode::NO_CONTENT, None)));
+        }
+        commit(cx, writes).await?;
     }
     // `bounded` answers in other memories last as long as their bound; here they need not.
     cx.app.cache.clear_memory();
@@ -137,11 +150,12 @@ fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
 }
 
 /// Commits; again where records under the same tags are being written. To do it twice is to do it once.
-async fn commit(cx: &Context<'_>, writes: Vec<(TableName, Write)>) -> Result<(), Problem> {
+async fn commit(cx: &Context<'_>, writes: Vec<Write>) -> Result<(), Problem> {
     let env = &cx.app.env;
+    let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
+    let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let once = || async {
-        let transaction = Transaction { token: env.uuid_v7().to_string(), writes: writes.clone() };
-        cx.app.table.transact(transaction).await.map_err(|error| match error {
+        cx.app.table.transact(transaction.clone()).await.map_err(|error| match error {
             TableError::Cancelled(reasons) if reasons.iter().all(passes) => TableError::Busy("conflict".to_owned()),
             error => error,
         })

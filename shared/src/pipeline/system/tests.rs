@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderName, LINK, LOCATION};
-use http::{Method, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LINK, LOCATION};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::handle;
@@ -15,7 +15,7 @@ use crate::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
 use crate::clock::Env;
 use crate::dynamodb::embedded::Embedded;
 use crate::http::route::route;
-use crate::http::{Reply, VERSION, tests::request};
+use crate::http::{JSON, Reply, VERSION, tests::request};
 use crate::model::parse;
 use crate::notify::{Kind, tell_operator};
 use crate::pipeline::{Context, Gate};
@@ -84,6 +84,7 @@ impl World {
         request.query = query.to_owned();
         if !body.is_null() {
             request.body = Bytes::from(body.to_string());
+            request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(JSON));
         }
         let route = route(&self.app.model, &request.method, &request.path)?;
         let gate = Gate::open();
@@ -247,6 +248,26 @@ async fn a_repetition_by_its_key_has_no_effect_and_shows_no_secret() {
     let all: String = items.iter().map(unpacked).collect();
     assert!(all.contains("hooks.example.com"), "what is kept can be read here");
     assert!(secrets.iter().all(|secret| !all.contains(secret)), "no secret is kept");
+}
+
+#[tokio::test]
+async fn a_purge_repeated_by_its_key_changes_nothing_again() {
+    let (world, ops) = (World::new().await, principal("ops", "operator"));
+    let (line, key, all) = ("POST /v1/_cache/purge", [("idempotency-key", "k")], json!({"all": true}));
+    let tag = [keys::global_tag()];
+    let replayed = HeaderName::from_static("idempotency-replayed");
+    let first = world.call(&ops, line, &key, &all).await.unwrap();
+    let version = world.versions(&tag).await;
+    let again = world.call(&ops, line, &key, &all).await.unwrap();
+    assert_eq!((first.status, again.status), (StatusCode::NO_CONTENT, StatusCode::NO_CONTENT));
+    assert_eq!((header(&first, replayed.clone()), header(&again, replayed)), ("", "true"));
+    assert_eq!(world.versions(&tag).await, version);
+    let other = world.call(&ops, line, &key, &json!({"entity": "book"})).await;
+    assert_eq!(code(other), Code::IdempotencyKeyReused);
+    world.ops(line, all).await.unwrap();
+    assert_ne!(world.versions(&tag).await, version, "without the key it is a purge of its own");
+    let trail = body(&world.ops("GET /v1/_audit", Value::Null).await.unwrap());
+    assert_eq!(trail["data"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
@@ -494,7 +515,7 @@ async fn readiness_names_what_does_not_answer() {
     let (world, who) = (World::new().await, principal("a", "reader"));
     for line in ["GET /v1/_health", "GET /v1/_health/ready"] {
         let reply = world.call(&who, line, &[], &Value::Null).await.unwrap();
-        assert_eq!((reply.status, header(&reply, CACHE_CONTROL)), (StatusCode::OK, "no-store"), "{line}");
+        assert_eq!((reply.status, header(&reply, CACHE_CONTROL)), (StatusCode::OK, ""), "as every answer: {line}");
     }
     let table = Arc::new(Items::default());
     let broken = World::over(table.clone());

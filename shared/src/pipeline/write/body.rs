@@ -1,10 +1,10 @@
 //! The body of a write.
 
-use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::What;
-use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, negotiate};
+use crate::http::body::{media_type, parse};
+use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, cors, header_value, negotiate};
 use crate::problem::{FieldError, Problem};
 
 /// Media type of a merge patch (RFC 7396).
@@ -40,7 +40,8 @@ pub(super) fn patch(request: &ApiRequest) -> Result<(Value, What), Problem> {
             let patch = json_patch(&body)?;
             Ok((body, What::JsonPatch(patch)))
         }
-        _ => Err(Problem::unsupported_media_type(&[MERGE_PATCH, JSON_PATCH, JSON])),
+        _ => Err(Problem::unsupported_media_type(&[MERGE_PATCH, JSON_PATCH, JSON])
+            .with_header(cors::ACCEPT_PATCH, header_value(cors::PATCHES))),
     }
 }
 
@@ -65,31 +66,4 @@ fn json_patch(body: &Value) -> Result<json_patch::Patch, Problem> {
 
 fn invalid_patch(errors: Vec<FieldError>) -> Problem {
     Problem::new(crate::problem::Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.").with_errors(errors)
-}
-
-/// The media type in lower case without parameters; `None` where there is none, or it is in a coding other than UTF-8.
-fn media_type(request: &ApiRequest) -> Option<String> {
-    let mut parts = request.header(CONTENT_TYPE)?.split(';');
-    let essence = parts.next()?.trim().to_ascii_lowercase();
-    for parameter in parts {
-        if let Some((name, value)) = parameter.split_once('=')
-            && name.trim().eq_ignore_ascii_case("charset")
-            && !value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        {
-            return None;
-        }
-    }
-    Some(essence)
-}
-
-/// The text of a body as JSON.
-pub(super) fn parse(body: &[u8]) -> Result<Value, Problem> {
-    crate::json::strict(body).map_err(|error| {
-        let what = match error.classify() {
-            serde_json::error::Category::Eof if body.is_empty() => "is empty".to_owned(),
-            serde_json::error::Category::Eof => format!("ends too early, at line {} column {}", error.line(), error.column()),
-            _ => format!("is not JSON: {error}"),
-        };
-        Problem::malformed(format!("The body {what}."))
-    })
 }

@@ -11,7 +11,7 @@ use super::idempotent::{Claim, reply_of};
 use super::prepare::Prepared;
 use super::{Change, What, body, one_answer, rights};
 use crate::http::{ApiRequest, MAX_BULK as MOST, Reply, header_value, path_id, respond};
-use crate::idempotency::{Answer, row_key};
+use crate::idempotency::Answer;
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::pipeline::{Context, deprecated};
 use crate::problem::{Code, FieldError, Problem};
@@ -67,7 +67,7 @@ pub fn bulk_cost(request: &ApiRequest) -> Vec<(Operation, u64)> {
 /// a record may refer to an earlier one.
 async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
     let claims = Claim::of_operations(cx, body, changes.len()).await?;
-    not_reused(cx, &claims).await?;
+    Claim::not_reused(cx, &claims).await?;
     let to_itself = entity.to_one.iter().any(|relation| relation.target == entity.ix);
     let jobs = changes.iter().enumerate().map(|(at, change)| {
         let claim = claims.get(at);
@@ -75,6 +75,9 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     });
     let jobs: Vec<_> = jobs.collect();
     let outcomes: Vec<_> = stream::iter(jobs).buffered(if to_itself { 1 } else { AT_ONCE }).collect().await;
+    if let Some(problem) = outrun(&outcomes) {
+        return Err(problem);
+    }
     let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
     for outcome in outcomes {
         results.push(match outcome {
@@ -98,17 +101,11 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     reply_of(Answer { status: 200, headers: BTreeMap::new(), body }, replayed > 0 && done == 0)
 }
 
-/// Refuses the call where an operation of another one has used its key.
-async fn not_reused(cx: &Context<'_>, claims: &[Claim]) -> Result<(), Problem> {
-    if claims.is_empty() {
-        return Ok(());
-    }
-    let places: Vec<_> = claims.iter().map(|claim| row_key(&claim.scope)).collect();
-    let rows = cx.app.table.get(&places, true).await?;
-    for (claim, row) in claims.iter().zip(rows) {
-        claim.kept(cx, row.as_ref()).await?;
-    }
-    Ok(())
+/// The refusal of a call that did nothing because another request took its key at the same time.
+fn outrun(outcomes: &[Result<Outcome, Problem>]) -> Option<Problem> {
+    let reused = |problem: &&Problem| problem.code == Code::IdempotencyKeyReused;
+    let found = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(reused)?;
+    outcomes.iter().all(Result::is_err).then(|| Problem::new(found.code, found.detail.clone()))
 }
 
 /// Leaves of a result's record the id.

@@ -60,12 +60,31 @@ pub(super) async fn run(
         let prepared = prepare_all(cx, changes, &stored).await?;
         let answer = answer(&prepared);
         fits(cx, &answer)?;
-        let batch = batch(cx, changes, &prepared, claim, &answer)?;
+        let mut batch = batch(cx, changes, &prepared, claim, &answer)?;
         cx.gate.passed().await;
-        match cx.app.writer.write(&batch, deadline(cx)).await {
+        let call = claim.and_then(|claim| claim.call.as_deref());
+        let turn = match call {
+            Some(call) => call.turn().await,
+            None => None,
+        };
+        if let (Some(call), Some(_)) = (call, &turn) {
+            batch.riders.conditioned = call.row(cx).map_err(Problem::internal)?;
+        }
+        let outcome = cx.app.writer.write(&batch, deadline(cx)).await;
+        if let Some(mut turn) = turn {
+            *turn = outcome.is_ok();
+        }
+        match outcome {
             Ok(written) => {
                 cx.app.writer.clear(written.unsettled).await;
                 return Ok(Outcome::Done(answer));
+            }
+            // Another request has taken the key, unless its row has gone again.
+            Err(WriteError::Rider(_)) if let Some(call) = call => {
+                call.claim().found(cx).await?;
+                if !pauses.pause(cx).await {
+                    return Err(Problem::unavailable("the row of a call changed until the deadline"));
+                }
             }
             Err(error) if is_outrun(changes, &error) && pauses.pause(cx).await => {}
             Err(error) => return Err(refused(cx, changes, &prepared, error, claim.is_some())),

@@ -1,16 +1,22 @@
 //! `Idempotency-Key`: from the header to the row, and from a kept answer to a reply.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::http::{JSON, Reply, header_value};
-use crate::idempotency::{Answer, Fingerprint, Match, Scope, complete, row_key};
+use crate::idempotency::{self, Answer, Fingerprint, Match, Scope, complete, row_key};
 use crate::pipeline::Context;
 use crate::problem::{Code, Problem};
-use crate::store::table::Item;
+use crate::store::items;
+use crate::store::table::{Item, Write};
 
 const KEY: &str = "idempotency-key";
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Marks an answer that was given before.
+pub(in crate::pipeline) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Longest key, characters.
 const LONGEST: usize = 255;
 /// Shortest key of anonymous callers, who share one scope, so that nobody can guess another's key: 22 characters of base64
@@ -23,6 +29,41 @@ pub(in crate::pipeline) struct Claim {
     pub(in crate::pipeline) scope: Scope,
     /// What the request is.
     pub(in crate::pipeline) print: Fingerprint,
+    /// The call that it is an operation of, where that one does not take effect as a whole.
+    pub(super) call: Option<Arc<Call>>,
+}
+
+/// A call whose operations take effect each on its own. The first of them to do so writes a row for the call, in its own
+/// transaction, where the row of any other request with the key would stand: from then on, and not before, the key is taken.
+pub(super) struct Call {
+    claim: Claim,
+    /// Whether the row is there; held while an operation tries to write it, because two at once would only conflict.
+    taken: Mutex<bool>,
+}
+
+impl Call {
+    fn new(claim: Claim) -> Arc<Self> {
+        Arc::new(Self { claim, taken: Mutex::new(false) })
+    }
+
+    /// Where its row stands.
+    pub(super) const fn claim(&self) -> &Claim {
+        &self.claim
+    }
+
+    /// The turn to write the row; `None` where it is there. Whoever has written it says so in the guard.
+    pub(super) async fn turn(&self) -> Option<MutexGuard<'_, bool>> {
+        let taken = self.taken.lock().await;
+        (!*taken).then_some(taken)
+    }
+
+    /// The row, for the transaction of an operation: no other request may have one there; this call, sent twice, may.
+    pub(super) fn row(&self, cx: &Context<'_>) -> std::io::Result<Vec<Write>> {
+        let nothing = Answer { status: StatusCode::OK.as_u16(), headers: BTreeMap::new(), body: Vec::new() };
+        let Claim { scope, print, .. } = &self.claim;
+        let rows = idempotency::items(scope, print, &nothing, cx.app.env.now())?;
+        Ok(rows.into_iter().map(|item| Write::Put { condition: Some(items::is_free_or_same(&item)), item }).collect())
+    }
 }
 
 impl Claim {
@@ -34,7 +75,7 @@ impl Claim {
         let Some(key) = key(cx)? else { return Ok(None) };
         let secrets = cx.app.secrets().await?;
         let scope = secrets.idempotency.scope(&cx.principal.consumer, &cx.principal.subject, &key);
-        Ok(Some(Self { scope, print: print(&secrets.idempotency, cx, body) }))
+        Ok(Some(Self { scope, print: print(&secrets.idempotency, cx, body), call: None }))
     }
 
     /// The claims of `count` operations that take effect each on its own; none without a key.
@@ -46,8 +87,28 @@ impl Claim {
         let secrets = cx.app.secrets().await?;
         let keys = &secrets.idempotency;
         let print = print(keys, cx, Some(body));
-        let scope = |at| keys.operation_scope(&cx.principal.consumer, &cx.principal.subject, &key, at);
-        Ok((0..count).map(|at| Self { scope: scope(at), print }).collect())
+        let (consumer, subject) = (&cx.principal.consumer, &cx.principal.subject);
+        let call = Call::new(Self { scope: keys.scope(consumer, subject, &key), print, call: None });
+        let claim = |at| Self { scope: keys.operation_scope(consumer, subject, &key, at), print, call: Some(call.clone()) };
+        Ok((0..count).map(claim).collect())
+    }
+
+    /// Refuses a call where another request has its key, and takes note if the call has been here before. All claims are those
+    /// of one call.
+    ///
+    /// # Errors
+    /// As [`Claim::kept`].
+    pub(super) async fn not_reused(cx: &Context<'_>, claims: &[Self]) -> Result<(), Problem> {
+        let Some(call) = claims.first().and_then(|claim| claim.call.as_ref()) else { return Ok(()) };
+        let all: Vec<&Self> = std::iter::once(&call.claim).chain(claims).collect();
+        let places: Vec<_> = all.iter().map(|claim| row_key(&claim.scope)).collect();
+        let rows = cx.app.table.get(&places, true).await?;
+        let mut before = Vec::with_capacity(rows.len());
+        for (claim, row) in all.into_iter().zip(rows) {
+            before.push(claim.kept(cx, row.as_ref()).await?.is_some());
+        }
+        *call.taken.lock().await = before.first() == Some(&true);
+        Ok(())
     }
 
     /// The answer that was given to this request before, if one was.

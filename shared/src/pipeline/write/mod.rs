@@ -13,8 +13,8 @@ pub(super) mod commit;
 pub(in crate::pipeline) mod idempotent;
 mod operations;
 pub(super) mod prepare;
-mod refused;
-mod replay;
+pub(super) mod refused;
+pub(super) mod replay;
 pub(super) mod rights;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,12 @@ pub(super) fn refused(
         None => problem,
     };
     match error {
-        WriteError::Exists { mutation } => at(mutation, Problem::conflict("A record with this id exists already.")),
+        WriteError::Exists { mutation } => {
+            let problem = Problem::conflict("A record with this id exists already.");
+            // Whoever sent the parts of an id need not know how they are put together.
+            let id = prepared.get(mutation).map(|prepared| prepared.mutation.id());
+            at(mutation, problem.with_member("id", id.unwrap_or_default()))
+        }
         WriteError::BeingDeleted { mutation } => {
             let detail = "The record that had this id is being deleted with what belongs to it; repeat the request later.";
             at(mutation, Problem::conflict(detail).retry_after(1))
@@ -51,12 +56,7 @@ pub(super) fn refused(
         WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => {
             Problem::unavailable("conflicts until the deadline")
         }
-        WriteError::Unknown if keyed => Problem::new(
-            Code::RequestInProgress,
-            "Whether the request has had its effect is not known yet; repeat it with the same Idempotency-Key.",
-        )
-        .retry_after(1)
-        .logged("outcome unknown at the deadline"),
+        WriteError::Unknown if keyed => unknown_outcome(),
         WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
         WriteError::Rider(_) => Problem::internal("a rider's condition failed, and none was set"),
         WriteError::Store(error) => Problem::from(error),
@@ -97,4 +97,10 @@ fn too_large(operations: usize, actions: usize, bytes: usize) -> Problem {
         .with_member("max_items", MOST_ACTIONS)
         .with_member("bytes", bytes)
         .with_member("max_bytes", MOST_BYTES)
+}
+
+/// 409 for a request with an idempotency key of which nothing is known at its deadline.
+pub(in crate::pipeline) fn unknown_outcome() -> Problem {
+    let detail = "Whether the request has had its effect is not known yet; repeat it with the same Idempotency-Key.";
+    Problem::new(Code::RequestInProgress, detail).retry_after(1).logged("outcome unknown at the deadline")
 }

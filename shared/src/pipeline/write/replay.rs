@@ -17,7 +17,12 @@ use crate::value::Record;
 ///
 /// # Errors
 /// 403 or 404 where a single record may not be read any more.
-pub(super) async fn masked(cx: &Context<'_>, entity: &Entity, many: bool, mut answer: Answer) -> Result<Answer, Problem> {
+pub(in crate::pipeline) async fn masked(
+    cx: &Context<'_>,
+    entity: &Entity,
+    many: bool,
+    mut answer: Answer,
+) -> Result<Answer, Problem> {
     if answer.body.is_empty() {
         return Ok(answer);
     }

@@ -77,6 +77,12 @@ pub struct States {
 }
 
 impl States {
+    /// States in which these indexes are not complete.
+    #[cfg(test)]
+    pub(crate) fn without(not_ready: Vec<(EntityIx, IndexIx)>) -> Self {
+        Self { not_ready, other_tags: false }
+    }
+
     /// Whether an index may be read. One that stores no rows always may.
     pub fn is_ready(&self, entity: EntityIx, index: IndexIx) -> bool {
         !self.not_ready.contains(&(entity, index))

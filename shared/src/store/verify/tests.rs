@@ -154,12 +154,16 @@ async fn a_dead_writers_tags_are_settled_and_all_tags_differ_after_a_repair() {
         tags.map(|tag| (tag.key.clone(), tag.s("v").unwrap().to_owned())).collect::<Vec<_>>()
     };
     let before = versions().await;
-    assert_eq!(verifier(false).run(fix.deadline(), |_| {}).await.unwrap().problems, 2);
+    let noted = verifier(false).run(fix.deadline(), |_| {}).await.unwrap();
+    assert_eq!((noted.problems, noted.unsettled, noted.settled), (0, 2, 0), "a crash leaves them, a reader settles them");
+    let strict = verifier(false).strict().run(fix.deadline(), |_| {}).await.unwrap();
+    assert_eq!((strict.problems, strict.repaired, strict.unsettled), (2, 0, 0), "whoever knows of no crash hears of them");
+    assert!(strict.listed.iter().all(|problem| problem.kind == Kind::TagUnsettled));
     assert_eq!(versions().await, before, "without repair nothing is written");
     let report = verifier(true).run(fix.deadline(), |_| {}).await.unwrap();
-    assert_eq!((report.problems, report.repaired), (2, 2));
+    assert_eq!((report.problems, report.unsettled, report.settled), (0, 0, 2));
     assert!(before.iter().zip(versions().await).all(|(before, after)| before.0 == after.0 && before.1 != after.1));
-    assert_eq!(verifier(false).run(fix.deadline(), |_| {}).await.unwrap().problems, 0);
+    assert_eq!(verifier(false).strict().run(fix.deadline(), |_| {}).await.unwrap().problems, 0);
     drop(abandoned);
 }
 

@@ -69,3 +69,81 @@ async fn anonymous_keys_cannot_be_guessed() {
         assert_eq!(made.is_ok(), accepted, "{length}");
     }
 }
+
+/// Three requests that one key could be used for, each with another effect: alone, many one by one, many at once.
+fn kinds(tag: &str) -> [(&'static str, String); 3] {
+    let operation = |id: String| json!({"op": "create", "id": id, "data": {"name": tag}});
+    let many = |kind: &str, atomic: bool| {
+        let operations: Vec<Value> = (0..3).map(|at| operation(format!("{tag}-{kind}-{at}"))).collect();
+        json!({"operations": operations, "atomic": atomic}).to_string()
+    };
+    [
+        ("customers", json!({"id": format!("{tag}-alone"), "name": tag}).to_string()),
+        ("customers/_bulk", many("each", false)),
+        ("customers/_bulk", many("all", true)),
+    ]
+}
+
+#[tokio::test]
+async fn a_key_of_one_request_serves_no_other_kind_of_request() {
+    let world = World::new().await;
+    for first in 0..3 {
+        for second in 0..3 {
+            let (tag, key) = (format!("f{first}s{second}"), format!("k{first}{second}"));
+            let key = [("idempotency-key", key.as_str())];
+            let (path, body) = &kinds(&format!("{tag}a"))[first];
+            let (other_path, other_body) = &kinds(&format!("{tag}b"))[second];
+            assert!(!world.call(&admin(), Method::POST, path, &key, body).await.unwrap().replayed);
+            let refused = world.call(&admin(), Method::POST, other_path, &key, other_body).await;
+            assert_eq!(refused.map(|seen| seen.body).unwrap_err().code.name(), "idempotency_key_reused", "{first} {second}");
+            assert_eq!(world.count(&format!("r#customer#{tag}b")).await, 0, "{first} {second}");
+            let again = world.call(&admin(), Method::POST, path, &key, body).await.unwrap();
+            assert!(again.replayed, "{first} {second}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bulk_call_of_which_nothing_came_leaves_its_key_free_and_one_operation_takes_it() {
+    let world = World::new().await;
+    let call = async |body: Value| world.call(&admin(), Method::POST, "customers/_bulk", &[KEY], &body.to_string()).await;
+    let operations = |ids: [&str; 3]| {
+        let one = |id: &str| json!({"op": "create", "id": id, "data": {"name": id}});
+        json!({"operations": ids.map(one).to_vec()})
+    };
+    let nothing = json!({"operations": [{"op": "create", "id": "x", "data": {"name": 7}}, {"op": "delete", "id": "nobody"}]});
+    let seen = call(nothing).await.unwrap();
+    assert_eq!((&seen.body["results"][0]["status"], &seen.body["results"][1]["status"]), (&json!(422), &json!(404)));
+    let some = json!({"operations": [
+        {"op": "create", "id": "x", "data": {"name": 7}},
+        {"op": "create", "id": "y", "data": {"name": "y"}},
+        {"op": "create", "id": "z", "data": {"name": "z"}},
+    ]});
+    let statuses =
+        |seen: &Seen| seen.body["results"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect::<Vec<_>>();
+    let first = call(some.clone()).await.unwrap();
+    assert_eq!(statuses(&first), [422, 201, 201]);
+    assert_eq!(statuses(&call(some).await.unwrap()), [422, 201, 201], "what was done answers as before");
+    assert_eq!(seen_of(call(operations(["p", "q", "r"])).await).0, 422);
+    assert_eq!(world.count("r#customer#").await, 4, "anna, bob, y and z");
+}
+
+#[tokio::test]
+async fn of_different_requests_at_once_with_one_key_exactly_one_has_its_effect() {
+    let world = World::new().await;
+    let who = admin();
+    for round in 0..6 {
+        let key = format!("round{round}");
+        let header = [("idempotency-key", key.as_str())];
+        let requests: Vec<(&str, String)> = (0..2).flat_map(|copy| kinds(&format!("r{round}c{copy}"))).collect();
+        let calls = requests.iter().map(|(path, body)| world.call(&who, Method::POST, path, &header, body));
+        let outcomes = futures::future::join_all(calls).await;
+        let done: Vec<usize> = (0..outcomes.len()).filter(|at| outcomes[*at].is_ok()).collect();
+        assert_eq!(done.len(), 1, "{round}");
+        for problem in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            assert_eq!(problem.code.name(), "idempotency_key_reused", "{round}");
+        }
+        let made = if done[0] % 3 == 0 { 1 } else { 3 };
+        assert_eq!(world.count(&format!("r#customer#r{round}")).await, made, "{round}");
+    }
+}

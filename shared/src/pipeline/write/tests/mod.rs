@@ -52,6 +52,13 @@ entities:
       whole: {ref: part, inverse: parts}
       owner: {type: string, max: 20}
       drawing: {type: text}
+  reading:
+    id: [sensor, at]
+    fields:
+      sensor: {type: string, max: 20, required: true}
+      at: {type: integer, required: true}
+      value: number
+      extra: json
 roles:
   admin: {all: true}
   fitter:

@@ -124,3 +124,64 @@ async fn writers_at_once_lose_nothing() {
     let last = world.ok(&who, Method::PATCH, &path, &json!({})).await;
     assert_eq!((&last.body["note"], &last.body["cost"]), (&json!("n"), &json!(9)));
 }
+
+#[tokio::test]
+async fn a_test_of_a_json_patch_compares_numbers_by_value() {
+    let world = World::new().await;
+    let body = json!({"value": 7, "extra": {"deep": [{"n": 7}], "half": 0.5}});
+    world.ok(&admin(), Method::PUT, "readings/a,1", &body).await;
+    let patch = async |path: &str, value: &str| {
+        let content = [("content-type", "application/json-patch+json")];
+        let text = format!(r#"[{{"op": "test", "path": "{path}", "value": {value}}}]"#);
+        world.call(&admin(), Method::PATCH, "readings/a,1", &content, &text).await
+    };
+    for (path, values) in [
+        ("/value", &["7", "7.0", "7e0", "0.7e1"][..]),
+        ("/at", &["1", "1.0"]),
+        ("/extra/deep/0/n", &["7.0"]),
+        ("/extra", &[r#"{"half": 5e-1, "deep": [{"n": 7.0}]}"#]),
+    ] {
+        for value in values {
+            assert_eq!(patch(path, value).await.unwrap().status, 200, "{path} {value}");
+        }
+    }
+    for (path, value) in [("/value", "7.5"), ("/value", "\"7\""), ("/extra/deep/0", "7"), ("/extra", "{}")] {
+        assert_eq!(seen_of(patch(path, value).await), (409, vec!["/0".to_owned()]), "{path} {value}");
+    }
+    assert_eq!(seen_of(patch("/extra/nothing", "7").await).0, 422);
+}
+
+#[tokio::test]
+async fn a_composite_id_in_the_path_or_the_operation_gives_the_parts_that_the_body_leaves_out() {
+    let world = World::new().await;
+    let made = world.ok(&admin(), Method::PUT, "readings/a,1", &json!({"value": 1})).await;
+    assert_eq!((made.status, &made.body["sensor"], &made.body["at"]), (201, &json!("a"), &json!(1)));
+    let put = world.ok(&admin(), Method::PUT, "readings/a,1", &json!({"at": 1, "value": 2})).await;
+    assert_eq!((put.status, &put.body["value"]), (200, &json!(2)));
+    for wrong in [json!({"sensor": "b"}), json!({"at": 2}), json!({"id": "b,1"})] {
+        assert_eq!(world.problem(&admin(), Method::PUT, "readings/a,1", &wrong).await.0, 422, "{wrong}");
+        assert_eq!(world.problem(&admin(), Method::PUT, "readings/a,9", &wrong).await.0, 422, "{wrong}");
+    }
+    let upsert = |id: &str, data: Value| json!({"op": "upsert", "id": id, "data": data});
+    let operations =
+        [upsert("a,1", json!({"value": 3})), upsert("a,2", json!({"value": 3})), upsert("a,3", json!({"sensor": "b"}))];
+    let many = world.ok(&admin(), Method::POST, "readings/_bulk", &json!({"operations": operations})).await;
+    let statuses: Vec<&Value> = many.body["results"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert_eq!(statuses, [200, 201, 422]);
+    assert_eq!(many.body["results"][1]["data"]["id"], "a,2");
+    let there = world.call(&admin(), Method::POST, "readings", &[], r#"{"sensor": "a", "at": 2}"#).await;
+    let problem = there.map(|seen| seen.body).unwrap_err().document("", "/", "c");
+    assert_eq!((&problem["code"], &problem["id"]), (&json!("conflict"), &json!("a,2")), "who is in the way");
+}
+
+#[tokio::test]
+async fn a_patch_of_another_type_is_told_which_types_patch() {
+    let world = World::new().await;
+    let refused = world.call(&admin(), Method::PATCH, "customers/anna", &[("content-type", "text/plain")], "x").await;
+    let problem = refused.map(|seen| seen.body).unwrap_err();
+    assert_eq!(problem.code.name(), "unsupported_media_type");
+    let told = problem.headers.iter().find(|(name, _)| name.as_str() == "accept-patch").unwrap();
+    assert_eq!(told.1, crate::http::cors::PATCHES);
+    let refused = world.call(&admin(), Method::POST, "customers", &[("content-type", "text/plain")], "x").await;
+    assert!(refused.map(|seen| seen.body).unwrap_err().headers.iter().all(|(name, _)| name.as_str() != "accept-patch"));
+}
