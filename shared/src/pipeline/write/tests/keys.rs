@@ -143,7 +143,7 @@ async fn of_different_requests_at_once_with_one_key_exactly_one_has_its_effect()
         for problem in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
             assert_eq!(problem.code.name(), "idempotency_key_reused", "{round}");
         }
-        let made = if done[0] % 3 == 0 { 1 } else { 3 };
+        let made = if done[0].is_multiple_of(3) { 1 } else { 3 };
         assert_eq!(world.count(&format!("r#customer#r{round}")).await, made, "{round}");
     }
 }
