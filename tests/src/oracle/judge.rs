@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::ask::{Asked, Include, Way};
@@ -205,10 +207,14 @@ async fn refused(
     let told = |reply: &Reply| {
         let mut body = reply.body.clone();
         body["correlation_id"] = Value::Null;
-        without(&body.to_string())
+        // Which of the names that the caller sees is near depends on what was sent, and on nothing else.
+        NEAR.replace_all(&without(&body.to_string()), "there are").into_owned()
     };
     same(&told(reply), &told(&other), "a hidden name, refused as one that does not exist")
 }
+
+#[expect(clippy::unwrap_used, reason = "a constant")]
+static NEAR: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"did you mean \\"[a-z0-9_.]+\\"\? There are"#).unwrap());
 
 /// No name of a field that the caller can never read stands in an error, unless the caller sent it.
 pub fn discreet(eyes: &Eyes<'_>, sent: &str, body: &Value) -> Verdict<()> {
