@@ -1,7 +1,7 @@
 //! `GET /v1/_usage/dashboard`: the page with charts, and as JSON what it shows. `GET /v1/_usage/metrics`: OpenMetrics.
 //!
-//! The page holds no secret, and a browser cannot send `Authorization` when it opens an address, so whoever takes HTML and does not
-//! ask for the data gets it without credentials; the data need them (infra/adr/0012).
+//! The page holds no secret, and a browser cannot send `Authorization` when it opens an address, so whoever asks for HTML gets it
+//! without credentials; its data need them (infra/adr/0012).
 
 mod page;
 
@@ -41,12 +41,9 @@ const RANGES: [(&str, Level, i64); 6] = [
     ("90d", Level::Day, 90),
 ];
 
-/// Whether somebody without credentials asks for the page itself: a browser that opens its address, or whoever says nothing of
-/// what they take.
+/// Whether somebody without credentials asks for the page itself: a browser that opens its address.
 pub fn is_page_alone(request: &ApiRequest) -> bool {
-    let headers = &request.headers;
-    let takes = negotiate::names(headers, HTML) || negotiate::accepts(headers, HTML) && !negotiate::names(headers, JSON);
-    takes && !headers.contains_key(http::header::AUTHORIZATION)
+    !request.headers.contains_key(http::header::AUTHORIZATION) && negotiate::names(&request.headers, HTML)
 }
 
 /// The page.
