@@ -1,6 +1,6 @@
 //! What counting costs of a request's CPU: a measurement, not a test of every day.
 //!
-//! `cargo test --release --workspace --test system share_of_counting -- --ignored --nocapture`
+//! `cargo test --profile bench --workspace --test system share_of_counting -- --ignored --nocapture`
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};

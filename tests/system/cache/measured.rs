@@ -1,6 +1,6 @@
 //! How much faster a hot list is from the cache: a measurement, not a test.
 //!
-//! `cargo test --release --workspace --test system hot_list -- --ignored --nocapture`
+//! `cargo test --profile bench --workspace --test system hot_list -- --ignored --nocapture`
 
 use std::time::Duration;
 
