@@ -53,11 +53,11 @@ def before_call(context, case, kwargs):
     """Valid keys are fresh, as the document asks: a used one would answer for its first request, whatever is wrong with this one."""
     name = "Idempotency-Key"
     if case.headers and name in case.headers:
-        bare = str(case.headers[name]).strip().removeprefix('"').removesuffix('"')
+        bare = str(case.headers[name]).strip()
         if fits(case, name):
             case.headers[name] = str(uuid.uuid4())
         elif fits(case, name, bare):
-            # In quotes or between blanks it is the same key to the API; this one is none in any form.
+            # Between blanks it is the same key to the API; this one is none in any form.
             case.headers[name] = "x" * 256
         # Otherwise the case would be judged anew, without what it leaves out on purpose, and change sides.
         case._sync_validated_hashes()

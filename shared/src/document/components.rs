@@ -37,7 +37,7 @@ pub(super) const OURS: [&str; 20] = [
 pub(super) fn all(source: &Source<'_>) -> Value {
     json!({
         "schemas": schemas(source),
-        "parameters": parameters::shared(),
+        "parameters": parameters::shared(source.principal.anonymous),
         "headers": responses::all_headers(),
         "responses": responses::all(source.site.url),
         "securitySchemes": {

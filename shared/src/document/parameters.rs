@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Source, filters, kinds, names, refer};
 use crate::http::conditional::LONGEST_CONDITION;
+use crate::http::idempotency_key;
 use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Index, Path, id_schema};
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT};
 
@@ -16,14 +17,13 @@ pub(super) fn tags() -> Value {
 }
 
 /// Parameters that several operations have: `components.parameters`.
-pub(super) fn shared() -> Map<String, Value> {
+pub(super) fn shared(anonymous: bool) -> Map<String, Value> {
     const GUARD: &str =
         "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.";
     // Anything is taken, and what is not well-formed does nothing; the gateway bounds a request's headers as a whole.
     let anything = || json!({"type": "string"});
     let cursor = json!({"type": "string", "minLength": 1, "maxLength": MAX_CURSOR});
-    let key =
-        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]([ !#-\\[\\]-~]*[!#-\\[\\]-~])?$"});
+    let key = json!({"type": "string", "pattern": idempotency_key::pattern(anonymous)});
     let parameter = |place: &str, name: &str, about: &str, schema: Value| json!({"name": name, "in": place, "description": about, "schema": schema});
     let mut required = parameter("header", "If-Match", GUARD, tags());
     required["required"] = json!(true);

@@ -9,6 +9,7 @@ pub mod body;
 pub mod compress;
 pub mod conditional;
 pub mod cors;
+pub(crate) mod idempotency_key;
 pub mod negotiate;
 pub(crate) mod path_id;
 pub mod respond;

@@ -38,10 +38,10 @@ pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
 
 /// All operations in one transaction.
 async fn together(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
+    let claim = Claim::of(cx, Some(body)).await?;
     if changes.is_empty() {
         return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
     }
-    let claim = Claim::of(cx, Some(body)).await?;
     match run(cx, changes, claim.as_ref(), true, all_answers).await? {
         Outcome::Done(answer) => reply_of(answer, false),
         Outcome::Replayed(answer) => reply_of(answer, true),

@@ -7,21 +7,15 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::http::{JSON, Reply, header_value};
+use crate::http::{JSON, Reply, header_value, idempotency_key};
 use crate::idempotency::{self, Answer, Fingerprint, Match, Scope, complete, row_key};
 use crate::pipeline::Context;
 use crate::problem::{Code, Problem};
 use crate::store::items;
 use crate::store::table::{Item, Write};
 
-const KEY: &str = "idempotency-key";
 /// Marks an answer that was given before.
 pub(in crate::pipeline) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// Longest key, characters.
-const LONGEST: usize = 255;
-/// Shortest key of anonymous callers, who share one scope, so that nobody can guess another's key: 22 characters of base64
-/// carry 128 bits.
-const SHORTEST_ANONYMOUS: usize = 22;
 
 /// The key of a request, and what the request is compared by.
 pub(in crate::pipeline) struct Claim {
@@ -143,30 +137,9 @@ fn print(keys: &crate::idempotency::Keys, cx: &Context<'_>, body: Option<&Value>
 }
 
 fn key(cx: &Context<'_>) -> Result<Option<String>, Problem> {
-    let Some(value) = cx.request.headers.get(KEY) else { return Ok(None) };
-    let wrong = |what: String| Problem::malformed(format!("Idempotency-Key must be {what}."));
-    let text = value.to_str().map_err(|_| wrong("visible ASCII characters".to_owned()))?.trim();
-    let key = unquoted(text).ok_or_else(|| wrong("one string, with or without double quotes".to_owned()))?;
-    match key.chars().count() {
-        1..SHORTEST_ANONYMOUS if cx.principal.anonymous => {
-            Err(wrong(format!("at least {SHORTEST_ANONYMOUS} characters long without credentials, such as a UUID")))
-        }
-        1..=LONGEST => Ok(Some(key)),
-        _ => Err(wrong(format!("1 to {LONGEST} characters long"))),
-    }
-}
-
-/// A string of structured fields (RFC 9651, 3.3.3), or a bare text.
-fn unquoted(text: &str) -> Option<String> {
-    let Some(rest) = text.strip_prefix('"') else { return Some(text.to_owned()) };
-    let (mut key, mut symbols) = (String::new(), rest.chars());
-    loop {
-        match symbols.next()? {
-            '"' => return symbols.next().is_none().then_some(key),
-            '\\' => key.push(symbols.next().filter(|symbol| matches!(symbol, '"' | '\\'))?),
-            symbol => key.push(symbol),
-        }
-    }
+    let Some(value) = cx.request.headers.get(idempotency_key::NAME) else { return Ok(None) };
+    let key = idempotency_key::parse(value.as_bytes(), cx.principal.anonymous);
+    key.map(Some).map_err(|what| Problem::malformed(format!("Idempotency-Key must be {what}.")))
 }
 
 /// A reply from an answer.
@@ -184,24 +157,4 @@ pub(in crate::pipeline) fn reply_of(answer: Answer, replayed: bool) -> Result<Re
         reply.headers.insert(name, header_value(value));
     }
     Ok(if replayed { reply.header(REPLAYED, HeaderValue::from_static("true")) } else { reply })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoted_or_bare_is_one_key() {
-        for (text, key) in [
-            ("abc", Some("abc")),
-            ("\"abc\"", Some("abc")),
-            (r#""a\"b\\c""#, Some(r#"a"b\c"#)),
-            ("\"abc", None),
-            ("\"a\"b", None),
-            (r#""a\b""#, None),
-            ("\"\"", Some("")),
-        ] {
-            assert_eq!(unquoted(text).as_deref(), key, "{text}");
-        }
-    }
 }

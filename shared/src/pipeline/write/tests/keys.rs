@@ -70,6 +70,30 @@ async fn anonymous_keys_cannot_be_guessed() {
     }
 }
 
+/// Also of a call that has nothing to do, whose key nobody would ever look up.
+#[tokio::test]
+async fn what_is_no_key_is_refused_with_every_write() {
+    let world = World::new().await;
+    let nothing = |atomic: bool| json!({"operations": [], "atomic": atomic}).to_string();
+    let whole = json!({"name": "n"}).to_string();
+    for (method, path, body) in [
+        (Method::POST, "customers", &json!({"id": "n", "name": "n"}).to_string()),
+        (Method::PUT, "customers/n", &whole),
+        (Method::PATCH, "customers/anna", &whole),
+        (Method::DELETE, "customers/anna", &String::new()),
+        (Method::POST, "customers/_bulk", &nothing(true)),
+        (Method::POST, "customers/_bulk", &nothing(false)),
+    ] {
+        for key in ["\"open", ""] {
+            let refused = world.call(&admin(), method.clone(), path, &[("idempotency-key", key)], body).await;
+            assert_eq!(seen_of(refused).0, 400, "{method} {path} {key:?}");
+        }
+        let key = format!("{method} {path} {body}").replace('"', "");
+        let taken = world.call(&admin(), method, path, &[("idempotency-key", &key)], body).await;
+        assert!(taken.is_ok(), "{key}");
+    }
+}
+
 /// Three requests that one key could be used for, each with another effect: alone, many one by one, many at once.
 fn kinds(tag: &str) -> [(&'static str, String); 3] {
     let operation = |id: String| json!({"op": "create", "id": id, "data": {"name": tag}});
