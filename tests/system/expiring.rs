@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::clock::{Env, Micros, Still};
 use holdfast::consumer::Consumers;
 use holdfast::notify::{self, Kind};
 use holdfast::{app::App, expiring};
@@ -20,17 +20,9 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
 ";
 const DAY: Duration = Duration::from_secs(86_400);
 
-struct At(Micros);
-
-impl Clock for At {
-    fn now(&self) -> Micros {
-        self.0
-    }
-}
-
 /// The API of a stack as it is when so many days have passed.
 fn days_later(stack: &mut Stack, begun: Micros, days: u32) -> App {
-    stack.env = Env { clock: Arc::new(At(begun.plus(DAY * days))), random: stack.env.random.clone() };
+    stack.env = Env { clock: Arc::new(Still(begun.plus(DAY * days))), random: stack.env.random.clone() };
     stack.instance().app
 }
 

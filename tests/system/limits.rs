@@ -37,7 +37,7 @@ impl World {
         let direct = super::store::table(&dynamo.endpoint);
         direct.create_tables().await.unwrap();
         let proxy = Proxy::start(&dynamo.endpoint, faults).await.unwrap();
-        let (table, env): (SharedTable, _) = (Arc::new(super::store::table(&proxy.endpoint)), Env::system());
+        let (table, env): (SharedTable, _) = (Arc::new(super::store::table(&proxy.endpoint)), Env::still(Micros(0)));
         let instance = || Arc::new(Limiter::new(Arc::clone(&table), env.clone(), Settings { hot }));
         let instances = (0..instances).map(|_| instance()).collect();
         let (calls, decisions) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -185,7 +185,7 @@ async fn leases_never_admit_more_on_a_bad_day() {
     }
     assert!(world.counted("a", "day").await <= 700);
     let (calls, decisions) = (spent().0 - until_hot.0, spent().1 - until_hot.1);
-    assert!(calls * 5 < decisions, "leases save calls: {calls} for {decisions}");
+    assert!(calls * 3 < decisions, "leases save calls: {calls} for {decisions}");
 }
 
 /// One consumer at fifty times its limit: what another gets is what it gets alone, request by request.

@@ -71,7 +71,7 @@ fn subject() -> LimitSubject {
 /// So many requests that use the quota up, two seconds apart, on an instance of their own, as the pipeline does it: charge, then
 /// tell what is crossed.
 async fn requests(table: &SharedTable, env: &Env, count: u64) {
-    let limiter = Limiter::new(Arc::clone(table), env.clone(), Settings { hot: None });
+    let limiter = Limiter::new(Arc::clone(table), Env::still(NOW), Settings { hot: None });
     let call = [Call { entity: None, operation: Operation::Read, count: 20 }];
     for number in 0..count {
         let now = NOW.plus(Duration::from_secs(2 * number));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use holdfast::auth::local::{self, LocalIssuer, TokenRequest};
 use holdfast::auth::{Authenticator, api_key};
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::clock::{Env, Micros};
 use holdfast::consumer::record::Row;
 use holdfast::consumer::{ApiKey, Consumer};
 use holdfast::model;
@@ -17,13 +17,7 @@ use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, Table,
 use holdfast_authorizer::{AuthorizerEvent, handle};
 use serde_json::{Value, json};
 
-struct Midnight;
-
-impl Clock for Midnight {
-    fn now(&self) -> Micros {
-        Micros(1_795_219_200_000_000)
-    }
-}
+const MIDNIGHT: Micros = Micros(1_795_219_200_000_000);
 
 /// A table with two items.
 #[derive(Clone, Copy, PartialEq)]
@@ -94,7 +88,7 @@ plans: {free: {rates: {burst: {rate: 10, per: 1s, burst: 20}}}}
 
 /// What the authorizer answers to an event of this name.
 async fn answer(name: &str, state: State) -> Value {
-    let env = Env { clock: Arc::new(Midnight), ..Env::system() };
+    let env = Env::still(MIDNIGHT);
     let issuer = LocalIssuer::in_memory(&env).unwrap();
     let request = TokenRequest {
         subject: "u1".into(),

@@ -31,7 +31,7 @@ fn subject() -> LimitSubject {
 }
 
 fn limiter(table: &SharedTable) -> Limiter {
-    Limiter::new(Arc::clone(table), Env::system(), Settings { hot: None })
+    Limiter::new(Arc::clone(table), Env::still(NOW), Settings { hot: None })
 }
 
 async fn admit(limiter: &Limiter, count: u64, now: Micros) -> Admission {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::clock::Env;
 use holdfast::dynamodb::{Kind, Usage, measured};
 use holdfast::store::table::{Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_tests::around::Around;
@@ -52,14 +52,6 @@ impl Otherwise for Unseen {
         returning: Returning,
     ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
         if name == TableName::Volatile { self.0.write(name, write, returning) } else { table.write(name, write, returning) }
-    }
-}
-
-struct Still(Micros);
-
-impl Clock for Still {
-    fn now(&self) -> Micros {
-        self.0
     }
 }
 
@@ -181,7 +173,7 @@ async fn entries(world: &World) -> usize {
 async fn writes_and_purges_cost_the_same_with_ten_and_with_ten_thousand_entries() {
     let world = filled().await;
     // With a clock that stands still, so that the states of indexes are read once.
-    let env = Env { clock: Arc::new(Still(Env::system().now())), ..Env::system() };
+    let env = Env::still(Env::system().now());
     let (instance, admin) = (world.instance_over(&world.direct, env, patient()), admin());
     instance.done(&admin, "PATCH books/b1", &json!({"title": "moved by nobody"})).await;
     let mut costs = Vec::new();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use futures::future::BoxFuture;
 
 use super::*;
+use crate::clock::Clock;
 use crate::limit::item::{DISABLED, EPOCH, REVOKED};
 use crate::limit::{Admission, Refusal, Source};
 use crate::store::keys;

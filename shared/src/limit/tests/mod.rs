@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Call, LimitSubject, Limiter, Overrides, ResolvedPlan, Settings};
-use crate::clock::{Clock, Env, Micros};
+use crate::clock::{Env, Micros};
 use crate::dynamodb::embedded::Embedded;
 use crate::model::{Cost, EntityIx, Operation, Plan, Quota, Rate, Window};
 use crate::store::table::SharedTable;
@@ -50,16 +50,7 @@ fn one(operation: Operation) -> [Call; 1] {
 }
 
 fn limiter(table: &SharedTable, hot: Option<u64>) -> Limiter {
-    Limiter::new(Arc::clone(table), Env { clock: Arc::new(Beginning), ..Env::system() }, Settings { hot })
-}
-
-/// The time that tests pass in is always later.
-struct Beginning;
-
-impl Clock for Beginning {
-    fn now(&self) -> Micros {
-        Micros(0)
-    }
+    Limiter::new(Arc::clone(table), Env::still(Micros(0)), Settings { hot })
 }
 
 async fn store() -> (Embedded, SharedTable) {
