@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod gateway;
 mod layers;
+mod leases;
 mod limits;
 mod northwind;
 mod notices;

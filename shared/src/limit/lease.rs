@@ -63,6 +63,11 @@ impl Lease {
         Credit { units: self.left, live: if now < self.until { self.left } else { 0 } }
     }
 
+    /// Whether it may still serve, or pay for another one's beginning, beside a lease of this epoch in these windows.
+    pub fn is_worth_keeping(&self, epoch: i64, windows: &[i64], now: Micros) -> bool {
+        self.scope.epoch == epoch && (now < self.until || self.left > 0 && !windows.is_empty() && self.windows == windows)
+    }
+
     /// Whether it was made for this scope (plans are compared last: they are usually the same object).
     pub fn is_for(&self, scope: &Scope) -> bool {
         let Scope { plan, key_id, epoch, rates } = &self.scope;

@@ -337,12 +337,16 @@ impl Limiter {
         if let Some(answer) = self.at_once(known, subject, charge, now) {
             return Some(answer);
         }
-        let order = order(&known.notes(), &scope, charge.total, now)?;
+        let order = order(&mut known.notes(), &scope, charge.total, now)?;
         let whole = lease::charge(&scope.rates, order.units);
         let debit =
             Debit { lead: order.lead, credit: order.credit.units, live_credit: order.credit.live, ..debit(subject, &whole, now) };
-        let state = self.debit(known, subject, &debit, calls).await.ok()?;
+        let debited = self.debit(known, subject, &debit, calls).await;
         let mut notes = known.notes();
+        let Ok(state) = debited else {
+            give_back(&mut notes, &scope, &order);
+            return None;
+        };
         open_lease(&mut notes, scope, &order, charge.total, now);
         Some(Ok(self.admitted(&mut notes, subject, charge, &state, order.units - charge.total, (*calls, order.units, true), now)))
     }
@@ -550,15 +554,28 @@ fn from_lease(notes: &mut Notes, scope: &Scope, charge: &Charge, now: Micros) ->
     Some(windows)
 }
 
-fn order(notes: &Notes, scope: &Scope, units: u64, now: Micros) -> Option<Order> {
+/// The lease to ask for. What it carries over is taken out of the one that is there, so that nobody is served from it meanwhile.
+fn order(notes: &mut Notes, scope: &Scope, units: u64, now: Micros) -> Option<Order> {
     let demand = notes.demand(now)?;
-    let credit = notes.leases.iter().find(|lease| lease.is_for(scope)).map(|lease| lease.credit(scope, now)).unwrap_or_default();
-    lease::order(scope, &notes.state, demand, units, credit, now)
+    let before = notes.leases.iter_mut().find(|lease| lease.is_for(scope));
+    let credit = before.as_ref().map(|lease| lease.credit(scope, now)).unwrap_or_default();
+    let order = lease::order(scope, &notes.state, demand, units, credit, now)?;
+    if let Some(before) = before {
+        before.left -= order.credit.units;
+    }
+    Some(order)
+}
+
+/// Puts back what a lease was to carry over that was not granted.
+fn give_back(notes: &mut Notes, scope: &Scope, order: &Order) {
+    if let Some(before) = notes.leases.iter_mut().find(|lease| lease.is_for(scope)) {
+        before.left += order.credit.units;
+    }
 }
 
 /// Notes a lease that was granted, less the request that asked for it; it replaces the one whose leftovers it carries.
 fn open_lease(notes: &mut Notes, scope: Scope, order: &Order, used: u64, now: Micros) {
-    notes.leases.retain(|lease| now < lease.until && !lease.is_for(&scope));
     let windows = lease::starts(&scope.plan, now);
+    notes.leases.retain(|lease| !lease.is_for(&scope) && lease.is_worth_keeping(scope.epoch, &windows, now));
     notes.leases.push(Lease { scope, until: now.plus(order.lead), left: order.units - used, windows });
 }
