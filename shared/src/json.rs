@@ -6,6 +6,9 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+/// 2^53: below it a float is one whole number and no other.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
 /// Parses bytes as one JSON value in which no object, at any depth, names a member twice.
 ///
 /// # Errors
@@ -22,10 +25,10 @@ pub(crate) fn strict_object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// A whole number, 0 or more, within 2^53 if it is written with a point: `3.0` is one (JSON Schema 2020-12, 6.1.1).
+/// A whole number, 0 or more, below 2^53 if it is written with a point: `3.0` is one (JSON Schema 2020-12, 6.1.1).
 pub(crate) fn whole(value: &Value) -> Option<u64> {
-    let float = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..9e15).contains(number));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number within 2^53")]
+    let float = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..EXACT).contains(number));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number below 2^53")]
     value.as_u64().or_else(|| float().map(|number| number as u64))
 }
 
@@ -152,6 +155,24 @@ mod tests {
     fn values_are_those_that_serde_json_reads() {
         let text = r#"{"n":null,"t":true,"i":-3,"u":18446744073709551615,"f":1.5,"s":"\u00fc","l":[1,{}]}"#;
         assert_eq!(strict(text.as_bytes()).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
+    }
+
+    #[test]
+    fn whole_numbers_are_exact_however_they_are_written() {
+        for (text, number) in [
+            ("3", Some(3)),
+            ("3.0", Some(3)),
+            ("3e2", Some(300)),
+            ("-0.0", Some(0)),
+            ("9007199254740991.0", Some(9_007_199_254_740_991)),
+            ("9007199254740993", Some(9_007_199_254_740_993)),
+            ("9007199254740992.0", None),
+            ("3.5", None),
+            ("-1", None),
+            ("\"3\"", None),
+        ] {
+            assert_eq!(super::whole(&serde_json::from_str(text).unwrap()), number, "{text}");
+        }
     }
 
     #[test]

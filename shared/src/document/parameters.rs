@@ -23,7 +23,8 @@ pub(super) fn shared(anonymous: bool) -> Map<String, Value> {
     // Anything is taken, and what is not well-formed does nothing; the gateway bounds a request's headers as a whole.
     let anything = || json!({"type": "string"});
     let cursor = json!({"type": "string", "minLength": 1, "maxLength": MAX_CURSOR});
-    let key = json!({"type": "string", "pattern": idempotency_key::pattern(anonymous)});
+    let key =
+        json!({"type": "string", "pattern": idempotency_key::pattern(anonymous), "maxLength": idempotency_key::LONGEST_VALUE});
     let parameter = |place: &str, name: &str, about: &str, schema: Value| json!({"name": name, "in": place, "description": about, "schema": schema});
     let mut required = parameter("header", "If-Match", GUARD, tags());
     required["required"] = json!(true);

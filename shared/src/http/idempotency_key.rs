@@ -25,6 +25,9 @@ pub(crate) fn pattern(anonymous: bool) -> String {
     format!(r#"^(?:{bare}|"(?:[ !#-\[\]-~]|\\["\\]){{{least},{LONGEST}}}")$"#)
 }
 
+/// Longest value: a key in quotes, each of its characters escaped.
+pub(crate) const LONGEST_VALUE: usize = 2 * LONGEST + 2;
+
 /// The key that a value is: the same one with and without quotes.
 ///
 /// # Errors

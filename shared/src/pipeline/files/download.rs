@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{Target, record_of, secret, secret_json};
 use crate::clock::Micros;
 use crate::http::{JSON, Reply, header_value, negotiate};
+use crate::id::MAX_SAFE_INTEGER;
 use crate::model::{Action, EntityIx, FieldIx, FileLimits};
 use crate::object::disposition::{self, Disposition};
 use crate::object::{self, Download, File, Objects, media};
@@ -153,12 +154,10 @@ impl Asked {
     /// 400 that names the parameter.
     pub(super) fn read(parameters: &Parameters) -> Result<Self, Problem> {
         let expires_in = parameters.get("expires_in").map(|text| {
-            let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            // More digits than a number holds are more than any limit.
-            let seconds = digits.then(|| text.parse().unwrap_or(u64::MAX));
+            let seconds = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
             seconds
-                .filter(|seconds| *seconds > 0)
-                .ok_or_else(|| refuse("expires_in", "must be a whole number of seconds, 1 or more"))
+                .filter(|seconds| (1..=MAX_SAFE_INTEGER.unsigned_abs()).contains(seconds))
+                .ok_or_else(|| refuse("expires_in", &format!("must be a whole number of seconds from 1 to {MAX_SAFE_INTEGER}")))
         });
         let disposition = match parameters.get("disposition") {
             None | Some("attachment") => Disposition::Attachment,

@@ -16,6 +16,7 @@ use crate::clock::Micros;
 use crate::consumer::record::Row;
 use crate::files::share::{self, Share, Terms};
 use crate::http::Reply;
+use crate::id::MAX_SAFE_INTEGER;
 use crate::model::{Action, EntityIx, FieldIx, SystemPermission};
 use crate::object::{self, File};
 use crate::pipeline::Context;
@@ -116,7 +117,8 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
             number
         }
     };
-    let expires_in = number("expires_in", u64::MAX, "a whole number of seconds, 1 or more");
+    let longest = MAX_SAFE_INTEGER.unsigned_abs();
+    let expires_in = number("expires_in", longest, &format!("a whole number of seconds from 1 to {longest}"));
     let most = number("max_downloads", MOST, &format!("a whole number from 1 to {MOST}"));
     match errors.is_empty() {
         true => Ok((expires_in, most.and_then(|most| i64::try_from(most).ok()))),
