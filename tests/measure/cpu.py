@@ -26,6 +26,8 @@ EVENTS = os.path.join(ROOT, "tests", "events")
 # Seconds until the burst of the demo's greatest plan is there again, which allows 1000 requests at once.
 REFILL = 2.5
 WARM, COUNTED = 50, int(os.environ.get("REQUESTS", "400"))
+# So many that none of them is hot (over 20 requests a second): then each request pays for its own call of the limiter.
+CONSUMERS = 50
 
 
 class Runtime(http.server.BaseHTTPRequestHandler):
@@ -115,9 +117,14 @@ class Function:
         with open(f"/proc/{self.process.pid}/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
 
-    def measure(self, kind, make, right):
-        """`make` gives the event of the nth request, `right` says whether an answer is what it should be."""
+    def measure(self, kind, make, right, hot=False):
+        """`make` gives the event of the nth request, `right` says whether an answer is what it should be. A consumer is hot after
+        some seconds of it."""
         time.sleep(REFILL)
+        for _ in range(3 if hot else 0):
+            for n in range(WARM):
+                self.call(make(n))
+            time.sleep(1 - time.time() % 1)
         for n in range(WARM):
             self.call(make(n))
         waits, answers, before = [], [], self.cpu()
@@ -145,32 +152,37 @@ def cached(how):
     return lambda answer: answer["statusCode"] == 200 and answer["headers"].get("cache-status", "").startswith(f"holdfast; {how}")
 
 
-def measure(binaries, environment, tokens):
-    admin, denied = tokens
+def measure(binaries, environment, tokens, denied):
     fresh = {"cache-control": "no-cache"}
     authorizer = Function(binaries, "authorizer", environment)
     with open(os.path.join(EVENTS, "authorizer-token.json")) as file:
         asked = json.load(file)
-    asked["identitySource"] = [f"Bearer {admin}"]
-    context = authorizer.call(asked)["context"]
-    denied_context = authorizer.call({**asked, "identitySource": [f"Bearer {denied}"]})["context"]
+
+    def caller(token):
+        """A token and what the authorizer says of it."""
+        return token, authorizer.call({**asked, "identitySource": [f"Bearer {token}"]})["context"]
+
+    callers, denied = [caller(token) for token in tokens], caller(denied)
+    asked["identitySource"] = [f"Bearer {tokens[0]}"]
     authorizer.measure("authorizer: a token (EdDSA)", lambda _: asked, lambda answer: answer["context"]["outcome"] == "ok")
     peaks = {"authorizer": authorizer.peak()}
     authorizer.end()
 
-    def get(path, headers=(), context=context, token=admin):
-        made = with_context(event("GET", path, token, headers=headers), context)
-        return lambda _: made
+    def get(path, headers=(), callers=callers):
+        made = [with_context(event("GET", path, token, headers=headers), context) for token, context in callers]
+        return lambda n: made[n % len(made)]
 
     def create(n):
         body = {"id": f"measured-{n}", "name": f"Measured {n}", "founded": 1900, "country": "GB"}
-        return with_context(event("POST", "/v1/publishers", admin, body), context)
+        token, context = callers[n % len(callers)]
+        return with_context(event("POST", "/v1/publishers", token, body), context)
 
     data_api = Function(binaries, "data-api", environment)
     data_api.measure("nothing but the runtime (`_health`)", get("/v1/_health"), status(200))
-    data_api.measure("denied again within a second", get("/v1/_me", (), denied_context, denied), status(429))
+    data_api.measure("denied again within a second", get("/v1/_me", callers=[denied]), status(429))
     data_api.measure("record by id, fresh", get("/v1/books/moby-dick", fresh), status(200))
     data_api.measure("list of 20, cached", get("/v1/books?limit=20"), cached("hit"))
+    data_api.measure("list of 20, cached, for one hot consumer", get("/v1/books?limit=20", callers=callers[:1]), cached("hit"), hot=True)
     data_api.measure("list of 20, fresh", get("/v1/books?limit=20", fresh), cached("fwd=bypass"))
     data_api.measure("list of 20 with authors, cached", get("/v1/books?limit=20&include=author"), cached("hit"))
     data_api.measure("list of 20 with authors, fresh", get("/v1/books?limit=20&include=author", fresh), cached("fwd=bypass"))
@@ -218,13 +230,13 @@ def main():
                 command = [holdfast, "token", "--sub", subject, "--role", "admin", "--plan", "wholesale", "--data", directory]
                 return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
-            admin, denied = token("measure"), token("denied")
+            tokens, denied = [token(f"measure-{n}") for n in range(CONSUMERS)], token("denied")
             settings = {"plan": "wholesale", "roles": ["admin"], "overrides": {"month": {"limit": 1}}}
             url = f"http://127.0.0.1:{port}"
-            call(url, admin, "PUT", f"/v1/_consumers/local:{claims(denied)['sub']}", settings)
-            print(f"\n{COUNTED} requests of each kind, one after another, after {WARM} that do not count\n")
+            call(url, tokens[0], "PUT", f"/v1/_consumers/local:{claims(denied)['sub']}", settings)
+            print(f"\n{COUNTED} requests of each kind, one after another, of {CONSUMERS} consumers, after {WARM} that do not count\n")
             print("| request | CPU of the function | median wait |\n|---|---|---|")
-            measure(binaries, environment, (admin, denied))
+            measure(binaries, environment, tokens, denied)
         finally:
             system.terminate()
             system.wait()
