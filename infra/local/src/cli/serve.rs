@@ -10,12 +10,11 @@ use std::time::Duration;
 use clap::Args;
 use holdfast::auth::local::TokenRequest;
 use holdfast::clock::Env;
-use holdfast::model::Model;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::terminal::{self, DIM, HEADING};
-use super::{DEFAULT_PORT, Failure, model};
+use super::{DEFAULT_PORT, Failure, examples, model};
 use crate::demo;
 use crate::embedded::{AUDIT_BUCKET, BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
 use crate::system::DATABASE;
@@ -181,13 +180,12 @@ fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failu
         let token = token(local, options, &role.name)?;
         anstream::eprintln!("  {:width$}  {token}", role.name);
         if role.name == ADMIN || first.is_none() {
-            first = Some(token);
+            first = Some((&role.name, token));
         }
     }
     anstream::eprintln!("\n{HEADING}Try{HEADING:#}");
-    let header = first.map(|token| format!("-H 'Authorization: Bearer {token}' ")).unwrap_or_default();
-    for path in examples(model) {
-        anstream::eprintln!("  curl -g {header}'{url}{path}'");
+    for example in first.iter().flat_map(|(role, token)| examples::of(model, role, &url, token)) {
+        anstream::eprintln!("  {example}");
     }
     anstream::eprintln!();
     Ok(())
@@ -203,13 +201,4 @@ fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure
         expires_in: TOKEN_LIFE,
     };
     Ok(local.issuer.token(&request, options.env.now())?)
-}
-
-/// Three requests that any model answers: a list, a list with what it refers to, who am I.
-fn examples(model: &Model) -> Vec<String> {
-    let mut paths: Vec<String> = model.entities.iter().take(1).map(|entity| format!("/v1/{}?limit=3", entity.plural)).collect();
-    let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));
-    paths.extend(embedding.map(|(entity, relation)| format!("/v1/{}?limit=2&include={}", entity.plural, relation.name)));
-    paths.push("/v1/_me".to_owned());
-    paths
 }

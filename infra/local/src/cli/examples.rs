@@ -1,0 +1,71 @@
+//! Requests that a start prints: a list, what it refers to, who am I; and a record's life, from its creation to its end.
+
+use std::fmt;
+
+use holdfast::document::{self, Site};
+use holdfast::model::{Entity, IdKind, Model};
+use serde_json::{Map, Value};
+
+/// A request, as a shell line with curl.
+pub(super) struct Example {
+    method: &'static str,
+    address: String,
+    token: String,
+    body: Option<Value>,
+}
+
+impl fmt::Display for Example {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "curl -g ")?;
+        if self.method != "GET" {
+            write!(f, "-X {} ", self.method)?;
+        }
+        write!(f, "-H 'Authorization: Bearer {}' ", self.token)?;
+        if let Some(body) = &self.body {
+            write!(f, "-H 'Content-Type: application/json' -d '{}' ", body.to_string().replace('\'', r"'\''"))?;
+        }
+        write!(f, "'{}'", self.address)
+    }
+}
+
+/// Requests of somebody with this role that a new system answers well.
+pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Example> {
+    let make =
+        |method, path: String, body| Example { method, address: format!("{url}/v1/{path}"), token: token.to_owned(), body };
+    let mut all = Vec::new();
+    all.extend(model.entities.first().map(|entity| make("GET", format!("{}?limit=3", entity.plural), None)));
+    let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));
+    all.extend(embedding.map(|(entity, to)| make("GET", format!("{}?limit=2&include={}", entity.plural, to.name), None)));
+    all.push(make("GET", "_me".to_owned(), None));
+    let made = document::openapi(model, &document::of_role(model, &[role]), Site { url, environment: "local" });
+    if let Some((entity, id, body)) = model.entities.iter().find_map(|entity| created(&made, entity)) {
+        let one = format!("{}/{id}", entity.plural);
+        let mut change = body.clone();
+        change.remove("id");
+        all.push(make("POST", entity.plural.clone(), Some(Value::Object(body))));
+        if !change.is_empty() && made["paths"][format!("/v1/{}/{{id}}", entity.plural)].get("patch").is_some() {
+            all.push(make("PATCH", one.clone(), Some(Value::Object(change))));
+        }
+        all.push(make("DELETE", one, None));
+    }
+    all
+}
+
+/// The id and the body of a record that needs no other, where whoever creates it chooses its id, and may delete it too.
+fn created<'a>(document: &Value, entity: &'a Entity) -> Option<(&'a Entity, String, Map<String, Value>)> {
+    document["paths"][format!("/v1/{}/{{id}}", entity.plural)].get("delete")?;
+    let content = &document["paths"][format!("/v1/{}", entity.plural)]["post"]["requestBody"]["content"]["application/json"];
+    let schema = content["schema"]["$ref"].as_str()?.strip_prefix('#')?;
+    let required = document.pointer(schema)?["required"].as_array()?;
+    let needs = |name: &str| required.iter().any(|required| required == name);
+    if !matches!(entity.id, IdKind::String) || entity.to_one.iter().any(|to| needs(&entity.field(to.field).name)) {
+        return None;
+    }
+    let body: Map<String, Value> = content["example"]
+        .as_object()?
+        .iter()
+        .filter(|(name, _)| needs(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    Some((entity, body.get("id")?.as_str()?.to_owned(), body))
+}
