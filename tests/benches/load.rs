@@ -43,11 +43,12 @@ entities:
 roles:
   admin: {all: true, system: all}
   clerk:
-    customer: {list: true, read: true}
-    order:
-      list: {fields: [id, customer, shop, total], where: {shop: $claims.shop}}
-      read: {fields: [id, customer, shop, total], where: {shop: $claims.shop}}
-      create: true
+    entities:
+      customer: {list: true, read: true}
+      order:
+        list: {fields: [id, customer, shop, total], rows: {shop: $claim.shop}}
+        read: {fields: [id, customer, shop, total], rows: {shop: $claim.shop}}
+        create: true
 plans:
   wide:
     rates: {burst: {rate: 1000000, per: 1s, burst: 1000000}}

@@ -16,7 +16,9 @@ pub use filter::applies;
 pub use include::{Include, Relation};
 pub use parse::{BadParameter, parse_get, parse_list};
 pub(crate) use parse::{limit as page_limit, split as split_parameters};
-pub use scope::{Everything, Sight};
+#[cfg(test)]
+pub(crate) use scope::Everything;
+pub use scope::Sight;
 
 /// Parameters of a list that are no filters.
 const PARAMETERS: [&str; 6] = ["limit", "cursor", "sort", "fields", "include", "count"];

@@ -12,10 +12,12 @@ pub trait Sight {
     fn reached(&self, entity: &Entity) -> Option<FieldMask>;
 }
 
-/// The sight of whoever may see all: documents and benches ask for it.
+/// The sight of whoever may see all.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy)]
-pub struct Everything;
+pub(crate) struct Everything;
 
+#[cfg(test)]
 impl Sight for Everything {
     fn own(&self) -> FieldMask {
         FieldMask::all(usize::from(u16::MAX))
