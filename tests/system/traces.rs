@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use holdfast::auth::JwksSource as _;
 use holdfast::clock::Env;
@@ -22,7 +22,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tracing::Instrument as _;
+use tracing::subscriber::{DefaultGuard, NoSubscriber, set_default};
+use tracing::{Dispatch, Instrument as _, Subscriber};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 const MODEL: &str = "
@@ -137,12 +138,20 @@ impl Lines {
     }
 }
 
+/// Makes a subscriber this thread's. Another one lives as long as the process: of a single one, tracing believes that it is every
+/// thread's, so whichever thread comes to a call site first would say for all of them that nobody listens.
+fn heard(subscriber: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
+    static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+    LazyLock::force(&ANOTHER);
+    set_default(subscriber)
+}
+
 /// An instance whose spans go to a collector and whose log goes to lines, on this thread.
-async fn watched(traces: &Traces, lines: &Lines) -> (Stack, Instance, tracing::subscriber::DefaultGuard) {
+async fn watched(traces: &Traces, lines: &Lines) -> (Stack, Instance, DefaultGuard) {
     let (stack, writer) = (Stack::start(MODEL).await, lines.clone());
     let log = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
     let log = tracing_subscriber::Layer::with_filter(log, tracing_subscriber::filter::LevelFilter::INFO);
-    let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(log).with(traces.layer()));
+    let guard = heard(tracing_subscriber::registry().with(log).with(traces.layer()));
     let mut instance = stack.instance();
     instance.app = instance.app.with_traces(Some(traces.clone()));
     (stack, instance, guard)
@@ -201,7 +210,7 @@ async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller(
 async fn a_call_passes_the_context_on() {
     let collector = Collector::start().await;
     let traces = Traces::to(&collector.url(), "data-api", Env::system()).unwrap();
-    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(traces.layer()));
+    let _guard = heard(tracing_subscriber::registry().with(traces.layer()));
     let headers: HeaderMap = [(http::HeaderName::from_static("traceparent"), TRACEPARENT.parse().unwrap())].into_iter().collect();
     let span = telemetry::request(&headers, "GET", || "GET /v1/books".to_owned());
     assert_eq!(telemetry::trace_id(&span).as_deref(), Some(TRACE));
