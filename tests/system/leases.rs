@@ -77,7 +77,7 @@ struct World {
 }
 
 impl World {
-    /// With a rate that nothing here exhausts and one that only lists meet; a list costs three units, all else one.
+    /// With a rate that nothing here exhausts and one that only creations meet; a list costs three units, all else one.
     async fn start() -> Self {
         let dynamo = Dynamo::start(None, 0).await.unwrap();
         let table = super::store::table(&dynamo.endpoint);
@@ -176,8 +176,9 @@ async fn what_a_lease_carries_over_is_used_once() {
         }
         admitted += world.drain(now).await;
         let counted = world.counted().await;
-        let unused = if lost { counted - admitted } else { 0 };
-        assert_eq!(admitted + unused, counted, "{odd} {lost}");
+        // A debit whose answer is lost is used by nobody.
+        let as_it_should = if lost { admitted <= counted } else { admitted == counted };
+        assert!(as_it_should, "{odd} {lost}: {admitted} of {counted}");
     }
 }
 

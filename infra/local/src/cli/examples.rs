@@ -40,10 +40,10 @@ pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Examp
     let made = document::openapi(model, &document::of_role(model, &[role]), Site { url, environment: "local" });
     if let Some((entity, id, body)) = model.entities.iter().find_map(|entity| created(&made, entity)) {
         let one = format!("{}/{id}", entity.plural);
-        let mut change = body.clone();
-        change.remove("id");
+        let patch = &made["paths"][path_of_one(entity)]["patch"]["requestBody"]["content"]["application/json"]["example"];
+        let change: Map<String, Value> = body.clone().into_iter().filter(|(name, _)| patch.get(name).is_some()).collect();
         all.push(make("POST", entity.plural.clone(), Some(Value::Object(body))));
-        if !change.is_empty() && made["paths"][format!("/v1/{}/{{id}}", entity.plural)].get("patch").is_some() {
+        if !change.is_empty() {
             all.push(make("PATCH", one.clone(), Some(Value::Object(change))));
         }
         all.push(make("DELETE", one, None));
@@ -51,9 +51,13 @@ pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Examp
     all
 }
 
+fn path_of_one(entity: &Entity) -> String {
+    format!("/v1/{}/{{id}}", entity.plural)
+}
+
 /// The id and the body of a record that needs no other, where whoever creates it chooses its id, and may delete it too.
 fn created<'a>(document: &Value, entity: &'a Entity) -> Option<(&'a Entity, String, Map<String, Value>)> {
-    document["paths"][format!("/v1/{}/{{id}}", entity.plural)].get("delete")?;
+    document["paths"][path_of_one(entity)].get("delete")?;
     let content = &document["paths"][format!("/v1/{}", entity.plural)]["post"]["requestBody"]["content"]["application/json"];
     let schema = content["schema"]["$ref"].as_str()?.strip_prefix('#')?;
     let required = document.pointer(schema)?["required"].as_array()?;
