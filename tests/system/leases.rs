@@ -203,3 +203,21 @@ async fn leases_of_two_kinds_keep_what_they_left_over() {
     let lost = world.counted().await - admitted;
     assert!(lost <= 2 * 62, "{lost} units of 1240 were debited and are gone: more than a second's demand for each kind");
 }
+
+/// What was to be carried over into a lease that the store did not grant is there as before.
+#[tokio::test]
+async fn a_lease_that_is_not_granted_takes_nothing() {
+    let mut left = 0;
+    // Lists take three at a time, so that nothing, one and two are left of these.
+    for odd in 0..3 {
+        let world = World::start().await;
+        let (_, now) = world.hot().await;
+        world.spend(Operation::Read, odd, now).await;
+        world.door.be(Way::Shut);
+        while let Some(admission) = world.admit(Operation::List, now).await {
+            assert_eq!(admission.source, Source::Lease);
+        }
+        left += world.drain(now).await;
+    }
+    assert_eq!(left, 3);
+}
