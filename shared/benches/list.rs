@@ -6,12 +6,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use holdfast::core::principal::{Principal, Verified};
+use holdfast::model::value::Record;
 use holdfast::model::{Action, Entity, FieldMask, Model, parse};
-use holdfast::principal::{Principal, Verified};
 use holdfast::query::ListQuery;
+use holdfast::query::{self, plan, policy, shape};
 use holdfast::store::indexes::States;
-use holdfast::value::Record;
-use holdfast::{plan, policy, query, shape};
 use serde_json::{Value, json};
 
 const QUERY: &str = "customer_id=c1&status[in]=open,paid&placed_at[gte]=2026-01-01T00:00:00Z&sort=-placed_at&include=customer&fields=id,status,total,customer_id&limit=20";

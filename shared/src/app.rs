@@ -3,22 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::auth::Authenticator;
 use crate::cache::{self, Cache};
-use crate::clock::Env;
-use crate::document::Documents;
+use crate::core::clock::Env;
+use crate::core::telemetry::Traces;
+use crate::identity::auth::Authenticator;
+use crate::identity::secret::{Keyring, SecretSource, Secrets};
 use crate::limit::Limiter;
-use crate::limit::address::AddressGuard;
+use crate::limit::address::AddressLimiter;
 use crate::model::Model;
-use crate::object::SharedObjects;
-use crate::plan::Cursor;
-use crate::secret::{Keyring, Secrets};
-use crate::secretsmanager::ManagedSecret;
-use crate::startup::Startup;
+use crate::openapi::Documents;
+use crate::query::plan::Cursor;
 use crate::store::indexes::Indexes;
+use crate::store::object::SharedObjects;
 use crate::store::table::{SharedTable, TableError};
 use crate::store::write::Writer;
-use crate::telemetry::Traces;
 use crate::usage::Usage;
 
 /// Longest wait for the table in the init phase.
@@ -39,7 +37,7 @@ pub struct App {
     /// Admits requests.
     pub limiter: Limiter,
     /// Admits what has no consumer.
-    pub addresses: AddressGuard,
+    pub addresses: AddressLimiter,
     /// Verifies credentials.
     pub authenticator: Arc<Authenticator>,
     /// Counts what is answered.
@@ -62,10 +60,10 @@ impl App {
     pub fn new(model: Arc<Model>, table: SharedTable, authenticator: Arc<Authenticator>, env: Env, environment: &str) -> Self {
         Self {
             writer: Writer::new(table.clone(), model.clone(), env.clone()),
-            cache: Cache::new(table.clone(), env.clone(), cache::Settings::default()),
+            cache: Cache::new(table.clone(), env.clone(), cache::CacheSettings::default()),
             indexes: Indexes::new(table.clone(), model.clone(), env.clone()),
-            limiter: Limiter::new(table.clone(), env.clone(), crate::limit::Settings::default()),
-            addresses: AddressGuard::new(model.limits.per_address),
+            limiter: Limiter::new(table.clone(), env.clone(), crate::limit::LimiterSettings::default()),
+            addresses: AddressLimiter::new(model.limits.per_address),
             usage: Usage::new(table.clone(), env.clone()),
             traces: None,
             documents: Documents::default(),
@@ -79,16 +77,10 @@ impl App {
         }
     }
 
-    /// The application of a function on Lambda.
-    pub fn of(startup: &Startup) -> Self {
-        let table: SharedTable = Arc::new(startup.table.clone());
-        let (model, authenticator, env) = (startup.model.clone(), startup.authenticator.clone(), startup.env.clone());
-        let cached = cache::Settings { sample: startup.settings.cache_sample, ..cache::Settings::default() };
-        let mut app = Self::new(model, table, authenticator, env, &startup.settings.environment).with_cache(cached);
-        if let Some(secret) = &startup.settings.master_secret {
-            app.secrets = app.secrets.rotating(Arc::new(ManagedSecret::new(&startup.aws, secret)));
-        }
-        app
+    /// With a master secret that is rotated elsewhere.
+    #[must_use]
+    pub fn with_secrets(self, source: Arc<dyn SecretSource>) -> Self {
+        Self { secrets: self.secrets.rotating(source), ..self }
     }
 
     /// With a store of files.
@@ -100,7 +92,7 @@ impl App {
 
     /// With a cache that works like this.
     #[must_use]
-    pub fn with_cache(self, settings: cache::Settings) -> Self {
+    pub fn with_cache(self, settings: cache::CacheSettings) -> Self {
         Self { cache: Cache::new(self.table.clone(), self.env.clone(), settings), ..self }
     }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::aws::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::core::clock::Env;
 use holdfast::store::table::{Attr, Expr, Item, Key, RangeQuery, Returning, Table, TableName, Write};
 use holdfast_local::Options;
 use holdfast_local::embedded::{DATA_TABLE, VOLATILE_TABLE};

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
+use holdfast::model::value::Record;
 use holdfast::model::{Model, parse};
 use holdfast::store::table::{
     Attr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
@@ -15,7 +16,6 @@ use holdfast::store::table::{
 use holdfast::store::verify::Verifier;
 use holdfast::store::write::{COUNT, RESTRICTING};
 use holdfast::store::{items, keys};
-use holdfast::value::Record;
 use serde_json::{Map, json};
 
 const MODEL: &str = "
@@ -37,7 +37,7 @@ roles:
 /// Records of a page of a scan: about a megabyte, as DynamoDB gives.
 const PAGE: u64 = 250;
 /// Most megabytes that the process may grow by, whatever the size of the table.
-const MOST: u64 = 48;
+const MAX_MEBIBYTES: u64 = 48;
 
 /// A sound table that is made up while it is read: thing `n` belongs to thing `n / 2`.
 struct Imagined {
@@ -129,5 +129,5 @@ async fn verify_reads_a_large_table_in_bounded_memory() {
     assert!(report.scans > 1, "the counters did not fit, so there was more than one scan");
     let grown = most.saturating_sub(before);
     eprintln!("{count} records, {} items in {} scans: {grown} MB", report.items, report.scans);
-    assert!(grown < MOST, "{grown} MB for {count} records");
+    assert!(grown < MAX_MEBIBYTES, "{grown} MB for {count} records");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use holdfast::store::table::SharedTable;
 
-use crate::around::{Around, Hook};
+use crate::intercept::{Hook, Intercept};
 
 /// When the handler ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Death {
 /// A table whose n-th call is the last. A handler that makes that call never gets an answer: run it with
 /// [`Crashing::until_end`].
 /// Its hook may end calls to something else too.
-pub type Crashing = Around<Arc<Death>>;
+pub type Crashing = Intercept<Arc<Death>>;
 
 impl Crashing {
     /// Ends at call `call` (from 1).

@@ -6,13 +6,14 @@
 //! ```
 
 mod actor;
-pub mod around;
 pub mod crash;
+pub mod delegate;
+pub mod intercept;
+pub mod modules;
 pub mod oracle;
 pub mod proxy;
 pub mod stack;
 mod system;
-pub mod through;
 pub mod upload;
 pub mod waits;
 

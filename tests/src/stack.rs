@@ -6,23 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::auth::Authenticator;
-use holdfast::auth::Outcome;
-use holdfast::auth::local::LocalIssuer;
-use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options, Usage, measured};
+use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::aws::s3::S3Objects;
+use holdfast::core::clock::Env;
+use holdfast::core::principal::Verified;
 use holdfast::http::{ApiRequest, ApiResponse};
+use holdfast::identity::auth::AuthOutcome;
+use holdfast::identity::auth::Authenticator;
+use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::{Model, parse};
 use holdfast::pipeline;
-use holdfast::principal::Verified;
-use holdfast::s3::S3Objects;
+use holdfast::store::meter::{Consumed, measured};
 use holdfast::store::table::SharedTable;
 use holdfast::usage::Usage as Counted;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use crate::around::Around;
+use crate::intercept::Intercept;
 use crate::waits::Waits;
 
 /// What a request cost.
@@ -31,7 +32,7 @@ pub struct Cost {
     /// Calls that it waited for one after another.
     pub waits: u32,
     /// Calls and capacity units.
-    pub usage: Usage,
+    pub usage: Consumed,
 }
 
 /// An embedded DynamoDB and what works on it.
@@ -75,7 +76,7 @@ impl Stack {
     /// # Panics
     /// If no signing key can be made.
     pub fn instance_on(&self, table: SharedTable) -> Instance {
-        let waits = Arc::new(Around::new(table, Waits::default()));
+        let waits = Arc::new(Intercept::new(table, Waits::default()));
         let table: SharedTable = waits.clone();
         let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
         let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
@@ -93,7 +94,7 @@ impl Stack {
 pub struct Instance {
     /// Its parts.
     pub app: App,
-    waits: Arc<Around<Waits>>,
+    waits: Arc<Intercept<Waits>>,
 }
 
 impl Instance {
@@ -133,7 +134,7 @@ impl Instance {
             headers,
             body: bytes.into(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            context: Some(Outcome::Ok(Box::new(who.clone())).to_context()),
+            context: Some(AuthOutcome::Ok(Box::new(who.clone())).to_context()),
             deadline: self.app.env.now().plus(Duration::from_secs(29)),
             base_url: "https://api.example".to_owned(),
         };

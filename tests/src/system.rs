@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use holdfast::auth::local::{LocalIssuer, TokenRequest};
-use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::aws::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::core::clock::Env;
+use holdfast::identity::auth::local::{LocalIssuer, TokenRequest};
 use holdfast_local::embedded::{DATA_TABLE, VOLATILE_TABLE};
 use holdfast_local::{Between, Local, Options};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::around::Hook;
+use crate::intercept::Hook;
 
 /// Counts waits: a call that begins after others have ended is one wait behind the longest chain of them. Where independent
 /// chains run beside each other this may say one too many, never one too few.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::http::route::{patterns, route};
+use holdfast::http::route::endpoint::Auth;
+use holdfast::http::route::{endpoints, find, patterns};
 use holdfast::model::{self, Model};
 use holdfast_local::gateway::routes::Routes;
 use holdfast_local::template::{EMBEDDED, Template};
@@ -74,6 +75,21 @@ fn the_template_has_exactly_the_routes_of_the_contract() {
     assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
 }
 
+/// What the table of endpoints says of each: function, and whether the authorizer is asked.
+#[test]
+fn the_table_of_endpoints_has_exactly_the_routes_of_the_contract() {
+    let path = |pattern: &str| pattern.replace("{consumer}", "{id}");
+    let row = |endpoint: &holdfast::http::route::endpoint::Endpoint| {
+        let authorized = endpoint.auth == Auth::Authorizer;
+        (endpoint.method.to_string(), path(endpoint.pattern), endpoint.function.name().to_owned(), authorized)
+    };
+    let served: BTreeSet<_> = endpoints().iter().map(row).collect();
+    let contract = |(method, path, function, authorized): &(&str, &str, &str, bool)| {
+        ((*method).to_owned(), (*path).to_owned(), (*function).to_owned(), *authorized)
+    };
+    assert_eq!(served, CONTRACT.iter().map(contract).collect());
+}
+
 fn demo() -> Model {
     model::parse("model.yaml", &std::fs::read_to_string(root().join("model.yaml")).unwrap()).unwrap()
 }
@@ -94,7 +110,7 @@ fn the_handlers_serve_every_route_of_the_template() {
     let (template, model) = (Template::parse(EMBEDDED).unwrap(), demo());
     for served in &template.routes {
         let (Some(method), Some(pattern)) = (&served.method, &served.path) else { continue };
-        let refused = route(&model, method, &sample(pattern)).err().map(|problem| problem.code);
+        let refused = find(&model, method, &sample(pattern)).1.err().map(|problem| problem.code);
         assert_eq!(refused, None, "{}", served.key());
     }
 }

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::{BoxFuture, join_all};
-use holdfast::audit::check::{Fault, check};
-use holdfast::audit::export::{
-    Archive, ArchiveError, ExportError, Exported, GRACE, PART, Place, WINDOW, checkpoint, export, key, open_since,
-};
-use holdfast::audit::{Entry, item};
 use holdfast::aws;
-use holdfast::clock::{Clock, Env, Micros, SystemRandom};
-use holdfast::s3_archive::S3Archive;
+use holdfast::aws::s3_archive::S3Archive;
+use holdfast::core::clock::{Clock, Env, Micros, SystemRandom};
+use holdfast::store::audit::check::{Fault, check};
+use holdfast::store::audit::export::{
+    Archive, ArchiveError, ExportError, ExportPosition, Exported, GRACE, PART, WINDOW, checkpoint, export, key, open_since,
+};
+use holdfast::store::audit::{Entry, item};
 use holdfast::store::table::{SharedTable, Table, TableName, Write};
 use holdfast_local::embedded::{AUDIT_BUCKET, Files};
-use holdfast_tests::around::Hook as _;
 use holdfast_tests::crash::{Crashing, Death, End};
+use holdfast_tests::intercept::Hook as _;
 use holdfast_tests::stack::Stack;
 
 /// 2026-11-21T09:58:00Z: within a window.
@@ -143,7 +143,10 @@ async fn every_window_has_an_object_once_it_can_no_longer_change() {
     let open = open_since(world.env.now());
     world.export(&archive).await.unwrap();
     assert_eq!(archive.ids().len(), 12);
-    assert_eq!(checkpoint(&world.stack.table).await.unwrap().unwrap().next, Place { window: open, part: 0, after: None });
+    assert_eq!(
+        checkpoint(&world.stack.table).await.unwrap().unwrap().next,
+        ExportPosition { window: open, part: 0, after: None }
+    );
 }
 
 /// Lets a reporter die at a call, and another one go on: nothing that is in the archive changes, nothing is missing.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use holdfast::dynamodb::Kind;
-use holdfast::principal::Verified;
+use holdfast::core::principal::Verified;
+use holdfast::model::value::Record;
+use holdfast::store::meter::Kind;
 use holdfast::store::write::{Batch, Mutation};
-use holdfast::value::Record;
 use holdfast_tests::stack::{Cost, Instance, Stack, somebody};
 use http::StatusCode;
 use serde_json::{Value, json};

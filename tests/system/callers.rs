@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use holdfast::auth::local::{AUDIENCE, ISSUER};
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::core::clock::{Clock, Env, Micros};
+use holdfast::identity::auth::local::{AUDIENCE, ISSUER};
 use holdfast_local::Options;
 use holdfast_tests::{Actor, Reply, System};
 use serde_json::{Map, Value, json};

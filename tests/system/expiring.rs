@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::{Env, Micros, Still};
-use holdfast::consumer::Consumers;
+use holdfast::core::clock::{Env, Micros, Still};
+use holdfast::identity::consumer::Consumers;
 use holdfast::notify::{self, Kind};
-use holdfast::{app::App, expiring};
+use holdfast::{app::App, reporter::expiring_keys};
 use holdfast_tests::stack::Stack;
 use serde_json::json;
 
@@ -26,8 +26,8 @@ fn days_later(stack: &mut Stack, begun: Micros, days: u32) -> App {
     stack.instance().app
 }
 
-async fn told(app: &App) -> usize {
-    expiring::tell(app, app.env.now().plus(DAY)).await.unwrap()
+async fn notified(app: &App) -> usize {
+    expiring_keys::enqueue(app, app.env.now().plus(DAY)).await.unwrap()
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn a_key_that_ends_is_told_of_once_and_in_time() {
     let mut heard = Vec::new();
     for (days, count) in [(0, 0), (22, 0), (23, 1), (23, 0), (24, 0), (29, 0), (85, 0), (86, 1), (99, 0), (400, 0)] {
         let app = days_later(&mut stack, begun, days);
-        assert_eq!(told(&app).await, count, "day {days}");
+        assert_eq!(notified(&app).await, count, "day {days}");
         let (listed, _) = notify::list(&*app.table, Some("shop"), 100, None, app.env.now()).await.unwrap();
         if count > 0 {
             heard = listed;
@@ -77,6 +77,6 @@ async fn a_reporter_without_time_goes_on_at_the_next_tick() {
     consumers.put("shop", &json!({"roles": ["admin"]}), None).await.unwrap();
     consumers.create_key("shop", "test", &json!({"expires_in": 30 * 86_400})).await.unwrap();
     let app = days_later(&mut stack, begun, 25);
-    assert_eq!(expiring::tell(&app, app.env.now()).await.unwrap(), 0, "no time at all");
-    assert_eq!(told(&app).await, 1);
+    assert_eq!(expiring_keys::enqueue(&app, app.env.now()).await.unwrap(), 0, "no time at all");
+    assert_eq!(notified(&app).await, 1);
 }

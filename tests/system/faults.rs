@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::store::table::{SharedTable, Table, TableName, Write};
 use holdfast::store::verify::{Kind, Verifier};
 use holdfast_local::Options;

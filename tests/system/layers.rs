@@ -1,73 +1,113 @@
-//! The modules of `shared` import only what lies below them: the table in its `lib.rs` is true.
+//! The architecture of the crate `holdfast`, held to what its documents say: rooms import only lower rooms, only the adapters know an SDK,
+//! no files import one another in a circle, and the picture in `docs/architecture.md` is true.
+//!
+//! `UPDATE_DOCS=1 cargo test --workspace --test system layers` draws the picture anew.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
 
+use holdfast_tests::modules::{ModulePath, Modules};
 use holdfast_tests::root;
 use regex::Regex;
 
-/// Layer by module, from the lines `//! N name, name` of the crate's documentation.
-fn layers(source: &str) -> BTreeMap<String, u8> {
+const BEGIN: &str = "<!-- rooms: drawn by tests/system/layers.rs -->\n";
+const END: &str = "<!-- /rooms -->";
+/// Rooms that may name a crate of an AWS SDK or of Lambda.
+const ADAPTERS: [&str; 2] = ["aws", "compose"];
+
+fn modules() -> Modules {
+    Modules::read(&root().join("shared/src"))
+}
+
+/// Layer by room, from the lines `//! N name, name` of the crate's documentation.
+fn layers() -> BTreeMap<String, u8> {
+    let source = std::fs::read_to_string(root().join("shared/src/lib.rs")).unwrap();
     let line = Regex::new(r"(?m)^//! (\d+) +([a-z0-9_]+(?:, [a-z0-9_]+)*)$").unwrap();
-    line.captures_iter(source)
+    line.captures_iter(&source)
         .flat_map(|found| {
             let layer = found[1].parse().unwrap();
-            found[2].split(", ").map(|name| (name.trim().to_owned(), layer)).collect::<Vec<_>>()
+            found[2].split(", ").map(|name| (name.to_owned(), layer)).collect::<Vec<_>>()
         })
         .collect()
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// A file of tests may reach wherever it wants.
-fn is_test(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str().to_string_lossy().contains("test"))
-        || ["support.rs", "embedded.rs"].iter().any(|name| path.ends_with(name))
-}
-
-/// The modules that a file names by `crate::`, outside of its comments and its own tests.
-fn imports(source: &str) -> BTreeSet<String> {
-    let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    let direct = Regex::new(r"crate::([a-z0-9_]+)").unwrap();
-    let listed = Regex::new(r"use crate::\{([^;]*)\};").unwrap();
-    let first = Regex::new(r"(?:^|,)\s*([a-z0-9_]+)").unwrap();
-    let nested = Regex::new(r"\{[^{}]*\}").unwrap();
-    let mut found: BTreeSet<String> = direct.captures_iter(&code).map(|found| found[1].to_owned()).collect();
-    for list in listed.captures_iter(&code) {
-        let list = nested.replace_all(&list[1], "");
-        found.extend(first.captures_iter(&list).map(|found| found[1].to_owned()));
+/// Rooms with the rooms that they import, and why: the first file that does.
+fn rooms(modules: &Modules) -> BTreeMap<String, BTreeMap<String, ModulePath>> {
+    let mut rooms: BTreeMap<String, BTreeMap<String, ModulePath>> = BTreeMap::new();
+    for (module, imports) in modules.imports() {
+        let Some(room) = module.first() else { continue };
+        let entry = rooms.entry(room.clone()).or_default();
+        for import in imports.iter().filter_map(|import| import.first()).filter(|import| *import != room) {
+            entry.entry(import.clone()).or_insert_with(|| module.clone());
+        }
     }
-    found
+    rooms
 }
 
 #[test]
-fn a_module_imports_only_lower_ones() {
-    let directory = root().join("shared/src");
-    let layers = layers(&std::fs::read_to_string(directory.join("lib.rs")).unwrap());
-    let mut wrong = Vec::new();
-    let mut seen = BTreeSet::new();
-    for path in files(&directory) {
-        let inside = path.strip_prefix(&directory).unwrap();
-        let module = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
-        if module == "lib" || is_test(inside) || path.extension().is_none_or(|kind| kind != "rs") {
-            continue;
-        }
-        let Some(layer) = layers.get(&module) else {
-            wrong.push(format!("{module} stands in no layer of shared/src/lib.rs"));
-            continue;
-        };
-        seen.insert(module.clone());
-        for import in imports(&std::fs::read_to_string(&path).unwrap()) {
-            if import != module && layers.get(&import).is_some_and(|below| below >= layer) {
-                wrong.push(format!("{} (layer {layer}) imports {import} (layer {})", inside.display(), layers[&import]));
-            }
-        }
-    }
+fn a_room_imports_only_lower_rooms() {
+    let (modules, layers) = (modules(), layers());
+    let rooms = rooms(&modules);
+    let listed: BTreeSet<_> = layers.keys().collect();
+    assert_eq!(listed, rooms.keys().collect(), "rooms of the table in shared/src/lib.rs, and of the crate");
+    let upward = rooms.iter().flat_map(|(room, imports)| imports.iter().map(move |(import, by)| (room, import, by)));
+    let wrong: Vec<String> = upward
+        .filter(|(room, import, _)| layers[*import] >= layers[*room])
+        .map(|(room, import, by)| {
+            format!("{} (layer {}) imports {import} (layer {})", modules.file(by).display(), layers[room], layers[import])
+        })
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let listed: BTreeSet<String> = layers.into_keys().collect();
-    assert_eq!(listed, seen, "modules of the table and of the crate");
+}
+
+#[test]
+fn only_adapters_know_an_sdk() {
+    let modules = modules();
+    let knows = |name: &str| name.starts_with("aws_") || name.starts_with("lambda_");
+    let wrong: Vec<String> = modules
+        .crates()
+        .into_iter()
+        .filter(|(module, _)| module.first().is_some_and(|room| !ADAPTERS.contains(&room.as_str())))
+        .flat_map(|(module, names)| names.into_iter().filter(|name| knows(name)).map(move |name| (module.clone(), name)))
+        .map(|(module, name)| format!("{} names {name}", modules.file(&module).display()))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_files_import_one_another_in_a_circle() {
+    let circles: Vec<String> = modules().circles().into_iter().map(|files| files.join(" <-> ")).collect();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+/// The picture: a line per room, highest first, with its files and the rooms that it imports.
+fn picture() -> String {
+    let (modules, layers) = (modules(), layers());
+    let rooms = rooms(&modules);
+    let mut by_layer: BTreeMap<u8, Vec<&String>> = BTreeMap::new();
+    for (room, layer) in &layers {
+        by_layer.entry(*layer).or_default().push(room);
+    }
+    let mut text = String::from("```text\n");
+    for (layer, room) in by_layer.iter().rev().flat_map(|(layer, rooms)| rooms.iter().map(move |room| (layer, *room))) {
+        let files = modules.imports().keys().filter(|module| module.first() == Some(room)).count();
+        let imports: Vec<&str> = rooms[room].keys().map(String::as_str).collect();
+        let imports = if imports.is_empty() { "nothing".to_owned() } else { imports.join(" ") };
+        writeln!(text, "{layer:>2}  {room:<9} {files:>3} {}  -> {imports}", if files == 1 { "file " } else { "files" }).unwrap();
+    }
+    text + "```\n"
+}
+
+#[test]
+fn the_picture_of_the_rooms_is_true() {
+    let path = root().join("docs/architecture.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("docs/architecture.md has the mark of the picture");
+    let (shown, after) = rest.split_once(END).unwrap();
+    let picture = picture();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{picture}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(shown, picture, "UPDATE_DOCS=1 cargo test --workspace --test system layers");
 }

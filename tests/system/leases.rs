@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::clock::{Env, Micros};
-use holdfast::limit::{Admission, Call, LimitSubject, Limiter, Overrides, ResolvedPlan, Settings, Source};
-use holdfast::model::{Cost, Operation, Plan, Quota, Rate, Window};
+use holdfast::core::clock::{Env, Micros};
+use holdfast::limit::{Admission, Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan, Source};
+use holdfast::model::{Cost, Operation, Quota, Rate, RatePlan, Window};
 use holdfast::store::keys;
 use holdfast::store::table::{Item, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_local::embedded::Dynamo;
-use holdfast_tests::through::{Otherwise, Through};
+use holdfast_tests::delegate::{Delegate, Otherwise};
 use tokio::sync::Semaphore;
 
 /// 2027-03-31T12:00:00Z.
@@ -84,10 +84,10 @@ impl World {
         table.create_tables().await.unwrap();
         let direct: SharedTable = Arc::new(table);
         let door = Arc::new(Door { way: Mutex::new(Way::Open), arrived: Semaphore::new(0), goes_on: Semaphore::new(0) });
-        let table = Arc::new(Through { table: Arc::clone(&direct), otherwise: Arc::clone(&door) });
-        let limiter = Arc::new(Limiter::new(table, Env::still(Micros(0)), Settings { hot: Some(HOT) }));
+        let table = Arc::new(Delegate { table: Arc::clone(&direct), otherwise: Arc::clone(&door) });
+        let limiter = Arc::new(Limiter::new(table, Env::still(Micros(0)), LimiterSettings { hot: Some(HOT) }));
         let rate = |name: &str, only| Rate { name: name.into(), rate: 1_000, per: Duration::from_secs(1), burst: 2_000, only };
-        let plan = Plan {
+        let plan = RatePlan {
             name: "p".into(),
             description: None,
             rates: vec![rate("all", vec![]), rate("changes", vec![(None, Some(Operation::Create))])],

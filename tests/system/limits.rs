@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use holdfast::clock::{Env, Micros};
-use holdfast::limit::{Call, LimitSubject, Limiter, Overrides, Refusal, ResolvedPlan, Settings, Source};
-use holdfast::model::{Cost, Operation, Plan, Quota, Rate, Window};
+use holdfast::core::clock::{Env, Micros};
+use holdfast::limit::{Call, LimitRefusal, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan, Source};
+use holdfast::model::{Cost, Operation, Quota, Rate, RatePlan, Window};
 use holdfast::notify;
 use holdfast::store::keys;
 use holdfast::store::table::{SharedTable, TableName};
@@ -38,7 +38,7 @@ impl World {
         direct.create_tables().await.unwrap();
         let proxy = Proxy::start(&dynamo.endpoint, faults).await.unwrap();
         let (table, env): (SharedTable, _) = (Arc::new(super::store::table(&proxy.endpoint)), Env::still(Micros(0)));
-        let instance = || Arc::new(Limiter::new(Arc::clone(&table), env.clone(), Settings { hot }));
+        let instance = || Arc::new(Limiter::new(Arc::clone(&table), env.clone(), LimiterSettings { hot }));
         let instances = (0..instances).map(|_| instance()).collect();
         let (calls, decisions) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { instances, table, direct: Arc::new(direct), proxy, env, calls, decisions, _dynamo: dynamo }
@@ -53,8 +53,8 @@ impl World {
         loop {
             let (due, calls, units) = match self.instances[instance].admit(subject, &call, now).await {
                 Ok(admission) => (admission.due, admission.calls, admission.cost),
-                Err(Refusal::Denied(denial)) => (denial.due, denial.calls, 0),
-                Err(Refusal::Unavailable) => {
+                Err(LimitRefusal::Denied(denial)) => (denial.due, denial.calls, 0),
+                Err(LimitRefusal::Unavailable) => {
                     unknown += cost;
                     continue;
                 }
@@ -63,7 +63,7 @@ impl World {
             self.calls.fetch_add(u64::from(calls), Ordering::Relaxed);
             self.decisions.fetch_add(1, Ordering::Relaxed);
             // Transactions on the very items that the updates want.
-            let _told = notify::tell(self.table.as_ref(), &self.env, &subject.consumer, &due, now).await;
+            let _told = notify::enqueue(self.table.as_ref(), &self.env, &subject.consumer, &due, now).await;
             return (units, unknown);
         }
     }
@@ -99,7 +99,7 @@ fn rate(rate: u64, burst: u64) -> Rate {
 fn subject(consumer: &str, rates: Vec<Rate>, quota: Option<u64>, units: u64) -> LimitSubject {
     let quotas = quota.map(|limit| Quota { name: "day".into(), limit, window: Window::Day }).into_iter().collect();
     let costs = vec![Cost { entity: None, operation: Some(Operation::Read), units }];
-    let plan = Plan {
+    let plan = RatePlan {
         name: "p".into(),
         description: None,
         rates,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::clock::{Env, Micros};
-use holdfast::limit::{Call, LimitSubject, Limiter, Overrides, Refusal, ResolvedPlan, Settings};
-use holdfast::model::{Operation, Plan, Quota, Window};
+use holdfast::core::clock::{Env, Micros};
+use holdfast::limit::{Call, LimitRefusal, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan};
+use holdfast::model::{Operation, Quota, RatePlan, Window};
 use holdfast::notify::{self, Addresses, Budget, Channels, Kind, Message, Post, Recipient, Topic};
 use holdfast::store::table::{SharedTable, TableError};
 use holdfast_local::Options;
@@ -55,7 +55,7 @@ impl Addresses for World {
 }
 
 fn subject() -> LimitSubject {
-    let plan = Plan {
+    let plan = RatePlan {
         name: "p".into(),
         description: None,
         rates: vec![],
@@ -71,26 +71,26 @@ fn subject() -> LimitSubject {
 /// So many requests that use the quota up, two seconds apart, on an instance of their own, as the pipeline does it: charge, then
 /// tell what is crossed.
 async fn requests(table: &SharedTable, env: &Env, count: u64) {
-    let limiter = Limiter::new(Arc::clone(table), Env::still(NOW), Settings { hot: None });
+    let limiter = Limiter::new(Arc::clone(table), Env::still(NOW), LimiterSettings { hot: None });
     let call = [Call { entity: None, operation: Operation::Read, count: 20 }];
     for number in 0..count {
         let now = NOW.plus(Duration::from_secs(2 * number));
         let due = match limiter.admit(&subject(), &call, now).await {
             Ok(admission) => admission.due,
-            Err(Refusal::Denied(denial)) => denial.due,
+            Err(LimitRefusal::Denied(denial)) => denial.due,
             Err(other) => panic!("{other:?}"),
         };
-        notify::tell(table.as_ref(), env, "c", &due, now).await.unwrap();
+        notify::enqueue(table.as_ref(), env, "c", &due, now).await.unwrap();
     }
 }
 
 async fn report(table: &SharedTable, env: &Env, world: &Arc<World>, now: Micros) {
     let channels = Channels { topic: world.clone(), post: world.clone(), addresses: world.clone(), breaker: Arc::default() };
-    notify::drain(table.as_ref(), env, &channels, Budget { notices: 10, until: Micros(i64::MAX) }, now).await.unwrap();
+    notify::deliver(table.as_ref(), env, &channels, Budget { notices: 10, until: Micros(i64::MAX) }, now).await.unwrap();
 }
 
 /// What is listed: thresholds with how often each.
-async fn told(table: &SharedTable) -> BTreeMap<u8, usize> {
+async fn notified(table: &SharedTable) -> BTreeMap<u8, usize> {
     let (listed, _) = notify::list(table.as_ref(), Some("c"), 100, None, NOW).await.unwrap();
     let mut told = BTreeMap::new();
     for one in listed {
@@ -102,7 +102,7 @@ async fn told(table: &SharedTable) -> BTreeMap<u8, usize> {
 
 /// Each threshold told once, and heard under one id however often it arrived.
 async fn assert_heard(table: &SharedTable, world: &World, at: &str) {
-    assert_eq!(told(table).await, BTreeMap::from([(80, 1), (95, 1), (100, 1)]), "{at}");
+    assert_eq!(notified(table).await, BTreeMap::from([(80, 1), (95, 1), (100, 1)]), "{at}");
     let posted = world.posted.lock().unwrap().clone();
     let ids: BTreeSet<(u64, String)> =
         posted.iter().map(|(id, body)| (body["data"]["percent"].as_u64().unwrap(), id.clone())).collect();

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
+use holdfast::core::principal::{Principal, Verified};
 use holdfast::model::{Model, parse};
-use holdfast::plan::plan;
-use holdfast::policy::permit_list;
-use holdfast::principal::{Principal, Verified};
 use holdfast::query::ListQuery;
+use holdfast::query::plan::plan;
+use holdfast::query::policy::permit_list;
 use holdfast::store::indexes::States;
 use holdfast_tests::oracle::{Somebody, pairs};
 use holdfast_tests::{northwind_data, northwind_model, root};

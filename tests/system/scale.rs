@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use holdfast::dynamodb::Usage;
+use holdfast::model::value::{Record, new_version};
 use holdfast::store::items;
+use holdfast::store::meter::Consumed;
 use holdfast::store::table::{Table, TableName, Write};
-use holdfast::value::{Record, new_version};
 use holdfast_tests::stack::{Instance, Stack, somebody};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn grow(stack: &Stack, numbers: std::ops::Range<u32>) {
     stream::iter(writes).buffer_unordered(16).try_collect::<()>().await.unwrap();
 }
 
-async fn page(instance: &Instance, query: &str) -> (Vec<Value>, Option<String>, Usage) {
+async fn page(instance: &Instance, query: &str) -> (Vec<Value>, Option<String>, Consumed) {
     let (response, cost) = instance.call(&somebody("ann", "admin"), &format!("GET /v1/books?{query}"), &Value::Null).await;
     assert_eq!(response.status(), StatusCode::OK, "{}", String::from_utf8_lossy(response.body()));
     let body: Value = serde_json::from_slice(response.body()).unwrap();
@@ -63,7 +63,7 @@ async fn page(instance: &Instance, query: &str) -> (Vec<Value>, Option<String>, 
 }
 
 /// The costs of a first page, of pages behind it, and of one in the middle.
-async fn costs(instance: &Instance) -> Vec<Usage> {
+async fn costs(instance: &Instance) -> Vec<Consumed> {
     let mut costs = Vec::new();
     for query in [
         "sort=title&limit=20",

@@ -4,8 +4,8 @@
 use std::sync::Mutex;
 
 use futures::future::BoxFuture;
-use holdfast::auth::Outcome;
-use holdfast::secret::SecretSlot;
+use holdfast::identity::auth::AuthOutcome;
+use holdfast::identity::secret::SecretSlot;
 use holdfast_setup::{CONSUMER, FirstKey, ResourceEvent, handle};
 use holdfast_tests::stack::Stack;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn first<'a>(stack: &'a Stack, slot: &'a Slot) -> FirstKey<'a> {
     FirstKey { table: &stack.table, model: &stack.model, env: &stack.env, environment: "test", slot }
 }
 
-async fn outcome(stack: &Stack, key: &str) -> Outcome {
+async fn outcome(stack: &Stack, key: &str) -> AuthOutcome {
     stack.instance().app.authenticator.authenticate(Some(&format!("Bearer {key}"))).await
 }
 
@@ -54,7 +54,7 @@ async fn the_first_key_is_made_once_and_opens_the_door() {
     assert_eq!(first(&stack, &slot).ensure("admin").await, Ok(true));
     assert_eq!(first(&stack, &slot).ensure("admin").await, Ok(false), "an update of the stack changes nothing");
     let keys = slot.offered.lock().unwrap().clone();
-    let Outcome::Ok(who) = outcome(&stack, &keys[0]).await else { panic!("{keys:?}") };
+    let AuthOutcome::Ok(who) = outcome(&stack, &keys[0]).await else { panic!("{keys:?}") };
     assert_eq!((who.consumer.as_str(), who.roles.as_slice()), (CONSUMER, ["admin".to_owned()].as_slice()));
     assert!(keys[0].starts_with("hf_test_") && keys.len() == 1);
 }
@@ -67,9 +67,9 @@ async fn a_key_that_did_not_reach_its_secret_is_revoked_by_the_next_attempt() {
     *slot.broken.lock().unwrap() = false;
     let lost = slot.offered.lock().unwrap().pop().unwrap();
     assert_eq!(first(&stack, &slot).ensure("admin").await, Ok(true));
-    assert!(!matches!(outcome(&stack, &lost).await, Outcome::Ok(_)));
+    assert!(!matches!(outcome(&stack, &lost).await, AuthOutcome::Ok(_)));
     let kept = slot.offered.lock().unwrap()[0].clone();
-    assert!(matches!(outcome(&stack, &kept).await, Outcome::Ok(_)));
+    assert!(matches!(outcome(&stack, &kept).await, AuthOutcome::Ok(_)));
 }
 
 /// What CloudFormation is told.
@@ -116,5 +116,5 @@ async fn cloudformation_is_told_what_became_of_it() {
     assert_eq!(made, expected);
     assert_eq!(told(&stack, &slot, "Delete", "admin").await, expected);
     let kept = slot.offered.lock().unwrap()[0].clone();
-    assert!(matches!(outcome(&stack, &kept).await, Outcome::Ok(_)), "the table outlives the stack, and so does the key");
+    assert!(matches!(outcome(&stack, &kept).await, AuthOutcome::Ok(_)), "the table outlives the stack, and so does the key");
 }

@@ -6,10 +6,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use holdfast::auth::JwksSource as _;
-use holdfast::clock::Env;
-use holdfast::jwks_http::HttpJwks;
-use holdfast::telemetry::{self, Traces};
+use holdfast::aws::jwks_http::HttpJwks;
+use holdfast::aws::otlp::OtlpSender;
+use holdfast::core::clock::Env;
+use holdfast::core::telemetry::{self, Traces};
+use holdfast::identity::auth::JwksSource as _;
 use holdfast_tests::stack::{Instance, Stack, somebody};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -160,7 +161,7 @@ async fn watched(traces: &Traces, lines: &Lines) -> (Stack, Instance, DefaultGua
 #[tokio::test]
 async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller() {
     let (collector, lines) = (Collector::start().await, Lines::default());
-    let traces = Traces::to(&collector.url(), "data-api", Env::system()).unwrap();
+    let traces = Traces::to(&collector.url(), "data-api", Env::system(), OtlpSender::new()).unwrap();
     let (_stack, instance, _guard) = watched(&traces, &lines).await;
     let who = somebody("acme", "admin");
     let named = [("traceparent", TRACEPARENT)];
@@ -209,10 +210,10 @@ async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller(
 #[tokio::test]
 async fn a_call_passes_the_context_on() {
     let collector = Collector::start().await;
-    let traces = Traces::to(&collector.url(), "data-api", Env::system()).unwrap();
+    let traces = Traces::to(&collector.url(), "data-api", Env::system(), OtlpSender::new()).unwrap();
     let _guard = heard(tracing_subscriber::registry().with(traces.layer()));
     let headers: HeaderMap = [(http::HeaderName::from_static("traceparent"), TRACEPARENT.parse().unwrap())].into_iter().collect();
-    let span = telemetry::request(&headers, "GET", || "GET /v1/books".to_owned());
+    let span = telemetry::request(&headers, "GET", "GET /v1/books");
     assert_eq!(telemetry::trace_id(&span).as_deref(), Some(TRACE));
     let _empty = HttpJwks::new().fetch(&format!("{}/jwks", collector.url())).instrument(span).await;
     traces.flush().await;
@@ -226,7 +227,7 @@ async fn a_call_passes_the_context_on() {
 #[tokio::test]
 async fn a_request_without_a_context_begins_a_trace_and_one_that_is_not_sampled_is_left_alone() {
     let (collector, lines) = (Collector::start().await, Lines::default());
-    let traces = Traces::to(&collector.url(), "data-api", Env::system()).unwrap();
+    let traces = Traces::to(&collector.url(), "data-api", Env::system(), OtlpSender::new()).unwrap();
     let (_stack, instance, _guard) = watched(&traces, &lines).await;
     let who = somebody("acme", "admin");
     instance.call(&who, "GET /v1/books/none", &Value::Null).await;
@@ -244,7 +245,7 @@ async fn a_request_without_a_context_begins_a_trace_and_one_that_is_not_sampled_
 
 #[tokio::test]
 async fn a_collector_that_is_away_costs_spans_and_nothing_else() {
-    let traces = Traces::to("http://127.0.0.1:9", "data-api", Env::system()).unwrap();
+    let traces = Traces::to("http://127.0.0.1:9", "data-api", Env::system(), OtlpSender::new()).unwrap();
     let lines = Lines::default();
     let (_stack, instance, _guard) = watched(&traces, &lines).await;
     let (answer, _) = instance.call(&somebody("acme", "admin"), "GET /v1/books", &Value::Null).await;
@@ -252,7 +253,7 @@ async fn a_collector_that_is_away_costs_spans_and_nothing_else() {
     traces.flush().await;
     assert!(String::from_utf8(lines.0.lock().unwrap().clone()).unwrap().contains("spans could not be exported"));
     let none: BTreeMap<String, String> = BTreeMap::new();
-    assert!(Traces::of(&none, "data-api", Env::system()).unwrap().is_none());
+    assert!(Traces::of(&none, "data-api", Env::system(), OtlpSender::new()).unwrap().is_none());
     let wrong = BTreeMap::from([("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "no address".to_owned())]);
-    assert!(Traces::of(&wrong, "data-api", Env::system()).is_err());
+    assert!(Traces::of(&wrong, "data-api", Env::system(), OtlpSender::new()).is_err());
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::clock::{Clock, Env, Micros, SystemRandom};
-use holdfast::principal::Verified;
+use holdfast::core::clock::{Clock, Env, Micros, SystemRandom};
+use holdfast::core::principal::Verified;
 use holdfast::store::table::{
     Item, Key, RangePage, RangeQuery, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
 };
@@ -338,7 +338,7 @@ async fn what_the_limiter_does_without_its_store_is_counted_and_published() {
     let model = SMALL.replacen("  narrow:\n", "  narrow:\n    when_unavailable: refuse\n", 1);
     let stack = Stack::start(&model).await;
     let mut instance = stack.instance();
-    let settings = holdfast::limit::Settings::default();
+    let settings = holdfast::limit::LimiterSettings::default();
     instance.app.limiter = holdfast::limit::Limiter::new(Arc::new(Down), stack.env.clone(), settings);
     let narrow = Verified { plan: Some("narrow".into()), ..somebody("closed", "admin") };
     for (who, status, times) in [(&somebody("open", "admin"), 404, 3), (&narrow, 503, 2)] {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use holdfast::auth::{Authenticator, Outcome};
-use holdfast::{deadline, telemetry};
+use holdfast::core::{deadline, telemetry};
+use holdfast::identity::auth::{AuthOutcome, Authenticator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
@@ -45,7 +45,7 @@ pub struct RequestContext {
 pub struct AuthorizerResponse {
     /// Always true: see the head of this module.
     pub is_authorized: bool,
-    /// The outcome: [`Outcome::to_context`].
+    /// The outcome: [`AuthOutcome::to_context`].
     pub context: Map<String, Value>,
 }
 
@@ -61,19 +61,19 @@ pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent, left:
     let span = telemetry::authorization(event.headers.traceparent.as_deref());
     let authentication = authenticator.authenticate(header.as_deref()).instrument(span);
     let outcome = deadline::within(left.saturating_sub(RESERVE), authentication).await;
-    let outcome = outcome.unwrap_or_else(|_| Outcome::Unavailable("no answer in time".to_owned()));
+    let outcome = outcome.unwrap_or_else(|_| AuthOutcome::Unavailable("no answer in time".to_owned()));
     log(&outcome, event.route_key.as_deref(), event.request_context.request_id.as_deref());
     AuthorizerResponse { is_authorized: true, context: outcome.to_context() }
 }
 
 /// Who, never with what.
-fn log(outcome: &Outcome, route: Option<&str>, request: Option<&str>) {
+fn log(outcome: &AuthOutcome, route: Option<&str>, request: Option<&str>) {
     match outcome {
-        Outcome::Ok(verified) => {
+        AuthOutcome::Ok(verified) => {
             tracing::info!(outcome = "ok", consumer = verified.consumer, key_id = verified.key_id, route, request);
         }
-        Outcome::Invalid(refusal) => tracing::info!(outcome = "invalid", reason = refusal.code(), route, request),
-        Outcome::Expired => tracing::info!(outcome = "expired", route, request),
-        Outcome::Unavailable(why) => tracing::error!(outcome = "unavailable", why, route, request),
+        AuthOutcome::Invalid(refusal) => tracing::info!(outcome = "invalid", reason = refusal.code(), route, request),
+        AuthOutcome::Expired => tracing::info!(outcome = "expired", route, request),
+        AuthOutcome::Unavailable(why) => tracing::error!(outcome = "unavailable", why, route, request),
     }
 }

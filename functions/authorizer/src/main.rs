@@ -1,15 +1,15 @@
 //! The authorizer on Lambda.
 
-use holdfast::clock::Env;
-use holdfast::config::ProcessVariables;
-use holdfast::deadline;
-use holdfast::startup::Startup;
-use holdfast::telemetry;
+use holdfast::compose::start_log;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Env;
+use holdfast::core::config::ProcessVariables;
+use holdfast::core::deadline;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let traces = telemetry::start(&ProcessVariables, "authorizer", &Env::system())?;
+    let traces = start_log(&ProcessVariables, "authorizer", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let (authenticator, traces) = (&startup.authenticator, traces.as_ref());
     lambda_runtime::run(service_fn(async |event: LambdaEvent<_>| {

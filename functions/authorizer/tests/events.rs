@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::auth::local::{self, LocalIssuer, TokenRequest};
-use holdfast::auth::{Authenticator, api_key};
-use holdfast::clock::{Env, Micros};
-use holdfast::consumer::record::Row;
-use holdfast::consumer::{ApiKey, Consumer};
+use holdfast::core::clock::{Env, Micros};
+use holdfast::identity::auth::local::{self, LocalIssuer, TokenRequest};
+use holdfast::identity::auth::{Authenticator, api_key};
+use holdfast::identity::consumer::record::Row;
+use holdfast::identity::consumer::{ApiKey, Consumer};
 use holdfast::model;
 use holdfast::store::keys as place;
 use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Transaction, Write};

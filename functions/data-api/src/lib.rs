@@ -1,7 +1,7 @@
 //! The function data-api: records, lists and the system resources. All of it is the pipeline of `holdfast`; this crate is its place on Lambda.
 
 use holdfast::app::App;
-use holdfast::lambda::{self, EventError};
+use holdfast::compose::lambda::{self, EventError};
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use lambda_runtime::LambdaEvent;
 

@@ -1,17 +1,16 @@
 //! The function docs on Lambda.
 
-use holdfast::app::App;
-use holdfast::clock::Env;
-use holdfast::config::ProcessVariables;
-use holdfast::startup::Startup;
-use holdfast::telemetry;
+use holdfast::compose::start_log;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Env;
+use holdfast::core::config::ProcessVariables;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let traces = telemetry::start(&ProcessVariables, "docs", &Env::system())?;
-    let app = App::of(&Startup::read(&ProcessVariables, Env::system()).await?).with_traces(traces);
-    if holdfast::lambda::has_shutdown(&ProcessVariables) {
+    let traces = start_log(&ProcessVariables, "docs", &Env::system())?;
+    let app = Startup::read(&ProcessVariables, Env::system()).await?.app().with_traces(traces);
+    if holdfast::compose::lambda::has_shutdown(&ProcessVariables) {
         let closing = app.closing();
         lambda_runtime::spawn_graceful_shutdown_handler(|| closing).await;
     }

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use holdfast::app::App;
-use holdfast::clock::Env;
-use holdfast::config::ProcessVariables;
-use holdfast::s3::S3Objects;
-use holdfast::startup::Startup;
-use holdfast::telemetry;
+use holdfast::aws::s3::S3Objects;
+use holdfast::compose::start_log;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Env;
+use holdfast::core::config::ProcessVariables;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let traces = telemetry::start(&ProcessVariables, "download", &Env::system())?;
+    let traces = start_log(&ProcessVariables, "download", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     let objects = S3Objects::new(&startup.aws, &startup.settings.files_bucket);
-    let app = App::of(&startup).with_objects(Arc::new(objects)).with_traces(traces);
-    if holdfast::lambda::has_shutdown(&ProcessVariables) {
+    let app = startup.app().with_objects(Arc::new(objects)).with_traces(traces);
+    if holdfast::compose::lambda::has_shutdown(&ProcessVariables) {
         let closing = app.closing();
         lambda_runtime::spawn_graceful_shutdown_handler(|| closing).await;
     }

@@ -4,12 +4,14 @@
 //! It may be repeated at any point. What says that it is done is the filled secret: keys of an attempt that died before that were
 //! handed to nobody, and are revoked by the next.
 
-use holdfast::audit;
-use holdfast::clock::Env;
-use holdfast::cloudformation::{self, ResourceAnswer};
-use holdfast::consumer::{Change, ConsumerError, Consumers};
+mod cloudformation;
+
+use cloudformation::ResourceAnswer;
+use holdfast::core::clock::Env;
+use holdfast::identity::consumer::{Change, ConsumerError, Consumers};
+use holdfast::identity::secret::SecretSlot;
 use holdfast::model::Model;
-use holdfast::secret::SecretSlot;
+use holdfast::store::audit;
 use holdfast::store::table::{Table, TableName, Write};
 use serde::Deserialize;
 use serde_json::json;

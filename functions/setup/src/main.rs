@@ -1,16 +1,16 @@
 //! The setup on Lambda.
 
-use holdfast::clock::Env;
-use holdfast::config::ProcessVariables;
-use holdfast::secretsmanager::ManagedSecret;
-use holdfast::startup::Startup;
-use holdfast::telemetry;
+use holdfast::aws::secretsmanager::ManagedSecret;
+use holdfast::compose::start_log;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Env;
+use holdfast::core::config::ProcessVariables;
 use holdfast_setup::{FirstKey, ResourceEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let traces = telemetry::start(&ProcessVariables, "setup", &Env::system())?;
+    let traces = start_log(&ProcessVariables, "setup", &Env::system())?;
     let startup = Startup::read(&ProcessVariables, Env::system()).await?;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<ResourceEvent>| {
         let slot = ManagedSecret::new(&startup.aws, &event.payload.resource_properties.secret_arn);

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::audit::export::{self, Archive, ExportError, Exported};
-use holdfast::clock::Micros;
-use holdfast::deadline;
-use holdfast::expiring;
+use holdfast::aws::sns::SnsTopic;
+use holdfast::aws::webhook_post::HttpsPost;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Micros;
+use holdfast::core::deadline;
 use holdfast::notify::breaker::Breaker;
 use holdfast::notify::log::LogTopic;
-use holdfast::notify::post::HttpsPost;
 use holdfast::notify::{Post, Topic};
-use holdfast::report::{self, Senders};
-use holdfast::sns::SnsTopic;
-use holdfast::startup::Startup;
+use holdfast::reporter::expiring_keys;
+use holdfast::reporter::notices::{self, Senders};
+use holdfast::store::audit::export::{self, Archive, ExportError, Exported};
 use holdfast::usage::publish::{self, Metrics};
 use holdfast::usage::tick;
 use lambda_runtime::LambdaEvent;
@@ -107,15 +107,15 @@ pub async fn handle(reporter: &Reporter, event: LambdaEvent<ScheduledEvent>) -> 
     let deadline = deadline::of_invocation(event.context.deadline, app.env.now());
     let until = Micros(deadline.0.saturating_sub(i64::try_from(RESERVE.as_micros()).unwrap_or(0)));
     let mut failed = Failed(Vec::new());
-    let told = failed.note("thresholds and throttling", report::tell_watched(app, until).await);
-    let delivered = failed.note("delivery of notices", report::deliver(app, &reporter.senders, until).await);
+    let told = failed.note("thresholds and throttling", notices::enqueue_watched(app, until).await);
+    let delivered = failed.note("delivery of notices", notices::deliver(app, &reporter.senders, until).await);
     let dead = delivered.as_ref().map_or(0, |delivered| u64::from(delivered.dead));
     if let Some(metrics) = reporter.metrics.as_ref().filter(|_| dead > 0) {
         failed.note("dead letters", metrics.publish(vec![publish::undeliverable(dead, app.env.now().seconds())]).await);
     }
     let usage = failed.note("usage", tick::tick(&*app.table, &app.env, reporter.metrics.as_deref(), until).await);
-    let expiring = failed.note("keys that end", expiring::tell(app, until).await);
-    let anomalies = failed.note("anomalies", report::tell_anomalies(app).await);
+    let expiring = failed.note("keys that end", expiring_keys::enqueue(app, until).await);
+    let anomalies = failed.note("anomalies", notices::enqueue_anomalies(app).await);
     let exported = failed.note("audit export", reporter.export(until).await);
     let swept = failed.note("cascades", app.writer.sweep(deadline).await);
     let files = failed.note("files", holdfast::files::sweep(app, deadline).await);

@@ -3,18 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use holdfast::app::App;
-use holdfast::auth::local::LocalIssuer;
 use holdfast::aws;
-use holdfast::clock::Env;
-use holdfast::config::Settings;
-use holdfast::deadline;
-use holdfast::dynamodb::{DynamoTable, Options};
+use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::aws::s3::S3Objects;
+use holdfast::aws::s3_archive::S3Archive;
+use holdfast::compose::startup::Startup;
+use holdfast::core::clock::Env;
+use holdfast::core::config::Settings;
+use holdfast::core::deadline;
+use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::Model;
-use holdfast::object::SharedObjects;
-use holdfast::s3::S3Objects;
-use holdfast::s3_archive::S3Archive;
-use holdfast::startup::Startup;
+use holdfast::store::object::SharedObjects;
 use holdfast::usage::Usage;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
@@ -89,10 +88,10 @@ pub async fn in_process(
         }),
     );
     // Each function has its own application, as it has on Lambda: nothing is shared but the stores.
-    let app = || Arc::new(App::of(&startup));
+    let app = || Arc::new(startup.app());
     let objects: SharedObjects =
         Arc::new(S3Objects::new(&aws::local_config(s3, aws::plain_http_client()), &startup.settings.files_bucket));
-    let app_with_files = || Arc::new(App::of(&startup).with_objects(objects.clone()));
+    let app_with_files = || Arc::new(startup.app().with_objects(objects.clone()));
     let data_api = app();
     let mut usages = vec![data_api.usage.clone()];
     functions.insert(

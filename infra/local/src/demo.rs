@@ -40,7 +40,7 @@ pub async fn load(base: &str, token: &str) -> Result<Report, LoadError> {
 
 /// The plan with the highest rate, for those who load data and try things out: the default plan may be made for strangers.
 pub fn widest_plan(model: &Model) -> Option<String> {
-    let slowest = |plan: &holdfast::model::Plan| {
+    let slowest = |plan: &holdfast::model::RatePlan| {
         let per_second = plan.rates.iter().map(|rate| rate.rate as f64 / rate.per.as_secs_f64());
         per_second.fold(f64::INFINITY, f64::min)
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

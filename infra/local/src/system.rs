@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use holdfast::auth::local::LocalIssuer;
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
+use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::{self, Mistake, Model};
 use holdfast::usage::Usage;
 use tempfile::TempDir;

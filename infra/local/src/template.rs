@@ -12,7 +12,7 @@ use saphyr::{LoadableYamlNode, YamlOwned};
 pub const EMBEDDED: &str = include_str!("../../../template.yaml");
 
 /// Longest time that an HTTP API waits for a function.
-pub const LONGEST_WAIT: Duration = Duration::from_secs(30);
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Routes, functions and authorizer of an HTTP API.
 #[derive(Debug, Clone, PartialEq)]

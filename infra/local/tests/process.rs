@@ -23,9 +23,9 @@ roles:
 ";
 
 /// A directory with a model in it, where commands run.
-struct Place(tempfile::TempDir);
+struct Scratch(tempfile::TempDir);
 
-impl Place {
+impl Scratch {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("model.yaml"), MODEL).unwrap();
@@ -77,7 +77,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[tokio::test]
 async fn a_signal_drains_and_ends_well() {
-    let place = Place::new();
+    let place = Scratch::new();
     for name in ["-TERM", "-INT"] {
         let (mut child, url, _) = place.serve(&["--memory"]).await;
         assert_eq!(client::http().build().unwrap().get(format!("{url}/v1/_health")).send().await.unwrap().status(), 200);
@@ -89,7 +89,7 @@ async fn a_signal_drains_and_ends_well() {
 
 #[tokio::test]
 async fn a_start_says_where_and_gives_tokens_and_lines_that_work() {
-    let place = Place::new();
+    let place = Scratch::new();
     let (_child, url, said) = place.serve(&["--memory"]).await;
     assert!(said.contains(&format!("{url}/v1/docs")), "{said}");
     assert!(!said.contains('\u{1b}'), "no colours where there is no terminal: {said:?}");
@@ -105,7 +105,7 @@ async fn a_start_says_where_and_gives_tokens_and_lines_that_work() {
 
 #[tokio::test]
 async fn a_data_directory_is_served_once() {
-    let place = Place::new();
+    let place = Scratch::new();
     let (_child, ..) = place.serve(&[]).await;
     let mut options = Options::in_memory(MODEL);
     options.data = Some(place.path(".holdfast"));
@@ -116,7 +116,7 @@ async fn a_data_directory_is_served_once() {
 #[tokio::test]
 async fn verify_and_reindex_work_beside_the_server_of_the_directory() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = Scratch::new();
     let (mut child, url, _) = place.serve(&[]).await;
     let left = std::fs::metadata(place.path(".holdfast").join("functions.env")).unwrap();
     assert_eq!(left.permissions().mode() & 0o777, 0o600, "it says where the stores are and what they take");
@@ -140,7 +140,7 @@ async fn verify_and_reindex_work_beside_the_server_of_the_directory() {
 
 #[tokio::test]
 async fn records_survive_a_kill_and_an_import_is_repeatable() {
-    let place = Place::new();
+    let place = Scratch::new();
     let lines = "{\"key\":\"b\",\"text\":\"two\",\"parent_id\":\"a\",\"x\":1}\n{\"key\":\"a\",\"text\":\"one\",\"x\":2}\n{\"key\":\"c\"}\n";
     std::fs::write(place.path("notes.ndjson"), lines).unwrap();
     let (mut child, url, _) = place.serve(&[]).await;
@@ -170,7 +170,7 @@ async fn records_survive_a_kill_and_an_import_is_repeatable() {
 
 #[tokio::test]
 async fn mistakes_are_told_with_their_place() {
-    let place = Place::new();
+    let place = Scratch::new();
     std::fs::write(place.path("wrong.yaml"), MODEL.replace("max: 100", "maximum: 100")).unwrap();
     for arguments in [&["model", "check", "wrong.yaml"][..], &["--memory", "--model", "wrong.yaml"]] {
         let output = place.run(arguments).await;
@@ -194,7 +194,7 @@ async fn mistakes_are_told_with_their_place() {
 #[tokio::test]
 async fn the_key_is_private_and_a_token_is_all_that_is_printed() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::new();
+    let place = Scratch::new();
     let output = place.run(&["token", "--sub", "u", "--role", "admin", "--claim", "level=3", "--expires", "2h"]).await;
     let token = text(&output.stdout);
     assert_eq!(token.trim_end().matches('.').count(), 2);

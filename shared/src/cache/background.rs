@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 use crate::store::table::Key;
 
 /// Pieces of work under way at a time; what comes beyond is left undone.
-const MOST: u32 = 32;
+const MAX_TASKS: u32 = 32;
 
 pub(super) struct Background {
     permits: Arc<Semaphore>,
@@ -21,7 +21,7 @@ pub(super) struct Background {
 
 impl Default for Background {
     fn default() -> Self {
-        Self { permits: Arc::new(Semaphore::new(MOST as usize)), busy: Arc::default() }
+        Self { permits: Arc::new(Semaphore::new(MAX_TASKS as usize)), busy: Arc::default() }
     }
 }
 
@@ -53,7 +53,7 @@ impl Background {
     /// Waits until nothing is under way.
     pub(super) async fn idle(&self) {
         // It is never closed.
-        let _all = self.permits.acquire_many(MOST).await;
+        let _all = self.permits.acquire_many(MAX_TASKS).await;
     }
 }
 

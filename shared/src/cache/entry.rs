@@ -4,8 +4,8 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::key::CacheKey;
-use super::sight::Stamp;
-use crate::clock::Micros;
+use super::snapshot::Stamp;
+use crate::core::clock::Micros;
 use crate::store::items;
 use crate::store::table::{Attr, Item};
 
@@ -21,9 +21,9 @@ const CHECK: &str = "c";
 const EXPIRES: &str = "ttl";
 
 /// Most bytes of an entry: DynamoDB's items end at 400 KB.
-const MOST: usize = 350_000;
+const MAX_PACKED: usize = 350_000;
 /// Most bytes of an unpacked body: more is never sent.
-const MOST_UNPACKED: usize = 16 << 20;
+const MAX_UNPACKED: usize = 16 << 20;
 /// As for answers: good for JSON at a few hundred MB/s.
 const QUALITY: i32 = 4;
 
@@ -69,7 +69,7 @@ impl Entry {
         if let Some(total) = self.answer.total {
             item = item.with(TOTAL, Attr::N(i64::try_from(total).ok()?));
         }
-        (items::size(&item) <= MOST).then_some(item)
+        (items::size(&item) <= MAX_PACKED).then_some(item)
     }
 
     /// What an item holds that [`Entry::encode`] made for this key; otherwise what is wrong with it.
@@ -103,7 +103,7 @@ impl Entry {
 fn unpacked(packed: &[u8]) -> Option<Bytes> {
     use std::io::Read as _;
     let mut body = Vec::with_capacity(packed.len() * 4);
-    let limit = MOST_UNPACKED as u64 + 1;
+    let limit = MAX_UNPACKED as u64 + 1;
     brotli::Decompressor::new(packed, 4096).take(limit).read_to_end(&mut body).ok()?;
-    (body.len() <= MOST_UNPACKED).then(|| body.into())
+    (body.len() <= MAX_UNPACKED).then(|| body.into())
 }

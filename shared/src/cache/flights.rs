@@ -10,14 +10,14 @@ use tokio::sync::OnceCell;
 
 use super::entry::Answer;
 use super::key::CacheKey;
-use super::sight::Stamp;
+use super::snapshot::Stamp;
 
 type Flight = OnceCell<Arc<Answer>>;
 
 #[derive(Default)]
-pub(super) struct Flights(Mutex<HashMap<(CacheKey, Stamp), Weak<Flight>>>);
+pub(super) struct SingleFlight(Mutex<HashMap<(CacheKey, Stamp), Weak<Flight>>>);
 
-impl Flights {
+impl SingleFlight {
     /// The reading of this answer that is under way, or a new one. If its reader gives up, the next takes over.
     pub(super) fn join(&self, key: CacheKey, stamp: Stamp) -> Arc<Flight> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);

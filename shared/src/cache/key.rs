@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use super::sight::Stamp;
+use super::snapshot::Stamp;
 use crate::model::Model;
-use crate::policy::Permitted;
 use crate::query::ListQuery;
+use crate::query::policy::Permitted;
 use crate::store::indexes::States;
 use crate::store::keys;
 use crate::store::table::Key;

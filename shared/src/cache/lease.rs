@@ -14,10 +14,10 @@ use super::background::Background;
 use super::entry::{Answer, Entry};
 use super::key::CacheKey;
 use super::memory;
-use super::sight::Stamp;
-use super::{Cache, Filled, Place, Sight};
-use crate::clock::{Env, Micros};
-use crate::deadline;
+use super::snapshot::Stamp;
+use super::{Cache, EntryDescriptor, Filled, TagSnapshot};
+use crate::core::clock::{Env, Micros};
+use crate::core::deadline;
 use crate::store::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
 
 /// Until when it lasts, microseconds since 1970.
@@ -28,7 +28,7 @@ const EXPIRES: &str = "ttl";
 const KEPT: i64 = 300;
 /// Between the first two looks for the entry; each later pause is half as long again, and a random part of each is left out.
 const PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(150);
+const MAX_PAUSE: Duration = Duration::from_millis(150);
 
 /// Who reads an answer that was missed.
 enum Turn {
@@ -51,9 +51,9 @@ struct Lease {
 }
 
 impl Lease {
-    /// `look`: whether an entry may be there that was not asked for yet.
+    /// `lookup`: whether an entry may be there that was not asked for yet.
     async fn turn(self, look: bool) -> Turn {
-        if look && let Ok((Some(entry), _)) = self.look().await {
+        if look && let Ok((Some(entry), _)) = self.lookup().await {
             return Turn::Found(entry);
         }
         let now = self.env.now();
@@ -74,20 +74,20 @@ impl Lease {
         let looking = async {
             let mut pause = PAUSE;
             loop {
-                let (entry, leased) = self.look().await.ok()?;
+                let (entry, leased) = self.lookup().await.ok()?;
                 if entry.is_some() || !leased {
                     return entry;
                 }
                 let part = self.env.random.below(u32::try_from(pause.as_micros() / 2).unwrap_or(0));
                 tokio::time::sleep(pause - Duration::from_micros(part.into())).await;
-                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+                pause = (pause * 3 / 2).min(MAX_PAUSE);
             }
         };
         tokio::time::timeout(deadline::at_most(self.length), looking).await.ok().flatten()
     }
 
     /// The table's entry, if it is of what the tags said, and whether somebody has the lease.
-    async fn look(&self) -> Result<(Option<Entry>, bool), TableError> {
+    async fn lookup(&self) -> Result<(Option<Entry>, bool), TableError> {
         let asked = [self.key.item(), self.key.lease(&self.stamp)].map(|key| (TableName::Volatile, key));
         let found = self.table.get(&asked, true).await?;
         let now = self.env.now();
@@ -106,12 +106,12 @@ impl Lease {
 }
 
 /// A lease that this instance has. However its reading ends without an entry, nobody needs to wait for one any longer.
-struct Held<'a> {
+struct HeldLease<'a> {
     background: &'a Background,
     lease: Option<Lease>,
 }
 
-impl<'a> Held<'a> {
+impl<'a> HeldLease<'a> {
     fn of(cache: &'a Cache, lease: Lease) -> Self {
         Self { background: &cache.background, lease: Some(lease) }
     }
@@ -122,7 +122,7 @@ impl<'a> Held<'a> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take() {
             self.background.best_effort(lease.release());
@@ -134,34 +134,34 @@ impl Cache {
     /// Reads an answer, unless another instance is at it or has it.
     pub(super) async fn read_or_wait<E, F>(
         &self,
-        place: &Place,
-        sight: &Sight,
+        descriptor: &EntryDescriptor,
+        snapshot: &TagSnapshot,
         read: impl Fn() -> F,
     ) -> Result<(Arc<Answer>, Filled), E>
     where
         F: Future<Output = Result<Answer, E>>,
     {
         let (table, env, length) = (Arc::clone(&self.table), self.env.clone(), self.settings.lease);
-        let lease = Lease { table, env, key: place.key, stamp: sight.stamp(), length };
+        let lease = Lease { table, env, key: descriptor.key, stamp: snapshot.stamp(), length };
         // A task of its own: a call that is dropped half way would take its connection with it.
-        let turn = tokio::spawn(lease.clone().turn(!sight.asked_for_entry).in_current_span());
+        let turn = tokio::spawn(lease.clone().turn(!snapshot.asked_for_entry).in_current_span());
         let (answer, held) = match select(turn, Box::pin(read())).await {
-            Either::Right((answer, _)) => (answer, Some(Held::of(self, lease))),
-            Either::Left((Ok(Turn::Found(entry)), _)) => return Ok((self.found(place, sight, entry), Filled::Shared)),
+            Either::Right((answer, _)) => (answer, Some(HeldLease::of(self, lease))),
+            Either::Left((Ok(Turn::Found(entry)), _)) => return Ok((self.found(descriptor, snapshot, entry), Filled::Shared)),
             Either::Left((Ok(Turn::Theirs), reading)) => {
                 drop(reading);
                 match lease.awaited().await {
-                    Some(entry) => return Ok((self.found(place, sight, entry), Filled::Shared)),
+                    Some(entry) => return Ok((self.found(descriptor, snapshot, entry), Filled::Shared)),
                     None => (read().await, None),
                 }
             }
             Either::Left((Ok(Turn::Ours) | Err(_), reading)) => {
-                let held = Held::of(self, lease);
+                let held = HeldLease::of(self, lease);
                 (reading.await, Some(held))
             }
         };
         let answer = Arc::new(answer?);
-        if !self.keep(place, sight, &answer) {
+        if !self.keep(descriptor, snapshot, &answer) {
             return Ok((answer, Filled::TooLarge));
         }
         if let Some(held) = held {
@@ -171,10 +171,10 @@ impl Cache {
     }
 
     /// What another instance has read for those who saw the same.
-    pub(super) fn found(&self, place: &Place, sight: &Sight, entry: Entry) -> Arc<Answer> {
+    pub(super) fn found(&self, descriptor: &EntryDescriptor, snapshot: &TagSnapshot, entry: Entry) -> Arc<Answer> {
         let answer = Arc::new(entry.answer);
         let expires = Micros(entry.expires.saturating_mul(1_000_000));
-        self.memory.insert(place.key, memory::Held::new(entry.stamp, Arc::clone(&answer), sight.asked, expires));
+        self.memory.insert(descriptor.key, memory::CachedEntry::new(entry.stamp, Arc::clone(&answer), snapshot.asked, expires));
         answer
     }
 }

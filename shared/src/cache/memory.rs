@@ -8,8 +8,8 @@ use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
 use super::entry::Answer;
 use super::key::CacheKey;
-use super::sight::Stamp;
-use crate::clock::Micros;
+use super::snapshot::Stamp;
+use crate::core::clock::Micros;
 
 /// What an entry costs beside its body.
 const OVERHEAD: u64 = 400;
@@ -17,7 +17,7 @@ const OVERHEAD: u64 = 400;
 const USUAL: u64 = 8 << 10;
 
 /// An answer with what its tags said.
-pub(super) struct Held {
+pub(super) struct CachedEntry {
     pub(super) stamp: Stamp,
     pub(super) answer: Arc<Answer>,
     pub(super) expires: Micros,
@@ -25,7 +25,7 @@ pub(super) struct Held {
     checked: AtomicI64,
 }
 
-impl Held {
+impl CachedEntry {
     pub(super) fn new(stamp: Stamp, answer: Arc<Answer>, checked: Micros, expires: Micros) -> Self {
         Self { stamp, answer, expires, checked: AtomicI64::new(checked.0) }
     }
@@ -42,13 +42,13 @@ impl Held {
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<CacheKey, Arc<Held>> for Bytes {
-    fn weight(&self, _: &CacheKey, held: &Arc<Held>) -> u64 {
+impl Weighter<CacheKey, Arc<CachedEntry>> for Bytes {
+    fn weight(&self, _: &CacheKey, held: &Arc<CachedEntry>) -> u64 {
         OVERHEAD + held.answer.body.len() as u64
     }
 }
 
-pub(super) struct Memory(Cache<CacheKey, Arc<Held>, Bytes>);
+pub(super) struct Memory(Cache<CacheKey, Arc<CachedEntry>, Bytes>);
 
 impl Memory {
     pub(super) fn new(bytes: u64) -> Self {
@@ -62,12 +62,12 @@ impl Memory {
         Self(cache)
     }
 
-    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<Held>> {
+    pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<CachedEntry>> {
         self.0.get(key)
     }
 
     /// Keeps it, unless something is there that was asked for later.
-    pub(super) fn insert(&self, key: CacheKey, held: Held) {
+    pub(super) fn insert(&self, key: CacheKey, held: CachedEntry) {
         if self.0.peek(&key).is_none_or(|known| known.checked() <= held.checked()) {
             self.0.insert(key, Arc::new(held));
         }

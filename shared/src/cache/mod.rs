@@ -13,13 +13,13 @@
 
 mod background;
 mod counters;
+mod descriptor;
 mod entry;
 mod flights;
 mod key;
 mod lease;
 mod memory;
-mod place;
-mod sight;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 
@@ -27,30 +27,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::clock::Env;
+use crate::core::clock::Env;
 use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
 use crate::store::tags;
 
 pub use counters::{Counters, Event};
+pub use descriptor::{EntryDescriptor, Mode, reads_others};
 pub use entry::Answer;
 pub use key::CacheKey;
-pub use place::{Mode, Place, reads_others};
-pub use sight::Sight;
+pub use snapshot::TagSnapshot;
 
 use background::Background;
 use entry::Entry;
-use flights::Flights;
-use memory::{Held, Memory};
+use flights::SingleFlight;
+use memory::{CachedEntry, Memory};
 
 /// How the cache of one instance works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct CacheSettings {
     /// Bytes of answers in memory.
     pub memory: u64,
     /// How long an entry may be used at all, so that what nobody asks for any more disappears.
-    pub life: Duration,
+    pub ttl: Duration,
     /// How long a request waits for the cache before it reads without.
-    pub patience: Duration,
+    pub timeout: Duration,
     /// How long an instance then leaves the cache alone.
     pub rest: Duration,
     /// How long one instance may read an answer while others wait for it.
@@ -59,12 +59,12 @@ pub struct Settings {
     pub sample: u32,
 }
 
-impl Default for Settings {
+impl Default for CacheSettings {
     fn default() -> Self {
         Self {
             memory: 8 << 20,
-            life: Duration::from_secs(3600),
-            patience: Duration::from_millis(400),
+            ttl: Duration::from_secs(3600),
+            timeout: Duration::from_millis(400),
             rest: Duration::from_secs(1),
             lease: Duration::from_secs(1),
             sample: 1000,
@@ -74,11 +74,11 @@ impl Default for Settings {
 
 /// What the cache says of a place.
 #[derive(Debug)]
-pub enum Look {
+pub enum Lookup {
     /// This is the answer.
     Hit(Arc<Answer>),
     /// It has none. With what the tags said, an answer that is read from now on may be kept; without, it may not.
-    Miss(Option<Sight>),
+    Miss(Option<TagSnapshot>),
 }
 
 /// An answer that the cache did not have.
@@ -107,9 +107,9 @@ pub enum Sample {
 pub struct Cache {
     table: SharedTable,
     env: Env,
-    settings: Settings,
+    settings: CacheSettings,
     memory: Memory,
-    flights: Flights,
+    flights: SingleFlight,
     background: Background,
     /// Until when the cache is left alone, microseconds.
     resting: AtomicI64,
@@ -119,13 +119,13 @@ pub struct Cache {
 
 impl Cache {
     /// Once per process.
-    pub fn new(table: SharedTable, env: Env, settings: Settings) -> Self {
+    pub fn new(table: SharedTable, env: Env, settings: CacheSettings) -> Self {
         Self {
             table,
             env,
             memory: Memory::new(settings.memory),
             settings,
-            flights: Flights::default(),
+            flights: SingleFlight::default(),
             background: Background::default(),
             resting: AtomicI64::new(i64::MIN),
             counters: Counters::default(),
@@ -134,10 +134,10 @@ impl Cache {
 
     /// Looks for an answer: one call, tags and, unless it is in memory, the entry. None at all within the bound of `bounded`.
     #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "cache", skip_all)]
-    pub async fn look(&self, place: &Place) -> Look {
+    pub async fn lookup(&self, descriptor: &EntryDescriptor) -> Lookup {
         let now = self.env.now();
-        let held = self.memory.get(&place.key).filter(|held| held.expires > now);
-        if let (Mode::Bounded(bound), Some(held)) = (place.mode, &held)
+        let held = self.memory.get(&descriptor.key).filter(|held| held.expires > now);
+        if let (Mode::Bounded(bound), Some(held)) = (descriptor.mode, &held)
             && held.checked().plus(bound) > now
         {
             return self.hit(Event::HitUnchecked, &held.answer);
@@ -145,39 +145,39 @@ impl Cache {
         if now.0 < self.resting.load(Ordering::Relaxed) {
             return self.miss(Event::Failure, None);
         }
-        let mut asked: Vec<_> = place.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
+        let mut asked: Vec<_> = descriptor.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
         if held.is_none() {
-            asked.push((TableName::Volatile, place.key.item()));
+            asked.push((TableName::Volatile, descriptor.key.item()));
         }
-        let found = match tokio::time::timeout(self.settings.patience, self.table.get(&asked, true)).await {
+        let found = match tokio::time::timeout(self.settings.timeout, self.table.get(&asked, true)).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => return self.failed(&error),
             Err(_) => return self.failed(&TableError::Busy("no answer in time".to_owned())),
         };
-        let (of_tags, of_entry) = found.split_at(place.tags.len());
-        let mut sight = Sight::new(now, &place.tags, of_tags);
-        sight.asked_for_entry = held.is_none();
-        if !sight.is_settled() {
-            self.settle_best_effort(&sight);
+        let (of_tags, of_entry) = found.split_at(descriptor.tags.len());
+        let mut snapshot = TagSnapshot::new(now, &descriptor.tags, of_tags);
+        snapshot.asked_for_entry = held.is_none();
+        if !snapshot.is_settled() {
+            self.settle_best_effort(&snapshot);
             return self.miss(Event::Unsettled, None);
         }
         match held {
-            Some(held) if held.stamp == sight.stamp() => {
+            Some(held) if held.stamp == snapshot.stamp() => {
                 held.check(now);
                 self.hit(Event::HitMemory, &held.answer)
             }
-            Some(_) => self.miss(Event::Miss, Some(sight)),
-            None => match of_entry.first().and_then(Option::as_ref).map(|item| Entry::decode(&place.key, item)) {
-                Some(Ok(entry)) if entry.stamp == sight.stamp() && entry.expires > now.seconds() => {
-                    let answer = self.found(place, &sight, entry);
+            Some(_) => self.miss(Event::Miss, Some(snapshot)),
+            None => match of_entry.first().and_then(Option::as_ref).map(|item| Entry::decode(&descriptor.key, item)) {
+                Some(Ok(entry)) if entry.stamp == snapshot.stamp() && entry.expires > now.seconds() => {
+                    let answer = self.found(descriptor, &snapshot, entry);
                     self.hit(Event::HitTable, &answer)
                 }
                 Some(Err(what)) => {
                     tracing::warn!(what, "an entry of the cache cannot be read");
                     self.counters.add(Event::Failure);
-                    self.miss(Event::Miss, Some(sight))
+                    self.miss(Event::Miss, Some(snapshot))
                 }
-                _ => self.miss(Event::Miss, Some(sight)),
+                _ => self.miss(Event::Miss, Some(snapshot)),
             },
         }
     }
@@ -187,14 +187,19 @@ impl Cache {
     ///
     /// # Errors
     /// Those of `read`, which are not kept; whoever waits then reads on its own.
-    pub async fn fill<E, F>(&self, place: &Place, sight: &Sight, read: impl Fn() -> F) -> Result<(Arc<Answer>, Filled), E>
+    pub async fn fill<E, F>(
+        &self,
+        descriptor: &EntryDescriptor,
+        snapshot: &TagSnapshot,
+        read: impl Fn() -> F,
+    ) -> Result<(Arc<Answer>, Filled), E>
     where
         F: Future<Output = Result<Answer, E>>,
     {
-        let flight = self.flights.join(place.key, sight.stamp());
+        let flight = self.flights.join(descriptor.key, snapshot.stamp());
         let mut filled = Filled::Shared;
         let reading = async {
-            let (answer, how) = self.read_or_wait(place, sight, read).await?;
+            let (answer, how) = self.read_or_wait(descriptor, snapshot, read).await?;
             filled = how;
             Ok(answer)
         };
@@ -214,15 +219,15 @@ impl Cache {
 
     /// Compares a hit with what was read after it. A difference means something only if no write lies between the two; the tags
     /// tell, read by a transaction, which meets a conflict where a commit is under way.
-    pub async fn compare(&self, place: &Place, hit: &Answer, read: &Answer) -> Sample {
-        let sample = if hit == read { Sample::Same } else { self.judge(place).await };
+    pub async fn compare(&self, descriptor: &EntryDescriptor, hit: &Answer, read: &Answer) -> Sample {
+        let sample = if hit == read { Sample::Same } else { self.judge(descriptor).await };
         self.counters.add(match sample {
             Sample::Same => Event::SampleSame,
             Sample::Unclear => Event::SampleUnclear,
             Sample::Stale => Event::SampleStale,
         });
         if sample == Sample::Stale {
-            self.forget_best_effort(place).await;
+            self.forget_best_effort(descriptor).await;
         }
         sample
     }
@@ -237,44 +242,44 @@ impl Cache {
         self.background.idle().await;
     }
 
-    async fn judge(&self, place: &Place) -> Sample {
-        let asked: Vec<_> = place.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
-        let served = self.memory.get(&place.key);
+    async fn judge(&self, descriptor: &EntryDescriptor) -> Sample {
+        let asked: Vec<_> = descriptor.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
+        let served = self.memory.get(&descriptor.key);
         match (served, self.table.get_transaction(&asked).await) {
             (Some(served), Ok(found)) => {
-                let sight = Sight::new(self.env.now(), &place.tags, &found);
-                let unchanged = sight.is_settled() && sight.stamp() == served.stamp;
+                let snapshot = TagSnapshot::new(self.env.now(), &descriptor.tags, &found);
+                let unchanged = snapshot.is_settled() && snapshot.stamp() == served.stamp;
                 if unchanged { Sample::Stale } else { Sample::Unclear }
             }
             _ => Sample::Unclear,
         }
     }
 
-    fn hit(&self, event: Event, answer: &Arc<Answer>) -> Look {
+    fn hit(&self, event: Event, answer: &Arc<Answer>) -> Lookup {
         self.counters.add(event);
-        Look::Hit(Arc::clone(answer))
+        Lookup::Hit(Arc::clone(answer))
     }
 
-    fn miss(&self, event: Event, sight: Option<Sight>) -> Look {
+    fn miss(&self, event: Event, snapshot: Option<TagSnapshot>) -> Lookup {
         self.counters.add(event);
-        Look::Miss(sight)
+        Lookup::Miss(snapshot)
     }
 
-    fn failed(&self, error: &TableError) -> Look {
+    fn failed(&self, error: &TableError) -> Lookup {
         tracing::warn!(%error, "the cache cannot be read and is left alone for a moment");
         self.resting.store(self.env.now().plus(self.settings.rest).0, Ordering::Relaxed);
         self.miss(Event::Failure, None)
     }
 
     /// Whether the answer is kept: in memory at once, in the table in the background.
-    fn keep(&self, place: &Place, sight: &Sight, answer: &Arc<Answer>) -> bool {
-        let expires = sight.asked.plus(self.settings.life);
-        let entry = Entry { stamp: sight.stamp(), expires: expires.seconds(), answer: (**answer).clone() };
-        let Some(item) = entry.encode(&place.key, sight.asked) else { return false };
-        self.memory.insert(place.key, Held::new(sight.stamp(), Arc::clone(answer), sight.asked, expires));
+    fn keep(&self, descriptor: &EntryDescriptor, snapshot: &TagSnapshot, answer: &Arc<Answer>) -> bool {
+        let expires = snapshot.asked.plus(self.settings.ttl);
+        let entry = Entry { stamp: snapshot.stamp(), expires: expires.seconds(), answer: (**answer).clone() };
+        let Some(item) = entry.encode(&descriptor.key, snapshot.asked) else { return false };
+        self.memory.insert(descriptor.key, CachedEntry::new(snapshot.stamp(), Arc::clone(answer), snapshot.asked, expires));
         // A fill that took long must not replace what was read later.
         let condition =
-            Expr::new("attribute_not_exists(pk) OR #a < :a").name("#a", entry::ASKED).value(":a", Attr::N(sight.asked.0));
+            Expr::new("attribute_not_exists(pk) OR #a < :a").name("#a", entry::ASKED).value(":a", Attr::N(snapshot.asked.0));
         let write = Write::Put { item, condition: Some(condition) };
         let table = Arc::clone(&self.table);
         self.background.best_effort(async move {
@@ -286,11 +291,11 @@ impl Cache {
         true
     }
 
-    async fn forget_best_effort(&self, place: &Place) {
+    async fn forget_best_effort(&self, descriptor: &EntryDescriptor) {
         // Nobody shall wait for what was read by then either.
-        let lease = self.memory.get(&place.key).map(|held| place.key.lease(&held.stamp));
-        self.memory.forget(&place.key);
-        let gone = [place.key.item()].into_iter().chain(lease);
+        let lease = self.memory.get(&descriptor.key).map(|held| descriptor.key.lease(&held.stamp));
+        self.memory.forget(&descriptor.key);
+        let gone = [descriptor.key.item()].into_iter().chain(lease);
         let writes = gone.map(|key| (TableName::Volatile, Write::Delete { key, condition: None })).collect();
         if let Err(error) = self.table.write_batch(writes).await {
             tracing::warn!(%error, "a wrong entry of the cache could not be removed");
@@ -298,8 +303,8 @@ impl Cache {
     }
 
     /// Removes what dead writers have left under the tags.
-    fn settle_best_effort(&self, sight: &Sight) {
-        for tag in sight.open().filter(|tag| tags::overdue(&self.env, tag) > 0) {
+    fn settle_best_effort(&self, snapshot: &TagSnapshot) {
+        for tag in snapshot.open().filter(|tag| tags::overdue(&self.env, tag) > 0) {
             let (table, env, tag) = (Arc::clone(&self.table), self.env.clone(), tag.clone());
             self.background.alone(tag.key.clone(), async move {
                 if let Err(error) = tags::settle(table.as_ref(), &env, &tag).await {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Mode, Place, reads_others};
+use super::{EntryDescriptor, Mode, reads_others};
+use crate::core::principal::{Principal, Verified};
 use crate::model::{Entity, Model, parse};
-use crate::plan;
-use crate::policy::{Permitted, permit_get, permit_list};
-use crate::principal::{Principal, Verified};
+use crate::query::plan;
+use crate::query::policy::{Permitted, permit_get, permit_list};
 use crate::query::{ListQuery, parse_get, parse_list};
 use crate::store::indexes::States;
 
@@ -74,19 +74,23 @@ fn permitted(model: &Model, who: &Principal, entity: &Entity, query: &str) -> Pe
 }
 
 /// `address`: an entity, perhaps with a query.
-fn list(model: &Model, who: &Principal, address: &str) -> Option<Place> {
+fn list(model: &Model, who: &Principal, address: &str) -> Option<EntryDescriptor> {
     list_in(model, &States::default(), who, address)
 }
 
-fn list_in(model: &Model, states: &States, who: &Principal, address: &str) -> Option<Place> {
+fn list_in(model: &Model, states: &States, who: &Principal, address: &str) -> Option<EntryDescriptor> {
     let (entity, query) = address.split_once('?').unwrap_or((address, ""));
     let permitted = permitted(model, who, model.by_name(entity).unwrap(), query);
     let plan = plan::plan(model, states, &permitted).unwrap();
-    Place::of_list(model, states, &permitted, &plan)
+    EntryDescriptor::of_list(model, states, &permitted, &plan)
 }
 
-fn tags(place: &Place) -> BTreeSet<String> {
-    place.tags.iter().map(|tag| format!("{}/{}", tag.pk, tag.sk.iter().map(ToString::to_string).collect::<String>())).collect()
+fn tags(descriptor: &EntryDescriptor) -> BTreeSet<String> {
+    descriptor
+        .tags
+        .iter()
+        .map(|tag| format!("{}/{}", tag.pk, tag.sk.iter().map(ToString::to_string).collect::<String>()))
+        .collect()
 }
 
 #[test]
@@ -110,9 +114,9 @@ fn an_answer_depends_on_all_that_it_reads_and_on_nothing_else() {
         (&caller("a", &["local"], "DE"), "customer", vec![&["t#i#customer#id/00"], &countries]),
     ];
     for (who, address, expected) in cases {
-        let place = list(&model, who, address).unwrap();
+        let descriptor = list(&model, who, address).unwrap();
         let expected = expected.concat().into_iter().chain(["t#*/0"]).map(str::to_owned).collect();
-        assert_eq!(tags(&place), expected, "{address}");
+        assert_eq!(tags(&descriptor), expected, "{address}");
     }
     let north = list(&model, &admin, "customer?region=north").unwrap();
     assert_eq!(north.tags.len(), 2);
@@ -125,10 +129,10 @@ fn a_record_depends_on_its_own_tag_and_on_what_it_embeds() {
     let order = model.by_name("order").unwrap();
     let of =
         |query: &str| permit_get(&model, &admin, parse_get(&model, order, &crate::query::Everything, query).unwrap()).unwrap();
-    let place = Place::of_record(&model, &States::default(), &of("include=customer"), "o1").unwrap();
-    assert_eq!(place.tags.len(), 3, "{:?}", place.tags);
-    let other = Place::of_record(&model, &States::default(), &of("include=customer"), "o2").unwrap();
-    assert_ne!(place.key, other.key);
+    let descriptor = EntryDescriptor::of_record(&model, &States::default(), &of("include=customer"), "o1").unwrap();
+    assert_eq!(descriptor.tags.len(), 3, "{:?}", descriptor.tags);
+    let other = EntryDescriptor::of_record(&model, &States::default(), &of("include=customer"), "o2").unwrap();
+    assert_ne!(descriptor.key, other.key);
     assert!(reads_others(&model, &of("include=customer")) && !reads_others(&model, &of("")));
 }
 
@@ -139,14 +143,14 @@ fn what_depends_on_too_much_is_not_kept() {
         let regions: Vec<String> = (0..count).map(|number| format!("r{number}")).collect();
         list(&model, &admin, &format!("customer?region[in]={}", regions.join(",")))
     };
-    assert_eq!(many(98).map(|place| place.tags.len()), Some(99));
+    assert_eq!(many(98).map(|descriptor| descriptor.tags.len()), Some(99));
     assert_eq!(many(99), None);
 }
 
 #[test]
 fn the_mode_is_the_strictest_of_all_that_is_shown_or_consulted() {
     let (model, admin) = (model(), admin());
-    let mode = |who: &Principal, address: &str| list(&model, who, address).map(|place| place.mode);
+    let mode = |who: &Principal, address: &str| list(&model, who, address).map(|descriptor| descriptor.mode);
     let bounded = |seconds| Some(Mode::Bounded(Duration::from_secs(seconds)));
     assert_eq!(mode(&admin, "country"), bounded(30));
     assert_eq!(mode(&admin, "country?include=customers"), bounded(10));

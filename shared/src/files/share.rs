@@ -10,19 +10,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::auth::Sharer;
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
+use crate::identity::auth::Sharer;
 use crate::model::Entity;
 use crate::store::keys;
+use crate::store::pending_deletion::{OBJECT, PendingDeletion};
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Table, TableError, TableName, Write};
-use crate::store::vanish::{OBJECT, Vanishing};
 
 /// How long a share that has ended says so before it is unknown.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
 const DOCUMENT: &str = "d";
 const USED: &str = "n";
-const MOST: &str = "m";
+const MAX_DOWNLOADS: &str = "m";
 const ENDS: &str = "e";
 const REVOKED: &str = "r";
 const HASH: &str = "h";
@@ -85,12 +85,12 @@ pub fn create(env: &Env, entity: &Entity, terms: &Terms, object: &str, ends: Mic
         .with(ENDS, Attr::N(ends.0))
         .with(USED, Attr::N(0));
     if let Some(most) = most {
-        row = row.with(MOST, Attr::N(most));
+        row = row.with(MAX_DOWNLOADS, Attr::N(most));
     }
     let listed = listings(entity, terms);
     let mut rows = vec![row.key.clone()];
     rows.extend(listed.iter().cloned());
-    let vanishing = Vanishing::object(env, object, ends.plus(REMEMBERED)).with_rows(rows).rows_only();
+    let vanishing = PendingDeletion::object(env, object, ends.plus(REMEMBERED)).with_rows(rows).rows_only();
     let listing = |key: Key| Item::new(key).with(OBJECT, Attr::S(object.to_owned())).with(HASH, Attr::S(hash.clone()));
     let items = [row, vanishing.item()].into_iter().chain(listed.into_iter().map(listing));
     (secret, items.map(|item| Write::Put { item, condition: None }).collect())
@@ -111,7 +111,7 @@ impl Share {
             terms: serde_json::from_str(item.s(DOCUMENT)?).ok()?,
             object: item.s(OBJECT)?.to_owned(),
             ends: Micros(item.n(ENDS)?),
-            most: item.n(MOST),
+            most: item.n(MAX_DOWNLOADS),
             used: item.n(USED)?,
             revoked: item.attrs.contains_key(REVOKED),
         })
@@ -129,7 +129,7 @@ impl Share {
         let condition = Expr::new(condition)
             .name("#r", REVOKED)
             .name("#e", ENDS)
-            .name("#m", MOST)
+            .name("#m", MAX_DOWNLOADS)
             .name("#n", USED)
             .value(":now", Attr::N(now.0));
         let update = Expr::new("SET #n = #n + :one").name("#n", USED).value(":one", Attr::N(1));

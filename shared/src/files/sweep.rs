@@ -4,11 +4,11 @@ use futures::StreamExt as _;
 use futures::stream;
 
 use crate::app::App;
-use crate::clock::Micros;
-use crate::object::Objects;
+use crate::core::clock::Micros;
 use crate::store::keys;
+use crate::store::object::Objects;
+use crate::store::pending_deletion::{OBJECT, PendingDeletion, SHARDS};
 use crate::store::table::{Attr, Expr, Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Write};
-use crate::store::vanish::{OBJECT, SHARDS, Vanishing};
 
 /// Rows that are worked on at a time.
 const AT_ONCE: usize = 8;
@@ -80,7 +80,7 @@ fn due(app: &App, shard: u16, after: Option<Vec<u8>>) -> RangeQuery {
 
 /// Does one row; whether an object was deleted.
 async fn one(table: &dyn Table, objects: &dyn Objects, item: Item) -> Result<bool, String> {
-    let Some(row) = Vanishing::read(&item) else { return Err(format!("unreadable row in {}", item.key.pk)) };
+    let Some(row) = PendingDeletion::read(&item) else { return Err(format!("unreadable row in {}", item.key.pk)) };
     let deletes = !row.kept && taken(table, &row.key).await?;
     if deletes {
         objects.delete(&row.object).await.map_err(|error| error.to_string())?;
@@ -95,7 +95,7 @@ async fn one(table: &dyn Table, objects: &dyn Objects, item: Item) -> Result<boo
 
 /// Whether the object is ours to delete: not so if its upload was completed since the row was read, or another sweep has done it.
 async fn taken(table: &dyn Table, key: &Key) -> Result<bool, String> {
-    match table.write(TableName::Data, Vanishing::take(key.clone()), Returning::Nothing).await {
+    match table.write(TableName::Data, PendingDeletion::take(key.clone()), Returning::Nothing).await {
         Ok(_) => Ok(true),
         Err(TableError::ConditionFailed(_)) => Ok(false),
         Err(error) => Err(error.to_string()),

@@ -10,12 +10,12 @@ use futures::future::{BoxFuture, ready};
 use super::upload::{Announced, begin, read};
 use super::{Swept, sweep};
 use crate::app::App;
-use crate::clock::Micros;
-use crate::object::{Download, ObjectError, Objects, Signed, Stored, Upload};
+use crate::core::clock::Micros;
 use crate::pipeline::system::tests::World;
 use crate::store::keys;
+use crate::store::object::{Download, ObjectError, Objects, Signed, Stored, Upload};
+use crate::store::pending_deletion::PendingDeletion;
 use crate::store::table::{Item, Key, Returning, TableError, TableName, Write};
-use crate::store::vanish::Vanishing;
 
 /// Deletes, and nothing else.
 #[derive(Default)]
@@ -86,7 +86,7 @@ async fn what_fails_is_tried_again_and_only_what_is_due_is_done() {
     let (world, objects) = world().await;
     let (app, now) = (&world.app, world.app.env.now());
     for (key, due) in [("f/now", now), ("f/later", now.plus(Duration::from_secs(60)))] {
-        write(app, put(Vanishing::object(&app.env, key, due).item())).await.unwrap();
+        write(app, put(PendingDeletion::object(&app.env, key, due).item())).await.unwrap();
     }
     objects.broken.store(true, Ordering::SeqCst);
     assert_eq!(swept(app).await, Swept { failed: 1, ..Swept::default() });
@@ -105,12 +105,12 @@ async fn an_object_is_either_kept_or_deleted() {
     let entity = app.model.by_name("book").unwrap();
     let place = |id: &str| keys::upload(entity, id, "cover", b"who");
     let (kept, lost) = (begun(app, &place("kept")).await, begun(app, &place("lost")).await);
-    write(app, Vanishing::keep(kept.vanishing.clone())).await.unwrap();
+    write(app, PendingDeletion::keep(kept.vanishing.clone())).await.unwrap();
     world.clock.advance(2 * 86_400);
     // The sweep has begun with the other one and dies before it deletes.
     objects.broken.store(true, Ordering::SeqCst);
     assert_eq!(swept(app).await, Swept { ended: 1, failed: 1, ..Swept::default() });
-    let refused = write(app, Vanishing::keep(lost.vanishing.clone())).await;
+    let refused = write(app, PendingDeletion::keep(lost.vanishing.clone())).await;
     assert!(matches!(refused, Err(TableError::ConditionFailed(_))), "{refused:?}");
     objects.broken.store(false, Ordering::SeqCst);
     assert_eq!(swept(app).await, Swept { deleted: 1, ..Swept::default() });

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
+use crate::core::principal::Principal;
 use crate::model::{Entity, Field};
-use crate::object;
-use crate::principal::Principal;
 use crate::store::keys;
+use crate::store::object;
+use crate::store::pending_deletion::{OBJECT, PendingDeletion};
 use crate::store::table::{Attr, Item, Key, TableName, Write};
-use crate::store::vanish::{OBJECT, Vanishing};
 
 /// How long an upload may take to be completed after its link has ended: 5 GB at half a megabit a second.
 pub const COMPLETED_WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -57,7 +57,7 @@ pub fn place(entity: &Entity, id: &str, field: &Field, caller: &Principal) -> Ke
 /// A new upload, and the rows that have to be there before its link is given away.
 pub fn begin(env: &Env, place: Key, file: Announced, link: Duration, now: Micros) -> (Begun, Vec<(TableName, Write)>) {
     let object = object::new_key(env);
-    let vanishing = Vanishing::object(env, &object, now.plus(link).plus(COMPLETED_WITHIN)).with_rows(vec![place.clone()]);
+    let vanishing = PendingDeletion::object(env, &object, now.plus(link).plus(COMPLETED_WITHIN)).with_rows(vec![place.clone()]);
     // Texts and a number: there is nothing in it that could not be written.
     let document = serde_json::to_string(&file).unwrap_or_default();
     let row = Item::new(place)

@@ -4,7 +4,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::ApiRequest;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 
 /// The media type in lower case without parameters; `None` where there is none, or it is in a coding other than UTF-8.
 pub fn media_type(request: &ApiRequest) -> Option<String> {
@@ -26,7 +26,7 @@ pub fn media_type(request: &ApiRequest) -> Option<String> {
 /// # Errors
 /// 400 `malformed_request` for what is none.
 pub fn parse(body: &[u8]) -> Result<Value, Problem> {
-    crate::json::strict(body).map_err(|error| {
+    crate::core::json::strict(body).map_err(|error| {
         let what = match error.classify() {
             serde_json::error::Category::Eof if body.is_empty() => "is empty".to_owned(),
             serde_json::error::Category::Eof => format!("ends too early, at line {} column {}", error.line(), error.column()),

@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::compress::Coding;
 use super::header_value;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 
 /// Longest condition of a write, in characters.
-pub const LONGEST_CONDITION: usize = 2048;
+pub const MAX_CONDITION: usize = 2048;
 
 /// The strong tag of a representation: `body` is not coded yet, `coding` is the one that it will be sent in.
 pub fn etag(version: &str, body: &[u8], coding: Coding) -> HeaderValue {
@@ -107,8 +107,8 @@ impl Condition {
 pub fn check_write(headers: &HeaderMap, current: Option<&str>, required: bool) -> Result<(), Problem> {
     for name in [&IF_MATCH, &IF_NONE_MATCH] {
         let length: usize = headers.get_all(name).iter().map(HeaderValue::len).sum();
-        if length > LONGEST_CONDITION {
-            return Err(Problem::malformed(format!("{name} has {length} characters, at most {LONGEST_CONDITION} are taken.")));
+        if length > MAX_CONDITION {
+            return Err(Problem::malformed(format!("{name} has {length} characters, at most {MAX_CONDITION} are taken.")));
         }
     }
     let (must, must_not) = (Condition::if_match(headers)?, Condition::if_none_match(headers)?);
@@ -166,7 +166,7 @@ fn parse(text: &str) -> Option<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Code;
+    use crate::http::problem::Code;
 
     fn headers(name: HeaderName, values: &[&str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), header_value(value))).collect()

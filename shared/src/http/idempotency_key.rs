@@ -5,7 +5,7 @@
 pub(crate) const NAME: &str = "idempotency-key";
 
 /// Longest key, characters.
-const LONGEST: usize = 255;
+const MAX_KEY: usize = 255;
 /// Shortest key of anonymous callers, who share one scope, so that nobody can guess another's key: 22 characters of base64
 /// carry 128 bits.
 const SHORTEST_ANONYMOUS: usize = 22;
@@ -19,14 +19,14 @@ pub(crate) fn pattern(anonymous: bool) -> String {
     let least = shortest(anonymous);
     // Blanks around a value are none of it (RFC 9110, 5.5).
     let bare = match least {
-        1 => format!("[!#-~](?:[ -~]{{0,{}}}[!-~])?", LONGEST - 2),
-        _ => format!("[!#-~][ -~]{{{},{}}}[!-~]", least - 2, LONGEST - 2),
+        1 => format!("[!#-~](?:[ -~]{{0,{}}}[!-~])?", MAX_KEY - 2),
+        _ => format!("[!#-~][ -~]{{{},{}}}[!-~]", least - 2, MAX_KEY - 2),
     };
-    format!(r#"^(?:{bare}|"(?:[ !#-\[\]-~]|\\["\\]){{{least},{LONGEST}}}")$"#)
+    format!(r#"^(?:{bare}|"(?:[ !#-\[\]-~]|\\["\\]){{{least},{MAX_KEY}}}")$"#)
 }
 
 /// Longest value: a key in quotes, each of its characters escaped.
-pub(crate) const LONGEST_VALUE: usize = 2 * LONGEST + 2;
+pub(crate) const MAX_VALUE: usize = 2 * MAX_KEY + 2;
 
 /// The key that a value is: the same one with and without quotes.
 ///
@@ -38,9 +38,9 @@ pub(crate) fn parse(value: &[u8], anonymous: bool) -> Result<String, String> {
     let key = unquoted(text).ok_or("one string, with or without double quotes")?;
     let least = shortest(anonymous);
     match key.len() {
-        length if (least..=LONGEST).contains(&length) => Ok(key),
-        _ if anonymous => Err(format!("{least} to {LONGEST} characters long without credentials, such as a UUID")),
-        _ => Err(format!("{least} to {LONGEST} characters long")),
+        length if (least..=MAX_KEY).contains(&length) => Ok(key),
+        _ if anonymous => Err(format!("{least} to {MAX_KEY} characters long without credentials, such as a UUID")),
+        _ => Err(format!("{least} to {MAX_KEY} characters long")),
     }
 }
 

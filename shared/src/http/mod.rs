@@ -1,4 +1,4 @@
-//! HTTP as the functions see it: a request from the gateway, an inner [`Reply`] or [`Problem`](crate::problem::Problem), and what
+//! HTTP as the functions see it: a request from the gateway, an inner [`Reply`] or [`Problem`](crate::http::problem::Problem), and what
 //! [`respond`](respond::respond) makes of that.
 //!
 //! ```text
@@ -10,8 +10,10 @@ pub mod compress;
 pub mod conditional;
 pub mod cors;
 pub(crate) mod idempotency_key;
+pub mod links;
 pub mod negotiate;
 pub(crate) mod path_id;
+pub mod problem;
 pub mod respond;
 pub mod route;
 
@@ -22,8 +24,8 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
-use crate::clock::{Env, Micros};
-pub use crate::problem::header_value;
+use crate::core::clock::{Env, Micros};
+pub use crate::http::problem::header_value;
 
 /// An answer as it leaves the function.
 pub type ApiResponse = http::Response<Bytes>;

@@ -5,7 +5,7 @@ use http::{HeaderMap, header};
 
 use super::compress::Coding;
 use super::{JSON, PROBLEM_JSON};
-use crate::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem};
 
 /// Holds a request to what a JSON resource can send. Call it before anything that has an effect.
 ///

@@ -1,8 +1,8 @@
 //! Ids as they stand in paths.
 
-use crate::id::{MAX_SAFE_INTEGER, is_id_part};
+use crate::core::id::{MAX_SAFE_INTEGER, is_id_part};
+use crate::http::problem::{Code, Problem};
 use crate::model::{Entity, FieldType, IdKind, Model};
-use crate::problem::{Code, Problem};
 
 /// What an id is made of, after its name.
 pub const PART: &str = "begins with a letter or digit and goes on with letters, digits and ._:@-, at most 128 characters";

@@ -11,8 +11,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::compress::{Coding, WORTH_PACKING};
 use super::conditional::{Condition, etag};
 use super::{ApiRequest, ApiResponse, CORRELATION_ID, JSON, PROBLEM_JSON, Reply, VERSION, cors, header_value, negotiate};
+use crate::http::problem::{Code, Problem};
 use crate::model::Model;
-use crate::problem::{Code, Problem};
 
 /// Most bytes of a body as it is sent: Lambda takes 6 MB, a third of which base64 may need.
 pub const MAX_SENT: usize = 4 << 20;

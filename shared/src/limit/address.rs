@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use super::gcra::Gcra;
 use super::verdict::WindowState;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// Most addresses that an instance tells apart; beyond it newcomers share one bucket.
-const MOST: usize = 50_000;
+const MAX_ADDRESSES: usize = 50_000;
 /// Invalid credentials within a minute, from one address or on one key, of which the operator is told.
 const SUSPICIOUS: u32 = 20;
 /// How long the operator is not told of the same address or key again.
@@ -47,7 +47,7 @@ impl std::fmt::Display for Block {
 
 /// What an address is limited for; each has its own bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Door {
+pub enum AddressBucket {
     /// A route without an authorizer.
     Open,
     /// Credentials that were not accepted.
@@ -58,7 +58,7 @@ pub enum Door {
 
 /// An address has come too often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooOften {
+pub struct AddressLimited {
     /// When the next request is admitted; exact.
     pub wait: Duration,
     /// How its bucket stands.
@@ -66,15 +66,15 @@ pub struct TooOften {
 }
 
 /// Limits addresses.
-pub struct AddressGuard {
+pub struct AddressLimiter {
     gcra: Option<Gcra>,
-    tats: Mutex<HashMap<(Block, Door), i64>>,
-    suspects: Mutex<HashMap<Suspect, Suspicion>>,
+    tats: Mutex<HashMap<(Block, AddressBucket), i64>>,
+    suspects: Mutex<HashMap<AbuseSource, Suspicion>>,
 }
 
 /// Who offered invalid credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Suspect {
+pub enum AbuseSource {
     /// An address.
     Address(Block),
     /// A key, by its public id, from wherever.
@@ -88,7 +88,7 @@ struct Suspicion {
     quiet_until: i64,
 }
 
-impl AddressGuard {
+impl AddressLimiter {
     /// Admits `per_minute` requests a minute per address and door (`Limits::per_address`); 0: no limit.
     pub fn new(per_minute: u64) -> Self {
         let gcra = Gcra::new(per_minute, Duration::from_secs(60), per_minute).ok();
@@ -99,20 +99,20 @@ impl AddressGuard {
     ///
     /// # Errors
     /// The address has come too often.
-    pub fn admit(&self, address: IpAddr, door: Door, now: Micros) -> Result<Option<WindowState>, TooOften> {
+    pub fn admit(&self, address: IpAddr, door: AddressBucket, now: Micros) -> Result<Option<WindowState>, AddressLimited> {
         let Some(gcra) = self.gcra else { return Ok(None) };
         let mut tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = (Block::of(address), door);
-        if tats.len() >= MOST && !tats.contains_key(&key) {
+        if tats.len() >= MAX_ADDRESSES && !tats.contains_key(&key) {
             tats.retain(|_, tat| *tat > gcra.at(now));
-            if tats.len() >= MOST {
-                key = (Block(0, false), Door::Open);
+            if tats.len() >= MAX_ADDRESSES {
+                key = (Block(0, false), AddressBucket::Open);
             }
         }
         let tat = tats.get(&key).copied().unwrap_or(0);
         let wait = gcra.wait(tat, now, 1);
         if !wait.is_zero() {
-            return Err(TooOften { wait, window: window(&gcra, tat, now) });
+            return Err(AddressLimited { wait, window: window(&gcra, tat, now) });
         }
         let tat = tat.max(gcra.at(now)).saturating_add(gcra.cost(1));
         tats.insert(key, tat);
@@ -120,15 +120,15 @@ impl AddressGuard {
     }
 
     /// Counts invalid credentials; names those of whom the operator should hear now, each once an hour and instance.
-    pub fn suspect(&self, address: IpAddr, key_id: Option<&str>, now: Micros) -> Vec<(Suspect, u32)> {
+    pub fn suspect(&self, address: IpAddr, key_id: Option<&str>, now: Micros) -> Vec<(AbuseSource, u32)> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        if suspects.len() >= MOST {
+        if suspects.len() >= MAX_ADDRESSES {
             suspects.retain(|_, one| one.quiet_until > now.0 || one.minute == now.seconds() / 60);
-            if suspects.len() >= MOST {
+            if suspects.len() >= MAX_ADDRESSES {
                 suspects.clear();
             }
         }
-        let who = [Some(Suspect::Address(Block::of(address))), key_id.map(|id| Suspect::Key(id.to_owned()))];
+        let who = [Some(AbuseSource::Address(Block::of(address))), key_id.map(|id| AbuseSource::Key(id.to_owned()))];
         who.into_iter()
             .flatten()
             .filter_map(|who| {
@@ -169,51 +169,51 @@ mod tests {
 
     #[test]
     fn an_address_is_limited_by_itself_and_an_ipv6_client_by_its_network() {
-        let guard = AddressGuard::new(2);
+        let guard = AddressLimiter::new(2);
         let admitted = |text, door| guard.admit(ip(text), door, NOW).is_ok();
-        assert!(admitted("203.0.113.7", Door::Invalid));
-        assert!(admitted("::ffff:203.0.113.7", Door::Invalid));
-        assert!(!admitted("203.0.113.7", Door::Invalid));
-        assert!(admitted("203.0.113.8", Door::Invalid));
-        assert!(admitted("203.0.113.7", Door::Open));
-        assert!(admitted("203.0.113.7", Door::Publishable("a".into())));
-        assert!(admitted("2001:db8:0:1::1", Door::Open));
-        assert!(admitted("2001:db8:0:1:ffff::2", Door::Open));
-        assert!(!admitted("2001:db8:0:1:1::3", Door::Open));
-        assert!(admitted("2001:db8:0:2::1", Door::Open));
-        let denied = guard.admit(ip("203.0.113.7"), Door::Invalid, NOW).unwrap_err();
+        assert!(admitted("203.0.113.7", AddressBucket::Invalid));
+        assert!(admitted("::ffff:203.0.113.7", AddressBucket::Invalid));
+        assert!(!admitted("203.0.113.7", AddressBucket::Invalid));
+        assert!(admitted("203.0.113.8", AddressBucket::Invalid));
+        assert!(admitted("203.0.113.7", AddressBucket::Open));
+        assert!(admitted("203.0.113.7", AddressBucket::Publishable("a".into())));
+        assert!(admitted("2001:db8:0:1::1", AddressBucket::Open));
+        assert!(admitted("2001:db8:0:1:ffff::2", AddressBucket::Open));
+        assert!(!admitted("2001:db8:0:1:1::3", AddressBucket::Open));
+        assert!(admitted("2001:db8:0:2::1", AddressBucket::Open));
+        let denied = guard.admit(ip("203.0.113.7"), AddressBucket::Invalid, NOW).unwrap_err();
         assert_eq!(denied.wait, Duration::from_secs(30));
-        assert!(guard.admit(ip("203.0.113.7"), Door::Invalid, NOW.plus(denied.wait)).is_ok());
+        assert!(guard.admit(ip("203.0.113.7"), AddressBucket::Invalid, NOW.plus(denied.wait)).is_ok());
     }
 
     #[test]
     fn a_flood_of_addresses_takes_bounded_memory_and_stays_limited() {
-        let guard = AddressGuard::new(1);
-        let flood = u32::try_from(MOST).unwrap() + 1_000;
+        let guard = AddressLimiter::new(1);
+        let flood = u32::try_from(MAX_ADDRESSES).unwrap() + 1_000;
         let admitted = (0..flood)
-            .filter(|one| guard.admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(one + 9)), Door::Open, NOW).is_ok())
+            .filter(|one| guard.admit(IpAddr::V4(std::net::Ipv4Addr::from_bits(one + 9)), AddressBucket::Open, NOW).is_ok())
             .count();
-        assert_eq!(admitted, MOST + 1, "newcomers share one bucket");
-        assert!(guard.tats.lock().unwrap().len() <= MOST + 1);
-        assert!(guard.admit(ip("198.51.100.1"), Door::Open, NOW.plus(Duration::from_secs(61))).is_ok());
+        assert_eq!(admitted, MAX_ADDRESSES + 1, "newcomers share one bucket");
+        assert!(guard.tats.lock().unwrap().len() <= MAX_ADDRESSES + 1);
+        assert!(guard.admit(ip("198.51.100.1"), AddressBucket::Open, NOW.plus(Duration::from_secs(61))).is_ok());
     }
 
     #[test]
     fn the_operator_hears_once_of_guessing_from_one_address_and_on_one_key() {
-        let guard = AddressGuard::new(100);
+        let guard = AddressLimiter::new(100);
         let mut told = Vec::new();
         for attempt in 0..60u64 {
             told.extend(guard.suspect(ip("203.0.113.7"), Some("k1"), NOW.plus(Duration::from_millis(attempt * 100))));
         }
         assert_eq!(told.len(), 2, "{told:?}");
         let block = Block::of(ip("203.0.113.7"));
-        assert_eq!(told[0], (Suspect::Address(block), SUSPICIOUS));
-        assert_eq!(told[1].0, Suspect::Key("k1".into()));
+        assert_eq!(told[0], (AbuseSource::Address(block), SUSPICIOUS));
+        assert_eq!(told[1].0, AbuseSource::Key("k1".into()));
         // Many addresses on one key are seen by the key.
         let mut told = Vec::new();
         for attempt in 0..30u32 {
             told.extend(guard.suspect(IpAddr::V4(std::net::Ipv4Addr::from_bits(attempt)), Some("k2"), NOW));
         }
-        assert_eq!(told, [(Suspect::Key("k2".into()), SUSPICIOUS)]);
+        assert_eq!(told, [(AbuseSource::Key("k2".into()), SUSPICIOUS)]);
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 use super::item::{self, State};
 use super::plan::{Charge, LimitRate, ResolvedPlan};
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::store::table::{Attr, Expr, Key, Write};
 
 /// Most attributes of forgotten windows that one update removes on the way.
@@ -77,6 +77,7 @@ impl Debit<'_> {
             parts.rate(self, rate, *cost, belief);
         }
         parts.quotas(self, belief);
+        parts.total(self);
         parts.finish(key)
     }
 }
@@ -156,6 +157,17 @@ impl Parts {
                 self.name(&placeholder, &name);
                 self.remove.push(placeholder);
             }
+        }
+    }
+
+    /// Counts what is debited, so that every instance sees how much all of them ask for.
+    fn total(&mut self, debit: &Debit<'_>) {
+        let owed = debit.charge.total.saturating_sub(debit.credit);
+        if owed > 0 {
+            self.name("#u", item::UNITS);
+            self.value(":z", Attr::N(0));
+            self.value(":u", Attr::N(i64::try_from(owed).unwrap_or(i64::MAX)));
+            self.set.push("#u = if_not_exists(#u, :z) + :u".into());
         }
     }
 

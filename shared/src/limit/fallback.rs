@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::gcra::Gcra;
 use super::item::State;
 use super::plan::{Charge, ResolvedPlan};
-use super::verdict::Violation;
+use super::verdict::LimitViolation;
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// The share of a rate that an instance takes on its own.
 pub const SHARE: u64 = 10;
@@ -28,19 +28,19 @@ impl Local {
     ///
     /// # Errors
     /// The limits that it violates.
-    pub fn admit(&mut self, plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Result<(), Vec<Violation>> {
+    pub fn admit(&mut self, plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Result<(), Vec<LimitViolation>> {
         let rates = shares(plan, charge);
-        let mut violated: Vec<Violation> = rates
+        let mut violated: Vec<LimitViolation> = rates
             .iter()
             .filter_map(|(name, gcra, cost)| {
                 let wait = gcra.wait(self.tats.get(name).copied().unwrap_or(0), now, *cost);
-                (!wait.is_zero()).then(|| Violation { name: name.clone(), quota: false, wait })
+                (!wait.is_zero()).then(|| LimitViolation { name: name.clone(), quota: false, wait })
             })
             .collect();
         violated.extend(plan.quotas.iter().filter(|_| charge.total > 0).filter_map(|quota| {
             let span = Span::of(quota.window, now);
             let count = state.count(&quota.name, span.start).saturating_add(self.units).saturating_add(charge.total);
-            (count > quota.limit).then(|| Violation { name: quota.name.clone(), quota: true, wait: span.rest(now) })
+            (count > quota.limit).then(|| LimitViolation { name: quota.name.clone(), quota: true, wait: span.rest(now) })
         }));
         if !violated.is_empty() {
             return Err(violated);

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// Most ticks in a microsecond: 2200-01-01 in ticks is below 2^63 with room for a backlog of years.
 pub const MAX_TICKS: i64 = 1_000;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sfv::{Integer, KeyRef, ListSerializer, StringRef};
 
-use super::limiter::Denial;
+use super::admission::Denial;
 use super::verdict::WindowState;
 
 /// A header: its name and its value.
@@ -76,7 +76,7 @@ fn list(windows: &[WindowState], members: impl Fn(&WindowState) -> [(&'static st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Violation;
+    use crate::limit::LimitViolation;
 
     fn window(name: &str, quota: bool, limit: u64, remaining: u64, window: u64, reset_ms: u64) -> WindowState {
         let name = name.to_owned();
@@ -102,8 +102,8 @@ mod tests {
     #[test]
     fn a_denial_says_when_and_why() {
         let violated = vec![
-            Violation { name: "burst".into(), quota: false, wait: Duration::from_millis(20) },
-            Violation { name: "day".into(), quota: true, wait: Duration::from_micros(2_000_001) },
+            LimitViolation { name: "burst".into(), quota: false, wait: Duration::from_millis(20) },
+            LimitViolation { name: "day".into(), quota: true, wait: Duration::from_micros(2_000_001) },
         ];
         let windows = vec![window("burst", false, 1, 0, 1, 20)];
         let denial = Denial { violated, windows, cost: 1, calls: 1, due: vec![], first_of_minute: false };

@@ -6,21 +6,24 @@
 //! | `q:<quota>:<start>` | units counted in the window that began at `start` (seconds since 1970) |
 //! | `n:<quota>:<start>` | highest threshold told in that window, per cent |
 //! | `n:throttled` | start of the last hour in which sustained throttling was told |
+//! | `units` | all units ever debited: what two sights of it differ by is the consumer's demand over all instances |
 //! | `disabled` | there while the consumer is disabled |
 //! | `revoked` | ids of revoked keys |
 //! | `epoch` | grows with every change of the consumer; absent: 0 |
 //!
-//! The last three are written by `crate::consumer`, in the transaction of every change.
+//! The last three are written by `crate::identity::consumer`, in the transaction of every change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::plan::{Charge, LimitRate, ResolvedPlan};
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::model::Window;
 use crate::store::table::{Attr, Expr, Item, Key, Write};
 
+/// Attribute: units ever debited.
+pub const UNITS: &str = "units";
 /// Attribute: the consumer is disabled.
 pub const DISABLED: &str = "disabled";
 /// Attribute: revoked keys.
@@ -69,6 +72,11 @@ impl State {
     /// The TAT that the attribute holds; the beginning of time where there is none.
     pub fn tat(&self, attribute: &str) -> i64 {
         self.numbers.get(attribute).copied().unwrap_or(0)
+    }
+
+    /// Units ever debited, over all instances; `None` for an item that none has charged yet.
+    pub fn units(&self) -> Option<i64> {
+        self.numbers.get(UNITS).copied()
     }
 
     /// Units counted in a window.

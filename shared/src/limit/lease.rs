@@ -1,6 +1,6 @@
 //! Leases: a hot consumer's units debited in blocks, so that most requests of an instance cost no call.
 //!
-//! A lease lives at most [`LONGEST`] and ends with every window that it debits. It never admits more than the plan
+//! A lease lives at most [`MAX_TERM`] and ends with every window that it debits. It never admits more than the plan
 //! (`super::expression` has the proof). It may admit less: what an instance debited and did not use is carried into its next
 //! lease in the same windows, and lost only where no such lease follows. A lease holds at most what the instance was asked for
 //! in the second before, and at most one [`QUOTA_SHARE`]th of what a quota has left. So **under-admission is bounded** by
@@ -12,20 +12,20 @@ use std::time::Duration;
 use super::item::State;
 use super::plan::{Charge, ResolvedPlan};
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// Longest life of a lease.
-pub const LONGEST: Duration = Duration::from_secs(1);
+pub const MAX_TERM: Duration = Duration::from_secs(1);
 /// A lease takes at most this share of what a quota has left.
 pub const QUOTA_SHARE: u64 = 8;
 /// A lease that saves fewer calls than this is not worth its under-admission.
 const LEAST_REQUESTS: u64 = 4;
 /// Longest time for which a hot consumer at its limit is refused single units so that a block can gather.
-const LONGEST_HOLD: Duration = Duration::from_millis(800);
+const MAX_HOLD: Duration = Duration::from_millis(800);
 
 /// For whom and for which rates a lease is good.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scope {
+pub struct LeaseScope {
     /// The plan.
     pub plan: Arc<ResolvedPlan>,
     /// The key whose revocation was checked.
@@ -40,7 +40,7 @@ pub struct Scope {
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// For whom.
-    pub scope: Scope,
+    pub scope: LeaseScope,
     /// Its end, exclusive.
     pub until: Micros,
     /// What is left.
@@ -51,12 +51,12 @@ pub struct Lease {
 
 impl Lease {
     /// Whether a request of `units` can be served from it.
-    pub fn serves(&self, scope: &Scope, units: u64, now: Micros) -> bool {
+    pub fn serves(&self, scope: &LeaseScope, units: u64, now: Micros) -> bool {
         now < self.until && self.left >= units && self.is_for(scope)
     }
 
     /// Units that the next lease may carry over.
-    pub fn credit(&self, scope: &Scope, now: Micros) -> Credit {
+    pub fn credit(&self, scope: &LeaseScope, now: Micros) -> Credit {
         if !self.is_for(scope) || self.windows != starts(&scope.plan, now) {
             return Credit::default();
         }
@@ -69,8 +69,8 @@ impl Lease {
     }
 
     /// Whether it was made for this scope (plans are compared last: they are usually the same object).
-    pub fn is_for(&self, scope: &Scope) -> bool {
-        let Scope { plan, key_id, epoch, rates } = &self.scope;
+    pub fn is_for(&self, scope: &LeaseScope) -> bool {
+        let LeaseScope { plan, key_id, epoch, rates } = &self.scope;
         *epoch == scope.epoch
             && *key_id == scope.key_id
             && *rates == scope.rates
@@ -116,11 +116,11 @@ pub fn charge(rates: &[bool], units: u64) -> Charge {
 }
 
 /// The lease worth asking for when requests of `units` come at `demand` units a second, if one is.
-pub fn order(scope: &Scope, state: &State, demand: u64, units: u64, credit: Credit, now: Micros) -> Option<Order> {
+pub fn order(scope: &LeaseScope, state: &State, demand: u64, units: u64, credit: Credit, now: Micros) -> Option<Order> {
     let concerned = || scope.plan.rates.iter().zip(&scope.rates).filter(|(_, on)| **on).map(|(rate, _)| rate);
     let spans = scope.plan.quotas.iter().map(|quota| Span::of(quota.window, now));
     let lead =
-        concerned().map(|rate| rate.gcra.refill() / 2).chain(spans.map(|span| span.rest(now))).fold(LONGEST, Duration::min);
+        concerned().map(|rate| rate.gcra.refill() / 2).chain(spans.map(|span| span.rest(now))).fold(MAX_TERM, Duration::min);
     let wanted = u128::from(demand) * lead.as_micros() / 1_000_000;
     let rooms = concerned().map(|rate| rate.gcra.lease_room(state.tat(&rate.attribute), now, lead, credit.live));
     let quotas = scope.plan.quotas.iter().map(|quota| {
@@ -133,16 +133,16 @@ pub fn order(scope: &Scope, state: &State, demand: u64, units: u64, credit: Cred
 
 /// How long a hot consumer at its limit waits for a block instead of taking every unit the moment it drips: the name of the rate,
 /// and the wait; nothing where the block is there, or too far away.
-pub fn hold(scope: &Scope, state: &State, demand: u64, units: u64, now: Micros) -> Option<(String, Duration)> {
+pub fn hold(scope: &LeaseScope, state: &State, demand: u64, units: u64, now: Micros) -> Option<(String, Duration)> {
     let concerned = scope.plan.rates.iter().zip(&scope.rates).filter(|(_, on)| **on).map(|(rate, _)| rate);
     concerned
         .filter_map(|rate| {
-            let block = (demand / 4 * 3).min(rate.gcra.burst() / 2).min(rate.gcra.units_in(LONGEST_HOLD));
+            let block = (demand / 4 * 3).min(rate.gcra.burst() / 2).min(rate.gcra.units_in(MAX_HOLD));
             if block < units.saturating_mul(LEAST_REQUESTS) {
                 return None;
             }
             let wait = rate.gcra.wait(state.tat(&rate.attribute), now, block);
-            (!wait.is_zero() && wait <= LONGEST_HOLD).then(|| (rate.name.clone(), wait))
+            (!wait.is_zero() && wait <= MAX_HOLD).then(|| (rate.name.clone(), wait))
         })
         .max_by_key(|(_, wait)| *wait)
 }

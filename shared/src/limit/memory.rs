@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::item::State;
 use super::lease::Lease;
 use super::threshold::Crossing;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// How long a refusal is repeated without asking again: disabled, enabled, overridden takes effect within this.
 pub const TRUSTED: Duration = Duration::from_secs(1);
 /// Consumers that an instance remembers.
-const MOST: usize = 20_000;
+const MAX_CONSUMERS: usize = 20_000;
 /// What is forgotten first when there are more.
 const IDLE: Duration = Duration::from_secs(60);
 /// An instance tries to tell a crossing once in this time.
@@ -36,10 +36,10 @@ impl Memory {
         if let Some(known) = consumers.get(consumer) {
             return Arc::clone(known);
         }
-        if consumers.len() >= MOST {
+        if consumers.len() >= MAX_CONSUMERS {
             let oldest = now.0.saturating_sub(i64::try_from(IDLE.as_micros()).unwrap_or(i64::MAX));
             consumers.retain(|_, one| lock(&one.notes).used.0 > oldest);
-            if consumers.len() >= MOST {
+            if consumers.len() >= MAX_CONSUMERS {
                 consumers.clear();
             }
         }
@@ -79,6 +79,7 @@ pub struct Notes {
     /// Units admitted by the fallback since the store was last reached, and its TATs by rate.
     pub fallback: super::fallback::Local,
     pace: Pace,
+    shared: SharedPace,
     denied_in: Option<i64>,
     told: HashMap<(String, i64), (i64, Micros)>,
 }
@@ -86,6 +87,7 @@ pub struct Notes {
 impl Notes {
     /// Takes note of the item.
     pub fn see(&mut self, state: State, now: Micros) {
+        self.shared.see(state.units(), now);
         self.state = state;
         self.seen = Some(now);
         self.fallback = super::fallback::Local::default();
@@ -108,11 +110,12 @@ impl Notes {
         self.pace.count(units, hot, now);
     }
 
-    /// Units a second that are asked for, if the consumer has been hot for a second: a burst out of idleness is charged one by one,
-    /// because a lease cannot have all of it.
+    /// Units a second that are asked for here, if the consumer has been hot for a second, on this instance or over all of them: a burst
+    /// out of idleness is charged one by one, because a lease cannot have all of it.
     pub fn demand(&self, now: Micros) -> Option<u64> {
         let Pace { this, last, hot_since, .. } = self.pace;
-        (now.since(hot_since?) >= TRUSTED).then(|| this.1.max(last.1))
+        let is_hot = hot_since.is_some_and(|since| now.since(since) >= TRUSTED) || self.shared.is_hot(now);
+        is_hot.then(|| this.1.max(last.1))
     }
 
     /// Whether no denial of this minute was noted yet; from now on one is.
@@ -176,6 +179,46 @@ impl Pace {
         if self.this.0 > hot {
             self.hot_since = self.hot_since.or(Some(self.first));
         }
+    }
+}
+
+/// What all instances together debit, inferred from two sights of the item that lie a second or more apart.
+///
+/// One item takes about 1,000 write units a second, so a consumer that is spread thinly over very many instances must be
+/// leased to although it is hot on none of them.
+#[derive(Debug, Default, Clone, Copy)]
+struct SharedPace {
+    /// The sight to compare with.
+    base: Option<(Micros, i64)>,
+    /// When the last comparison was made, and the units a second that it found.
+    found: Option<(Micros, i64)>,
+}
+
+/// Units a second over all instances from which leases are taken everywhere: a quarter of what one item takes.
+const SHARED_HOT: i64 = 250;
+/// How long a comparison counts: an instance with a lease sees the item about once a second.
+const SHARED_TRUSTED: Duration = Duration::from_secs(4);
+
+impl SharedPace {
+    fn see(&mut self, units: Option<i64>, now: Micros) {
+        let Some(units) = units else { return };
+        let Some((then, before)) = self.base else {
+            self.base = Some((now, units));
+            return;
+        };
+        let passed = now.since(then);
+        if passed < TRUSTED {
+            return;
+        }
+        let micros = i64::try_from(passed.as_micros()).unwrap_or(i64::MAX);
+        let pace = units.saturating_sub(before).saturating_mul(1_000_000) / micros.max(1);
+        // A longer absence says nothing of the present second.
+        self.found = (passed <= SHARED_TRUSTED).then_some((now, pace));
+        self.base = Some((now, units));
+    }
+
+    fn is_hot(self, now: Micros) -> bool {
+        self.found.is_some_and(|(then, pace)| pace >= SHARED_HOT && now.since(then) <= SHARED_TRUSTED)
     }
 }
 

@@ -1,21 +1,25 @@
 //! Limits: every consumer's rates and quotas, exact at any concurrency, in one item and one conditional update.
 //!
 //! ```text
-//! model::Plan + overrides -> plan (ResolvedPlan, Charge)
+//! model::RatePlan + overrides -> plan (ResolvedPlan, Charge)
 //! gcra, window            -> verdict (pure)          what a state means for a charge
 //! expression              -> item                    the update that is right only where its belief is
-//! limiter (memory, lease, fallback)                  admits
+//! limiter (memory, lease, debit, fallback, health)   admits
 //! headers, threshold, predict                        seen and heard
 //! address                                            before anybody is known
 //! ```
 
 pub mod address;
+mod admission;
+mod debit;
 pub mod expression;
 pub mod fallback;
 pub mod gcra;
 pub mod headers;
+mod health;
 pub mod item;
 pub mod lease;
+mod leases;
 mod limiter;
 mod memory;
 pub mod plan;
@@ -27,8 +31,10 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
-pub use limiter::{Admission, Denial, Health, LimitSubject, Limiter, Refusal, Settings, Source, Standing};
+pub use admission::{Admission, Denial, LimitRefusal, LimitSubject, Source};
+pub use health::Health;
+pub use limiter::{LimitStatus, Limiter, LimiterSettings};
 pub use plan::{BadLimit, Call, Charge, Override, Overrides, ResolvedPlan};
 pub use predict::Forecast;
 pub use threshold::Crossing;
-pub use verdict::{Excess, Violation, WindowState};
+pub use verdict::{Excess, LimitViolation, WindowState};

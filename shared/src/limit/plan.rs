@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::gcra::Gcra;
-use crate::model::{Cost, EntityIx, Operation, Plan, Quota, Rate, Window};
+use crate::model::{Cost, EntityIx, Operation, Quota, Rate, RatePlan, Window};
 
 /// A consumer's own values, by the name of a rate or quota of its plan.
 pub type Overrides = BTreeMap<String, Override>;
@@ -108,7 +108,7 @@ impl ResolvedPlan {
     ///
     /// # Errors
     /// Every rate and quota that cannot be had, and every override that names nothing or does not fit, all at once.
-    pub fn new(plan: &Plan, overrides: &Overrides) -> Result<Self, Vec<BadLimit>> {
+    pub fn new(plan: &RatePlan, overrides: &Overrides) -> Result<Self, Vec<BadLimit>> {
         let mut faults = unknown_names(plan, overrides);
         let rates = plan.rates.iter().filter_map(|rate| resolve_rate(rate, overrides.get(&rate.name), &mut faults)).collect();
         let quotas = plan.quotas.iter().map(|quota| resolve_quota(quota, overrides.get(&quota.name), &mut faults)).collect();
@@ -125,7 +125,7 @@ impl ResolvedPlan {
     ///
     /// # Errors
     /// Faults of the plan itself.
-    pub fn of(plan: &Plan, overrides: Option<&serde_json::Value>) -> Result<Self, Vec<BadLimit>> {
+    pub fn of(plan: &RatePlan, overrides: Option<&serde_json::Value>) -> Result<Self, Vec<BadLimit>> {
         let mut kept = Overrides::new();
         for (name, value) in overrides.and_then(serde_json::Value::as_object).into_iter().flatten() {
             let Ok(own) = serde_json::from_value::<Override>(value.clone()) else { continue };
@@ -181,7 +181,7 @@ impl LimitRate {
     }
 }
 
-fn unknown_names(plan: &Plan, overrides: &Overrides) -> Vec<BadLimit> {
+fn unknown_names(plan: &RatePlan, overrides: &Overrides) -> Vec<BadLimit> {
     let known: Vec<&str> =
         plan.rates.iter().map(|rate| rate.name.as_str()).chain(plan.quotas.iter().map(|quota| quota.name.as_str())).collect();
     overrides
@@ -243,9 +243,9 @@ fn misplaced(name: &str, member: &'static str, right: &str) -> BadLimit {
 mod tests {
     use super::*;
 
-    fn plan() -> Plan {
+    fn plan() -> RatePlan {
         let orders = Some(EntityIx(0));
-        Plan {
+        RatePlan {
             name: "basic".into(),
             description: None,
             rates: vec![

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::item::State;
 use super::plan::ResolvedPlan;
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// How a quota develops.
 #[derive(Debug, Clone, PartialEq, Eq)]

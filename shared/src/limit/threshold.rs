@@ -7,7 +7,7 @@ use super::item::State;
 use super::plan::{LimitQuota, ResolvedPlan};
 use super::predict;
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::model::Window;
 
 /// Thresholds of one quota's window that are crossed and not yet told.

@@ -6,11 +6,11 @@ use super::gcra::Gcra;
 use super::item::State;
 use super::plan::{Charge, ResolvedPlan};
 use super::window::Span;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// A limit that a request violates.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation {
+pub struct LimitViolation {
     /// The rate's or quota's name.
     pub name: String,
     /// Whether it is a quota.
@@ -59,15 +59,15 @@ pub fn excess(plan: &ResolvedPlan, charge: &Charge) -> Option<Excess> {
 }
 
 /// The limits that a charge violates in this state. A free request violates nothing.
-pub fn violations(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<Violation> {
+pub fn violations(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<LimitViolation> {
     let rates = plan.rates.iter().zip(&charge.rates).filter(|(_, cost)| **cost > 0).filter_map(|(rate, cost)| {
         let wait = rate.gcra.wait(state.tat(&rate.attribute), now, *cost);
-        (!wait.is_zero()).then(|| Violation { name: rate.name.clone(), quota: false, wait })
+        (!wait.is_zero()).then(|| LimitViolation { name: rate.name.clone(), quota: false, wait })
     });
     let quotas = plan.quotas.iter().filter(|_| charge.total > 0).filter_map(|quota| {
         let span = Span::of(quota.window, now);
         let over = state.count(&quota.name, span.start).saturating_add(charge.total) > quota.limit;
-        over.then(|| Violation { name: quota.name.clone(), quota: true, wait: span.rest(now) })
+        over.then(|| LimitViolation { name: quota.name.clone(), quota: true, wait: span.rest(now) })
     });
     rates.chain(quotas).collect()
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use time::{Date, Month, OffsetDateTime};
 
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::model::Window;
 
 /// One window: seconds since 1970, `start` belongs to it, `end` does not.

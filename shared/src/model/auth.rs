@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::mistake::{At, nearest};
 use super::reader::Reader;
-use super::schema::{Auth, Cors, Issuer, Limits, Plan, Role};
+use super::schema::{Auth, Cors, Issuer, Limits, RatePlan, Role};
 use super::tree::Node;
 
 const ALGORITHMS: [(&str, &str); 4] = [("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
@@ -22,7 +22,7 @@ impl Reader<'_> {
     }
 
     /// The rest of `auth`; `used` are the claims that rules use.
-    pub fn auth(&mut self, node: Option<&Node>, roles: &[Role], plans: &[Plan], used: Vec<String>) -> Auth {
+    pub fn auth(&mut self, node: Option<&Node>, roles: &[Role], plans: &[RatePlan], used: Vec<String>) -> Auth {
         let mut auth = Auth { used_claims: used, ..Auth::default() };
         let Some(node) = node else { return auth };
         // Its keys were checked when the claims were read.

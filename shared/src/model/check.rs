@@ -9,7 +9,7 @@ use std::fmt;
 use super::schema::{CacheMode, Entity, FieldType, Index, Model, Path};
 
 /// Items of one DynamoDB transaction.
-pub const MOST_ITEMS: usize = 100;
+pub const MAX_ITEMS: usize = 100;
 /// Transactions a second that one item takes: one at a time, of 25 ms each when things are slow.
 pub const PER_ITEM: u32 = 40;
 /// Write units a second of one partition.

@@ -22,7 +22,7 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
 }
 
 /// Most compiled schemas kept: one per entity, purpose and pair of masks. Masks come from roles, so they are few.
-const MOST_COMPILED: usize = 1024;
+const MAX_COMPILED: usize = 1024;
 
 type Compiled = HashMap<(EntityIx, Purpose, Masks), Arc<Validator>>;
 
@@ -44,7 +44,7 @@ impl Validators {
         }
         let compiled = Arc::new(compile(&json_schema(model, entity, purpose, masks))?);
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_COMPILED {
+        if all.len() >= MAX_COMPILED {
             all.clear();
         }
         all.insert(key, Arc::clone(&compiled));

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::describe;
 use super::diff_fields;
-use super::schema::{Action, Entity, FieldMask, Index, Model, Plan, Role};
+use super::schema::{Action, Entity, FieldMask, Index, Model, RatePlan, Role};
 
 /// What a change means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,7 +300,7 @@ fn plans(changes: &mut Changes, old: &Model, new: &Model) {
     }
 }
 
-fn plan(changes: &mut Changes, place: &str, before: &Plan, after: &Plan) {
+fn plan(changes: &mut Changes, place: &str, before: &RatePlan, after: &RatePlan) {
     for rate in &after.rates {
         let was = before.rates.iter().find(|was| was.name == rate.name);
         let slower = |was: &super::Rate| {

@@ -11,7 +11,7 @@ use super::schema::{Entity, EntityIx, FieldIx, FieldType, IdKind, Index, IndexIx
 /// Most bytes of an encoded sort key. DynamoDB takes 1024; a cursor of at most 1 KB carries it in base64url with its seal.
 pub const MAX_SORT_KEY: usize = 720;
 /// Most fields of `equality` and of `sort`: more have no use, and a partition key ends at 2048 bytes.
-const MOST_PARTS: usize = 8;
+const MAX_PARTS: usize = 8;
 /// Longest id or part of an id.
 const ID_PART: usize = 128;
 
@@ -47,11 +47,11 @@ fn index(name: &str, equality: Vec<Path>, sort: Vec<SortPart>, declared: bool) -
 }
 
 fn declared(reader: &mut Reader<'_>, raw: &RawIndex, entity: &Entity, entities: &[Entity]) -> Option<Index> {
-    if raw.equality.len() > MOST_PARTS || raw.sort.len() > MOST_PARTS {
+    if raw.equality.len() > MAX_PARTS || raw.sort.len() > MAX_PARTS {
         reader.mistake(
             raw.name.spot,
             format!("index `{}` has too many fields", raw.name.value),
-            format!("at most {MOST_PARTS} each"),
+            format!("at most {MAX_PARTS} each"),
         );
     }
     let equality: Vec<Option<Path>> = raw.equality.iter().map(|name| equality_path(reader, name, entity, entities)).collect();

@@ -41,6 +41,7 @@ mod units;
 pub mod validate;
 #[cfg(test)]
 mod validate_tests;
+pub mod value;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -55,7 +56,7 @@ pub use schema::*;
 pub use schema_json::{Masks, Purpose, id_schema, json_schema, type_schema};
 
 use reader::Reader;
-use rules::Scope;
+use rules::RuleScope;
 use tree::Node;
 
 const KEYS: [&str; 9] = ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
@@ -93,7 +94,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
         }
     };
     let claims = reader.claims(keys.get("auth"));
-    let mut scope = Scope { entities: &entities, claims: &claims, used: BTreeSet::new() };
+    let mut scope = RuleScope { entities: &entities, claims: &claims, used: BTreeSet::new() };
     let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
     let used = scope.used.into_iter().collect();
     let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
@@ -127,9 +128,9 @@ fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model)
     for (key, _) in reader.named(node, "`entities`") {
         let Some(entity) = model.by_name(key.value) else { continue };
         let most = check::most_items(model, entity);
-        if most > check::MOST_ITEMS {
+        if most > check::MAX_ITEMS {
             let message =
-                format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, check::MOST_ITEMS);
+                format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, check::MAX_ITEMS);
             reader.mistake(key.spot, message, "fewer indexes, refs or unique fields, or a smaller `contention`");
         }
     }

@@ -4,25 +4,25 @@ use std::time::Duration;
 
 use super::mistake::{At, nearest};
 use super::reader::Reader;
-use super::schema::{Cost, Entity, EntityIx, Operation, Plan, Quota, Rate, Window};
+use super::schema::{Cost, Entity, EntityIx, Operation, Quota, Rate, RatePlan, Window};
 use super::tree::Node;
 
 /// Largest number of units: sums of two stay exact in a JSON number.
-const MOST_UNITS: i64 = 1 << 50;
+const MAX_UNITS: i64 = 1 << 50;
 
 /// Of which entity, of which operation; `None` is "every one".
-type Scope = (Option<EntityIx>, Option<Operation>);
+type CostScope = (Option<EntityIx>, Option<Operation>);
 
 /// Where a plan says nothing: early enough to act, late, and too late.
 const THRESHOLDS: [u8; 3] = [80, 95, 100];
 
 impl Reader<'_> {
     /// All plans.
-    pub fn plans(&mut self, node: &Node, entities: &[Entity]) -> Vec<Plan> {
+    pub fn plans(&mut self, node: &Node, entities: &[Entity]) -> Vec<RatePlan> {
         self.named(node, "`plans`").into_iter().filter_map(|(key, body)| self.plan(key, body, entities)).collect()
     }
 
-    fn plan(&mut self, key: At<&str>, body: &Node, entities: &[Entity]) -> Option<Plan> {
+    fn plan(&mut self, key: At<&str>, body: &Node, entities: &[Entity]) -> Option<RatePlan> {
         let name = self.name(key.spot, "a plan", key.value);
         let known = ["description", "rates", "quotas", "costs", "thresholds", "when_unavailable"];
         let keys = self.keys(body, "a plan", &known)?;
@@ -44,7 +44,7 @@ impl Reader<'_> {
                 "add `rates: {burst: {rate: 10, per: 1s, burst: 20}}`",
             );
         }
-        Some(Plan {
+        Some(RatePlan {
             name: name?.value,
             description: keys.get("description").and_then(|node| self.text(node, "`description`")).map(|text| text.value),
             rates,
@@ -59,7 +59,7 @@ impl Reader<'_> {
     }
 
     fn units(&mut self, node: &Node, what: &str) -> Option<u64> {
-        self.integer(node, what, 1, MOST_UNITS).and_then(|units| u64::try_from(units).ok())
+        self.integer(node, what, 1, MAX_UNITS).and_then(|units| u64::try_from(units).ok())
     }
 
     fn rates(&mut self, node: &Node, entities: &[Entity]) -> Vec<Rate> {
@@ -119,7 +119,7 @@ impl Reader<'_> {
     }
 
     /// An operation, an entity, or both: `entity.operation`.
-    fn scope(&mut self, text: &At<String>, entities: &[Entity]) -> Option<Scope> {
+    fn scope(&mut self, text: &At<String>, entities: &[Entity]) -> Option<CostScope> {
         let operation = |name: &str| Operation::ALL.into_iter().find(|operation| operation.name() == name);
         let entity = |name: &str| entities.iter().find(|entity| entity.name == name).map(|entity| entity.ix);
         let found = match text.value.split_once('.') {

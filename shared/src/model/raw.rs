@@ -59,7 +59,7 @@ pub(super) const KEYS: [&str; 11] = [
 ];
 
 /// A record of 400 KB is the most that DynamoDB stores; the rest of the item needs room too.
-const MOST_BYTES: u64 = 350 * 1024;
+const MAX_BYTES: u64 = 350 * 1024;
 
 /// `[a-z][a-z0-9_]*`, at most `max` characters: what keys of the table, query strings and JSON pointers all take unescaped.
 pub(super) fn is_name(name: &str, max: usize) -> bool {
@@ -118,7 +118,7 @@ impl Reader<'_> {
             deprecated: keys.get("deprecated").and_then(|node| self.deprecation(node, true)),
             max_bytes: keys
                 .get("max_bytes")
-                .and_then(|node| self.bytes(node, "`max_bytes`", MOST_BYTES))
+                .and_then(|node| self.bytes(node, "`max_bytes`", MAX_BYTES))
                 .and_then(|number| usize::try_from(number).ok())
                 .unwrap_or(64 * 1024),
             timestamps: self.flag(keys.get("timestamps"), "`timestamps`", true),

@@ -9,7 +9,7 @@ use super::mistake::{At, list, nearest};
 use super::reader::{Keys, Reader};
 use super::schema::{Deprecation, FieldType, FileLimits, OnDelete, TextLimits};
 use super::tree::{Data, Node};
-use crate::id::MAX_SAFE_INTEGER;
+use crate::core::id::MAX_SAFE_INTEGER;
 
 /// A field as it stands in the file.
 pub(super) struct RawField<'n> {

@@ -11,7 +11,7 @@ use super::tree::Node;
 use super::{constant, indexes};
 
 /// Most fields of an entity, and most entities: positions are 16 bits, and a record ends at 350 KB anyway.
-const MOST: usize = 500;
+const MAX_ENTITIES: usize = 500;
 
 /// All entities with their relations and indexes. Where something is wrong the result is incomplete, but never misleading:
 /// what refers to a broken part is left out.
@@ -46,12 +46,12 @@ fn names<'r>(reader: &mut Reader<'_>, raw: &'r [RawEntity<'_>]) -> HashMap<&'r s
             let help = format!("line {} has it already; give one of the two a `plural`", first.line);
             reader.mistake(entity.plural.spot, format!("two entities have the plural `{}`", entity.plural.value), help);
         }
-        if entity.fields.len() > MOST {
-            reader.mistake(entity.name.spot, format!("more than {MOST} fields"), "split the entity");
+        if entity.fields.len() > MAX_ENTITIES {
+            reader.mistake(entity.name.spot, format!("more than {MAX_ENTITIES} fields"), "split the entity");
         }
     }
-    if raw.len() > MOST {
-        reader.mistake(raw[MOST].name.spot, format!("more than {MOST} entities"), "split the model");
+    if raw.len() > MAX_ENTITIES {
+        reader.mistake(raw[MAX_ENTITIES].name.spot, format!("more than {MAX_ENTITIES} entities"), "split the model");
     }
     raw.iter().enumerate().map(|(at, entity)| (entity.name.value.as_str(), ix(at))).collect()
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::mistake::{At, Spot, nearest};
 use super::reader::Reader;
 use super::resolve::find;
-use super::rules::Scope;
+use super::rules::RuleScope;
 use super::schema::{Action, Entity, EntityIx, FieldMask, Grant, Role, Rule, SystemPermission};
 use super::served;
 use super::tree::{Data, Node};
@@ -28,7 +28,7 @@ type Grants = HashMap<(EntityIx, Action), Vec<Grant>>;
 
 impl Reader<'_> {
     /// All roles.
-    pub fn roles(&mut self, node: &Node, scope: &mut Scope<'_>) -> Vec<Role> {
+    pub fn roles(&mut self, node: &Node, scope: &mut RuleScope<'_>) -> Vec<Role> {
         let named = self.named(node, "`roles`");
         let names: Vec<&str> = named.iter().map(|(key, _)| key.value).collect();
         let mut parents = Vec::new();
@@ -52,7 +52,7 @@ impl Reader<'_> {
         roles
     }
 
-    fn role(&mut self, key: &At<&str>, body: &Node, names: &[&str], scope: &mut Scope<'_>) -> (Role, Vec<At<String>>) {
+    fn role(&mut self, key: &At<&str>, body: &Node, names: &[&str], scope: &mut RuleScope<'_>) -> (Role, Vec<At<String>>) {
         let mut role = Role {
             name: key.value.to_owned(),
             description: None,
@@ -96,7 +96,7 @@ impl Reader<'_> {
     }
 
     /// `"*"` first, then the entities that are named: what is said of one replaces what is said of all.
-    fn grants(&mut self, node: &Node, scope: &mut Scope<'_>, grants: &mut Grants) {
+    fn grants(&mut self, node: &Node, scope: &mut RuleScope<'_>, grants: &mut Grants) {
         let named = self.named(node, "`entities` of a role");
         let mut specific: Vec<EntityIx> = Vec::new();
         for (key, body) in &named {
@@ -116,7 +116,7 @@ impl Reader<'_> {
         }
     }
 
-    fn grants_of(&mut self, body: &Node, entity: &Entity, scope: &mut Scope<'_>) -> Grants {
+    fn grants_of(&mut self, body: &Node, entity: &Entity, scope: &mut RuleScope<'_>) -> Grants {
         let known: Vec<&str> = Action::ALL.map(Action::name).into_iter().chain(GROUPS.map(|(name, _)| name)).collect();
         if matches!(&body.data, Data::Scalar { text, .. } if text == "all") {
             return everything(entity);
@@ -143,7 +143,7 @@ impl Reader<'_> {
         spot: Spot,
         actions: &[Action],
         entity: &Entity,
-        scope: &mut Scope<'_>,
+        scope: &mut RuleScope<'_>,
         grants: &mut Grants,
     ) {
         let allowed = |grant: Option<Grant>, grants: &mut Grants| {

@@ -13,7 +13,7 @@ use super::schema::{Entity, FieldType, Op, Operand, Path, Rule};
 use super::tree::{Data, Node};
 
 /// What rules may refer to, and what they did.
-pub(super) struct Scope<'s> {
+pub(super) struct RuleScope<'s> {
     pub entities: &'s [Entity],
     /// Claims that `auth.claims` declares.
     pub claims: &'s [String],
@@ -25,7 +25,7 @@ const COMBINATORS: [&str; 3] = ["and", "or", "not"];
 
 impl Reader<'_> {
     /// The condition of a mapping: all of its members.
-    pub fn rule(&mut self, node: &Node, entity: &Entity, scope: &mut Scope<'_>) -> Rule {
+    pub fn rule(&mut self, node: &Node, entity: &Entity, scope: &mut RuleScope<'_>) -> Rule {
         if !matches!(node.data, Data::Mapping(_)) {
             let help = "for example `rows: {customer_id: $claim.customer_id}`";
             self.mistake(node.spot, "a row condition must be a mapping", help);
@@ -49,7 +49,7 @@ impl Reader<'_> {
         if all.len() == 1 { all.remove(0) } else { Rule::All(all) }
     }
 
-    fn rules(&mut self, node: &Node, entity: &Entity, scope: &mut Scope<'_>) -> Vec<Rule> {
+    fn rules(&mut self, node: &Node, entity: &Entity, scope: &mut RuleScope<'_>) -> Vec<Rule> {
         match &node.data {
             Data::Sequence(items) if !items.is_empty() => items.iter().map(|item| self.rule(item, entity, scope)).collect(),
             _ => {
@@ -59,7 +59,7 @@ impl Reader<'_> {
         }
     }
 
-    fn comparisons(&mut self, key: At<&str>, node: &Node, entity: &Entity, scope: &mut Scope<'_>, all: &mut Vec<Rule>) {
+    fn comparisons(&mut self, key: At<&str>, node: &Node, entity: &Entity, scope: &mut RuleScope<'_>, all: &mut Vec<Rule>) {
         let Some((path, kind)) = self.path(&key, entity, scope.entities) else { return };
         match &node.data {
             Data::Mapping(_) => {
@@ -116,7 +116,7 @@ impl Reader<'_> {
         op: Op,
         node: &Node,
         entity: &Entity,
-        scope: &mut Scope<'_>,
+        scope: &mut RuleScope<'_>,
     ) -> Option<Rule> {
         let compare = |op, operands| Some(Rule::Compare { path, op, operands });
         if op == Op::Null {
@@ -167,7 +167,7 @@ impl Reader<'_> {
         op: Op,
         node: &Node,
         entity: &Entity,
-        scope: &mut Scope<'_>,
+        scope: &mut RuleScope<'_>,
     ) -> Option<Operand> {
         if let Data::Scalar { text, .. } = &node.data
             && let Some(name) = text.strip_prefix('$').filter(|name| !name.starts_with('$'))
@@ -194,7 +194,7 @@ impl Reader<'_> {
     }
 
     /// `$subject`, `$consumer` or `$claim.name`.
-    fn claim(&mut self, node: &Node, name: &str, scope: &mut Scope<'_>) -> Option<Operand> {
+    fn claim(&mut self, node: &Node, name: &str, scope: &mut RuleScope<'_>) -> Option<Operand> {
         if matches!(name, "subject" | "consumer") {
             return Some(Operand::Claim(name.to_owned()));
         }

@@ -11,7 +11,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use super::schema::{FieldType, IdKind, TextLimits};
-use crate::id::{MAX_SAFE_INTEGER, is_id_part};
+use crate::core::id::{MAX_SAFE_INTEGER, is_id_part};
 
 /// Why a value is refused: a code (the keyword of JSON Schema that it breaks) and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]

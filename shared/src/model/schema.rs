@@ -39,7 +39,7 @@ pub struct Model {
     /// All roles, in the file's order, inheritance already applied.
     pub roles: Vec<Role>,
     /// All plans, in the file's order.
-    pub plans: Vec<Plan>,
+    pub plans: Vec<RatePlan>,
     /// Who may call.
     pub auth: Auth,
     /// Cross-origin requests.
@@ -88,7 +88,7 @@ impl Model {
     }
 
     /// The plan with this name.
-    pub fn plan(&self, name: &str) -> Option<&Plan> {
+    pub fn plan(&self, name: &str) -> Option<&RatePlan> {
         self.plans.iter().find(|plan| plan.name == name)
     }
 }
@@ -569,7 +569,7 @@ pub enum SystemPermission {
     Audit,
 }
 
-/// A row condition as the model states it: claims are still names. [`crate::policy`] fills them in.
+/// A row condition as the model states it: claims are still names. [`crate::query::policy`] fills them in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Every one of these (empty: always true).
@@ -673,7 +673,7 @@ impl Op {
 
 /// A plan: how much a consumer may do.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct RatePlan {
     /// Its name.
     pub name: String,
     /// What it is for.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::scalar::{anchored, decimal_pattern};
 use super::schema::{Entity, Field, FieldMask, FieldType, IdKind, Model, TextLimits};
-use crate::id::MAX_SAFE_INTEGER;
+use crate::core::id::MAX_SAFE_INTEGER;
 
 /// What a schema is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -218,9 +218,9 @@ fn has_reference(schema: &Value) -> bool {
 }
 
 /// 28 digits and a point or a sign: no value of this length has more digits than are kept.
-const LONGEST_DECIMAL: usize = 29;
+const MAX_DECIMAL: usize = 29;
 /// A timestamp with an offset and more digits of a second than any clock has.
-const LONGEST_TIMESTAMP: usize = 64;
+const MAX_TIMESTAMP: usize = 64;
 const ID_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$";
 
 /// The schema of an entity's ids.
@@ -258,7 +258,7 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
         FieldType::Integer { min, max } => json!({"type": "integer", "format": "int64", "minimum": min, "maximum": max}),
         FieldType::Decimal { scale, min, max } => {
             let mut schema = json!({
-                "type": "string", "format": "decimal", "pattern": decimal_pattern(*scale), "maxLength": LONGEST_DECIMAL,
+                "type": "string", "format": "decimal", "pattern": decimal_pattern(*scale), "maxLength": MAX_DECIMAL,
             });
             if let Some(min) = min {
                 insert(&mut schema, "x-minimum", min.to_string());
@@ -280,7 +280,7 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
         }
         FieldType::Boolean => json!({"type": "boolean"}),
         FieldType::Date => json!({"type": "string", "format": "date", "maxLength": 10}),
-        FieldType::Timestamp => json!({"type": "string", "format": "date-time", "maxLength": LONGEST_TIMESTAMP}),
+        FieldType::Timestamp => json!({"type": "string", "format": "date-time", "maxLength": MAX_TIMESTAMP}),
         FieldType::Enum(words) => json!({"enum": words}),
         FieldType::Email => json!({"type": "string", "format": "email", "maxLength": 254}),
         FieldType::Url => json!({"type": "string", "format": "uri", "maxLength": 2048}),
@@ -294,7 +294,7 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
                 "content_type": {"type": "string", "maxLength": 255},
                 "size": {"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_SAFE_INTEGER},
                 "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$", "maxLength": 64},
-                "uploaded_at": {"type": "string", "format": "date-time", "maxLength": LONGEST_TIMESTAMP},
+                "uploaded_at": {"type": "string", "format": "date-time", "maxLength": MAX_TIMESTAMP},
             },
             "required": ["filename", "content_type", "size", "sha256", "uploaded_at"],
             "additionalProperties": false,

@@ -15,11 +15,11 @@ use super::mistake::nearest;
 use super::schema::{Entity, Field, FieldType, IdKind, Model};
 use super::schema_json::{Masks, Purpose};
 use super::{messages, scalar};
-use crate::id::is_id_part;
+use crate::core::id::is_id_part;
 
 /// One way in which a body is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
+pub struct FieldViolation {
     /// JSON pointer (RFC 6901) to the value, or to where a missing member should be.
     pub pointer: String,
     /// The keyword of JSON Schema that is broken (`minimum`, `required`, `type`, ...), or `unknown_member`, `read_only`,
@@ -29,7 +29,7 @@ pub struct Violation {
     pub message: String,
 }
 
-impl Violation {
+impl FieldViolation {
     fn new(pointer: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
         Self { pointer: pointer.into(), code: code.to_owned(), message: message.into() }
     }
@@ -57,7 +57,7 @@ pub struct Current<'a> {
 ///
 /// # Errors
 /// All violations, in the order of their pointers.
-pub fn create(model: &Model, entity: &Entity, masks: &Masks, body: &Value) -> Result<New, Vec<Violation>> {
+pub fn create(model: &Model, entity: &Entity, masks: &Masks, body: &Value) -> Result<New, Vec<FieldViolation>> {
     let mut check = Check::new(model, entity, masks);
     let given = check.schema(Purpose::Create, body);
     let mut fields = Map::new();
@@ -83,7 +83,7 @@ pub fn replace(
     id: &str,
     current: Option<&Map<String, Value>>,
     body: &Value,
-) -> Result<Map<String, Value>, Vec<Violation>> {
+) -> Result<Map<String, Value>, Vec<FieldViolation>> {
     let mut body = Cow::Borrowed(body);
     fill_parts(model, entity, masks, id, &mut body);
     leave_out_unset(entity, masks, current, &mut body);
@@ -107,7 +107,7 @@ pub fn merge_patch(
     masks: &Masks,
     current: Current<'_>,
     patch: &Value,
-) -> Result<Map<String, Value>, Vec<Violation>> {
+) -> Result<Map<String, Value>, Vec<FieldViolation>> {
     let merged = merged(entity, masks, current.fields, patch);
     let mut check = Check::new(model, entity, masks);
     let given = check.schema(Purpose::Patch, &merged);
@@ -135,7 +135,7 @@ pub fn document(
     masks: &Masks,
     current: Current<'_>,
     document: &Value,
-) -> Result<Map<String, Value>, Vec<Violation>> {
+) -> Result<Map<String, Value>, Vec<FieldViolation>> {
     let mut document = Cow::Borrowed(document);
     leave_out_unset(entity, masks, Some(current.fields), &mut document);
     let mut check = Check::new(model, entity, masks);
@@ -227,7 +227,7 @@ struct Check<'m> {
     model: &'m Model,
     entity: &'m Entity,
     masks: &'m Masks,
-    violations: Vec<Violation>,
+    violations: Vec<FieldViolation>,
 }
 
 impl<'m> Check<'m> {
@@ -236,7 +236,7 @@ impl<'m> Check<'m> {
     }
 
     fn refuse(&mut self, pointer: impl Into<String>, code: &str, message: impl Into<String>) {
-        self.violations.push(Violation::new(pointer, code, message));
+        self.violations.push(FieldViolation::new(pointer, code, message));
     }
 
     /// Notes what the schema refuses; the members, if the body is an object at all.
@@ -497,7 +497,7 @@ impl<'m> Check<'m> {
         }
     }
 
-    fn finish(mut self, fields: Map<String, Value>) -> Result<Map<String, Value>, Vec<Violation>> {
+    fn finish(mut self, fields: Map<String, Value>) -> Result<Map<String, Value>, Vec<FieldViolation>> {
         let size = serde_json::to_vec(&fields).map_or(usize::MAX, |json| json.len());
         if size > self.entity.max_bytes {
             let message = format!("the record takes {size} bytes, at most {} are stored", self.entity.max_bytes);

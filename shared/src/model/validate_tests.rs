@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use super::validate::{Current, Violation, create, document, merge_patch, readable, replace};
+use super::validate::{Current, FieldViolation, create, document, merge_patch, readable, replace};
 use super::{Masks, Model, parse};
 
 const EVERY_TYPE: &str = r##"
@@ -39,13 +39,13 @@ fn model() -> Model {
     parse("types.yaml", EVERY_TYPE).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
-fn new(body: Value) -> Result<Map<String, Value>, Vec<Violation>> {
+fn new(body: Value) -> Result<Map<String, Value>, Vec<FieldViolation>> {
     let model = model();
     let entity = model.by_name("thing").unwrap();
     create(&model, entity, &Masks::all(entity), &body).map(|new| new.fields)
 }
 
-fn codes(violations: &[Violation]) -> Vec<(&str, &str)> {
+fn codes(violations: &[FieldViolation]) -> Vec<(&str, &str)> {
     violations.iter().map(|violation| (violation.pointer.as_str(), violation.code.as_str())).collect()
 }
 

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// Failures one after another that open a circuit, where nothing else is configured.
 const FAILURES: u32 = 3;
 /// How long an open circuit lets nobody through, where nothing else is configured; then one call may try.
 const REST: Duration = Duration::from_secs(60);
 /// Receivers that are remembered.
-const MOST: usize = 10_000;
+const MAX_RECEIVERS: usize = 10_000;
 
 /// The circuits of all receivers, by host.
 pub struct Breaker {
@@ -64,7 +64,7 @@ impl Breaker {
             hosts.remove(host);
             return;
         }
-        if hosts.len() >= MOST {
+        if hosts.len() >= MAX_RECEIVERS {
             hosts.retain(|_, circuit| circuit.until > now);
         }
         let circuit = hosts.entry(host.to_owned()).or_insert(Circuit { failures: 0, until: now });

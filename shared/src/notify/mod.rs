@@ -5,30 +5,29 @@
 //! denials         -> watch      minutes with denials, from which the reporter tells sustained throttling
 //!                 -> drain      the reporter: outbox -> topic and webhooks, backoff, dead letters
 //!                    send       one notice to everybody;  breaker: whom to leave alone;  ports: what that needs of the world
-//!                    webhook    Standard Webhooks: secret, signature;  target: where one may be sent;  post: sends
+//!                    webhook    Standard Webhooks: secret, signature;  target: where one may be sent
 //! ```
 //! Telling happens beside a request, delivery never does. A crash before the transaction leaves the crossing untold, so the next
 //! request or the reporter finds it again; a crash after it leaves the row, which the reporter sends. A crash between a send and
 //! its note sends again with the same `webhook-id`, by which receivers know the repetition.
 
 pub mod breaker;
-pub mod drain;
+pub mod deliver;
+pub mod enqueue;
 pub mod log;
 pub mod notice;
 pub mod outbox;
 pub mod ports;
-pub mod post;
 mod send;
 pub mod target;
-pub mod tell;
 pub mod watch;
 pub mod webhook;
 
 #[cfg(test)]
 mod tests;
 
-pub use drain::{Budget, Drained, drain};
+pub use deliver::{Budget, Delivered, deliver};
+pub use enqueue::{enqueue, enqueue_first, enqueue_for_operator, enqueue_throttled, throttled};
 pub use notice::{Kind, Notice};
 pub use outbox::{Listed, list};
 pub use ports::{Addresses, Audience, Channels, Message, Post, Recipient, Topic};
-pub use tell::{tell, tell_first, tell_operator, tell_throttled, throttled};

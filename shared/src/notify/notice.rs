@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 
 /// One thing told to a consumer, the operator, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Returning, Table, TableError, TableName, Write};
 

@@ -3,7 +3,7 @@
 use super::notice::Notice;
 use super::ports::{Audience, Channels, Message, Recipient};
 use super::{target, webhook};
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 
 /// The operator's topic among the targets of a notice.
 const TOPIC: &str = "topic";
@@ -33,7 +33,7 @@ impl Sent {
 }
 
 /// How one target took it.
-enum Outcome {
+enum DeliveryOutcome {
     Has,
     Failed(String),
     /// Its circuit is open until then.
@@ -55,15 +55,15 @@ pub(super) async fn send(channels: &Channels, notice: &Notice, before: &[String]
             continue;
         }
         match send_one(channels, notice, &recipient, target, now).await {
-            Outcome::Has => sent.have.push(target.to_owned()),
-            Outcome::Failed(why) => sent.failed.push((target.to_owned(), why)),
-            Outcome::LeftAlone(until) => sent.waiting = Some(sent.waiting.map_or(until, |earlier| earlier.min(until))),
+            DeliveryOutcome::Has => sent.have.push(target.to_owned()),
+            DeliveryOutcome::Failed(why) => sent.failed.push((target.to_owned(), why)),
+            DeliveryOutcome::LeftAlone(until) => sent.waiting = Some(sent.waiting.map_or(until, |earlier| earlier.min(until))),
         }
     }
     sent
 }
 
-async fn send_one(channels: &Channels, notice: &Notice, recipient: &Recipient, target: &str, now: Micros) -> Outcome {
+async fn send_one(channels: &Channels, notice: &Notice, recipient: &Recipient, target: &str, now: Micros) -> DeliveryOutcome {
     let body = notice.payload().to_string();
     let audience = match target.strip_prefix("mailto:") {
         Some(address) => Audience::Consumer(address),
@@ -72,35 +72,42 @@ async fn send_one(channels: &Channels, notice: &Notice, recipient: &Recipient, t
     };
     let message = Message { subject: &notice.subject(), body: &body, kind: notice.kind.name(), audience };
     match channels.topic.publish(message).await {
-        Ok(()) => Outcome::Has,
-        Err(why) => Outcome::Failed(why),
+        Ok(()) => DeliveryOutcome::Has,
+        Err(why) => DeliveryOutcome::Failed(why),
     }
 }
 
-async fn post(channels: &Channels, notice: &Notice, recipient: &Recipient, url: &str, body: &str, now: Micros) -> Outcome {
-    let Some(consumer) = &notice.consumer else { return Outcome::Has };
+async fn post(
+    channels: &Channels,
+    notice: &Notice,
+    recipient: &Recipient,
+    url: &str,
+    body: &str,
+    now: Micros,
+) -> DeliveryOutcome {
+    let Some(consumer) = &notice.consumer else { return DeliveryOutcome::Has };
     let host = match target::check(url) {
         Ok(uri) => uri.host().unwrap_or_default().to_ascii_lowercase(),
         Err(refused) => {
             // It will never be right: told to the log, not tried again.
             tracing::warn!(consumer, url, %refused, "a webhook's address is refused");
-            return Outcome::Has;
+            return DeliveryOutcome::Has;
         }
     };
     if let Err(until) = channels.breaker.enter(&host, now) {
-        return Outcome::LeftAlone(until);
+        return DeliveryOutcome::LeftAlone(until);
     }
     let headers = webhook::headers(&recipient.secrets, &notice.id, now.seconds(), body);
     let answer = channels.post.post(url, &headers, body).await;
     // 410 is an answer of a receiver that works.
     channels.breaker.leave(&host, matches!(answer, Ok(200..=299 | 410)), now);
     match answer {
-        Ok(200..=299) => Outcome::Has,
+        Ok(200..=299) => DeliveryOutcome::Has,
         Ok(410) => match channels.addresses.gone(consumer, url).await {
-            Ok(()) => Outcome::Has,
-            Err(error) => Outcome::Failed(error.to_string()),
+            Ok(()) => DeliveryOutcome::Has,
+            Err(error) => DeliveryOutcome::Failed(error.to_string()),
         },
-        Ok(status) => Outcome::Failed(format!("status {status}")),
-        Err(why) => Outcome::Failed(why),
+        Ok(status) => DeliveryOutcome::Failed(format!("status {status}")),
+        Err(why) => DeliveryOutcome::Failed(why),
     }
 }

@@ -8,16 +8,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::clock::{Env, Micros};
-use crate::dynamodb::embedded::Embedded;
-use crate::limit::{Admission, Call, LimitSubject, Limiter, Overrides, ResolvedPlan, Settings};
-use crate::model::{Operation, Plan, Quota, Window};
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::{Env, Micros};
+use crate::limit::{Admission, Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan};
+use crate::model::{Operation, Quota, RatePlan, Window};
 use crate::store::table::*;
 
 const NOW: Micros = Micros(1_806_537_540_000_000);
 
 fn subject() -> LimitSubject {
-    let plan = Plan {
+    let plan = RatePlan {
         name: "p".into(),
         description: None,
         rates: vec![],
@@ -31,7 +31,7 @@ fn subject() -> LimitSubject {
 }
 
 fn limiter(table: &SharedTable) -> Limiter {
-    Limiter::new(Arc::clone(table), Env::still(NOW), Settings { hot: None })
+    Limiter::new(Arc::clone(table), Env::still(NOW), LimiterSettings { hot: None })
 }
 
 async fn admit(limiter: &Limiter, count: u64, now: Micros) -> Admission {
@@ -166,9 +166,9 @@ fn channels(world: &Arc<World>) -> Channels {
     Channels { topic: world.clone(), post: world.clone(), addresses: world.clone(), breaker: Arc::default() }
 }
 
-async fn drained(table: &SharedTable, channels: &Channels, now: Micros) -> Drained {
+async fn drained(table: &SharedTable, channels: &Channels, now: Micros) -> Delivered {
     let budget = Budget { notices: 10, until: Micros(i64::MAX) };
-    drain(table.as_ref(), &Env::system(), channels, budget, now).await.unwrap()
+    deliver(table.as_ref(), &Env::system(), channels, budget, now).await.unwrap()
 }
 
 /// What the consumer's list says became of its notices.
@@ -196,11 +196,11 @@ async fn each_threshold_is_told_once_under_concurrency() {
                 .await
             {
                 Ok(admission) => admission.due,
-                Err(crate::limit::Refusal::Denied(denial)) => denial.due,
+                Err(crate::limit::LimitRefusal::Denied(denial)) => denial.due,
                 Err(other) => panic!("{other:?}"),
             };
             // Whoever loses leaves it to the others.
-            let _told = tell(table.as_ref(), &Env::system(), "c", &due, NOW).await;
+            let _told = enqueue(table.as_ref(), &Env::system(), "c", &due, NOW).await;
         });
     }
     tasks.join_all().await;
@@ -209,7 +209,7 @@ async fn each_threshold_is_told_once_under_concurrency() {
     // A new window is told anew.
     let tomorrow = NOW.plus(Duration::from_secs(86_400));
     let due = admit(&limiter(&table), 16, tomorrow).await.due;
-    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &due, tomorrow).await.unwrap().len(), 1);
+    assert_eq!(enqueue(table.as_ref(), &Env::system(), "c", &due, tomorrow).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -222,8 +222,8 @@ async fn a_crossing_whose_teller_died_is_found_by_another_instance_and_by_the_re
     // ... and so does the next request anywhere.
     let due = admit(&limiter(&table), 1, NOW).await.due;
     assert_eq!(due[0].percents, [80]);
-    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 1);
-    assert_eq!(tell(table.as_ref(), &Env::system(), "c", &standing.due, NOW).await.unwrap(), [], "told already");
+    assert_eq!(enqueue(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 1);
+    assert_eq!(enqueue(table.as_ref(), &Env::system(), "c", &standing.due, NOW).await.unwrap(), [], "told already");
     assert!(admit(&limiter(&table), 1, NOW).await.due.is_empty());
     assert_eq!(percents(&table, None).await, [80]);
 }
@@ -234,7 +234,7 @@ async fn an_unknown_outcome_of_telling_is_settled_once_either_way() {
         let (_embedded, table) = store().await;
         let faulty: SharedTable = Arc::new(Faulty { inner: Arc::clone(&table), faults: AtomicU32::new(1), commits });
         let due = admit(&limiter(&table), 20, NOW).await.due;
-        assert_eq!(tell(faulty.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 3);
+        assert_eq!(enqueue(faulty.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 3);
         assert_eq!(percents(&table, None).await, [80, 95, 100], "commits: {commits}");
     }
 }
@@ -246,10 +246,10 @@ async fn a_notice_reaches_topic_mail_and_webhook_with_a_signature_that_verifies(
     let hook = "https://hooks.example.com/limits";
     *world.addresses.lock().unwrap() = vec!["mailto:a@example.com".into(), hook.into(), "https://169.254.169.254/".into()];
     let due = admit(&limiter(&table), 16, NOW).await.due;
-    let told = tell(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap();
+    let told = enqueue(table.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap();
     let channels = channels(&world);
     assert_eq!(deliveries(&table, NOW).await, [("pending".to_owned(), vec![])]);
-    assert_eq!(drained(&table, &channels, NOW).await, Drained { delivered: 1, ..Drained::default() });
+    assert_eq!(drained(&table, &channels, NOW).await, Delivered { delivered: 1, ..Delivered::default() });
     assert_eq!(world.audiences(), ["operator", "a@example.com"]);
     assert_eq!(deliveries(&table, NOW).await, [("delivered".to_owned(), vec![])]);
     let posted = world.posted.lock().unwrap().clone();
@@ -263,7 +263,7 @@ async fn a_notice_reaches_topic_mail_and_webhook_with_a_signature_that_verifies(
     assert_eq!(body["data"]["used"], 16);
     assert_eq!(body["data"]["resets_at"], "2027-04-01T00:00:00.000Z");
     assert_eq!(body["data"]["consumer"], "c");
-    assert_eq!(drained(&table, &channels, NOW).await, Drained::default(), "nothing is left");
+    assert_eq!(drained(&table, &channels, NOW).await, Delivered::default(), "nothing is left");
 }
 
 #[tokio::test]
@@ -275,16 +275,16 @@ async fn what_fails_is_tried_again_later_for_those_only_who_lack_it_and_ends_as_
     *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![500]), (gone.to_owned(), vec![410])]);
     let env = Env::system();
     let due = admit(&limiter(&table), 16, NOW).await.due;
-    tell(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
+    enqueue(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
     let channels = channels(&world);
     let (mut now, mut all) = (NOW, Vec::new());
-    for _ in 0..super::drain::MOST_ATTEMPTS {
+    for _ in 0..super::deliver::MAX_ATTEMPTS {
         all.push(drained(&table, &channels, now).await);
         // Not yet due again.
-        assert_eq!(drained(&table, &channels, now).await, Drained::default());
+        assert_eq!(drained(&table, &channels, now).await, Delivered::default());
         now = now.plus(Duration::from_secs(6 * 3_600));
     }
-    assert_eq!(all.iter().map(|one| one.put_off).sum::<u32>(), super::drain::MOST_ATTEMPTS - 1);
+    assert_eq!(all.iter().map(|one| one.put_off).sum::<u32>(), super::deliver::MAX_ATTEMPTS - 1);
     assert_eq!(all.last().unwrap().dead, 1);
     assert_eq!(world.audiences(), ["operator", "dead letter"], "the operator heard it once");
     assert_eq!(deliveries(&table, now).await, [("undeliverable".to_owned(), vec![down.to_owned()])]);
@@ -300,7 +300,7 @@ async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
     let (_embedded, table) = store().await;
     let env = Env::system();
     let due = admit(&limiter(&table), 16, NOW).await.due;
-    tell(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
+    enqueue(table.as_ref(), &env, "c", &due, NOW).await.unwrap();
     let row = async |now: Micros| {
         let shard = crate::store::keys::shard("c", outbox::SHARDS);
         let pk = crate::store::keys::outbox(shard, &[]).pk;
@@ -325,7 +325,7 @@ async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
     let world = Arc::new(World::default());
     let channels = channels(&world);
     *world.addresses.lock().unwrap() = vec!["https://hooks.example.com/".into()];
-    assert_eq!(drained(&table, &channels, NOW).await, Drained::default());
+    assert_eq!(drained(&table, &channels, NOW).await, Delivered::default());
     let later = NOW.plus(Duration::from_secs(121));
     assert_eq!(drained(&table, &channels, later).await.delivered, 1);
     assert_eq!(world.posted.lock().unwrap()[0].1["webhook-id"], entry.notice.id);
@@ -339,10 +339,10 @@ async fn sustained_throttling_is_told_once_an_hour() {
     let minute = NOW.seconds() / 60;
     assert_eq!(throttled(&[minute, minute - 1, minute - 1, minute - 3, minute - 16], 2, 15, NOW), Some(2));
     assert_eq!(throttled(&[minute, minute - 1, minute - 16], 2, 15, NOW), None);
-    assert!(tell_throttled(table.as_ref(), &env, "c", (5, 15), NOW).await.unwrap().is_some());
-    assert!(tell_throttled(table.as_ref(), &env, "c", (6, 15), NOW).await.unwrap().is_none());
+    assert!(enqueue_throttled(table.as_ref(), &env, "c", (5, 15), NOW).await.unwrap().is_some());
+    assert!(enqueue_throttled(table.as_ref(), &env, "c", (6, 15), NOW).await.unwrap().is_none());
     let next = NOW.plus(Duration::from_secs(3_600));
-    assert!(tell_throttled(table.as_ref(), &env, "c", (5, 15), next).await.unwrap().is_some());
+    assert!(enqueue_throttled(table.as_ref(), &env, "c", (5, 15), next).await.unwrap().is_some());
 }
 
 /// A receiver that is down costs its own notices' time alone: after three failures it is left alone, and such an attempt is none.
@@ -355,7 +355,7 @@ async fn a_receiver_that_fails_again_and_again_is_left_alone_for_a_while() {
     *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![503, 503, 503, 204])]);
     for hour in 0..6 {
         let at = NOW.plus(Duration::from_secs(3_600 * hour));
-        tell_throttled(table.as_ref(), &env, "c", (5, 15), at).await.unwrap().unwrap();
+        enqueue_throttled(table.as_ref(), &env, "c", (5, 15), at).await.unwrap().unwrap();
     }
     let channels = channels(&world);
     let now = NOW.plus(Duration::from_secs(6 * 3_600));
@@ -381,13 +381,13 @@ async fn sustained_throttling_is_found_in_the_minutes_with_denials() {
         for _ in 0..if minute < 10 { 3 } else { 0 } {
             let call = [Call { entity: None, operation: Operation::Read, count: 1 }];
             let denied = limiter.admit(&subject, &call, at(minute)).await;
-            let Err(crate::limit::Refusal::Denied(denial)) = denied else { panic!("{denied:?}") };
+            let Err(crate::limit::LimitRefusal::Denied(denial)) = denied else { panic!("{denied:?}") };
             if denial.first_of_minute {
                 watch::note(table.as_ref(), &subject, at(minute)).await.unwrap();
             }
         }
         for one in watch::watched(table.as_ref(), at(minute)).await.unwrap() {
-            let count = watch::tell_of(table.as_ref(), &env, &limiter, &one, Some(&subject), at(minute)).await.unwrap();
+            let count = watch::enqueue_due(table.as_ref(), &env, &limiter, &one, Some(&subject), at(minute)).await.unwrap();
             told.extend((count > 0).then_some((minute, count)));
         }
     }
@@ -402,7 +402,7 @@ fn pauses_grow_to_six_hours_and_are_never_the_same_for_all() {
     let env = Env::system();
     let mut before = Duration::ZERO;
     for attempts in 1..40 {
-        let pause = super::drain::backoff(attempts, &env);
+        let pause = super::deliver::backoff(attempts, &env);
         let whole = Duration::from_secs((10u64 << (attempts - 1).min(20)).min(21_600));
         assert!(pause >= whole / 2 && pause <= whole, "{attempts}: {pause:?}");
         assert!(pause * 2 >= before);

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::tell::{tell, tell_throttled, throttled};
-use crate::clock::{Env, Micros};
+use super::enqueue::{enqueue, enqueue_throttled, throttled};
+use crate::core::clock::{Env, Micros};
 use crate::limit::{LimitSubject, Limiter};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Returning, Table, TableError, TableName, Write};
@@ -103,7 +103,7 @@ fn read(item: &Item) -> Option<Watched> {
 ///
 /// # Errors
 /// The store's; the next tick finds the same again.
-pub async fn tell_of(
+pub async fn enqueue_due(
     table: &dyn Table,
     env: &Env,
     limiter: &Limiter,
@@ -113,11 +113,11 @@ pub async fn tell_of(
 ) -> Result<usize, TableError> {
     let mut told = 0;
     if let Some(minutes) = throttled(&one.minutes, SUSTAINED, OF, now) {
-        told += usize::from(tell_throttled(table, env, &one.consumer, (minutes, OF), now).await?.is_some());
+        told += usize::from(enqueue_throttled(table, env, &one.consumer, (minutes, OF), now).await?.is_some());
     }
     if let Some(subject) = subject {
         let due = limiter.standing(subject, now).await?.due;
-        told += tell(table, env, &one.consumer, &due, now).await?.len();
+        told += enqueue(table, env, &one.consumer, &due, now).await?.len();
     }
     forget(table, one, now).await?;
     Ok(told)

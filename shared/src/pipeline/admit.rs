@@ -16,14 +16,14 @@ use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use crate::app::App;
-use crate::auth::{AuthFailure, Refusal as Credential};
-use crate::clock::Micros;
+use crate::core::clock::Micros;
+use crate::core::principal::Principal;
 use crate::http::header_value;
-use crate::limit::address::{Door, TooOften};
-use crate::limit::{Call, Crossing, Denial, LimitSubject, Refusal, ResolvedPlan, headers};
+use crate::http::problem::{Code, Problem};
+use crate::identity::auth::{AuthFailure, AuthRefusal};
+use crate::limit::address::{AddressBucket, AddressLimited};
+use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedPlan, headers};
 use crate::notify;
-use crate::principal::Principal;
-use crate::problem::{Code, Problem};
 
 /// Headers of an answer.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -65,7 +65,7 @@ impl From<AdmitError> for Problem {
 pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[Call]) -> Result<Headers, AdmitError> {
     let now = app.env.now();
     if principal.anonymous {
-        let door = principal.key_id.clone().map_or(Door::Open, Door::Publishable);
+        let door = principal.key_id.clone().map_or(AddressBucket::Open, AddressBucket::Publishable);
         let window = app.addresses.admit(address, door, now).map_err(|denied| too_often(&denied))?;
         if principal.key_id.is_none() {
             return Ok(named(headers::rate_limit(window.as_slice())));
@@ -81,7 +81,7 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
             tell_best_effort(app, &subject, &admission.due, now).await;
             Ok(named(headers::rate_limit(&admission.windows)))
         }
-        Err(Refusal::Denied(denial)) => {
+        Err(LimitRefusal::Denied(denial)) => {
             tell_best_effort(app, &subject, &denial.due, now).await;
             if denial.first_of_minute {
                 watch_best_effort(app, &subject, now).await;
@@ -92,20 +92,20 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
     }
 }
 
-fn refused(refusal: Refusal) -> AdmitError {
+fn refused(refusal: LimitRefusal) -> AdmitError {
     match refusal {
-        Refusal::NewEpoch { current } => AdmitError::NewEpoch { current },
-        Refusal::Denied(denial) => denied(&denial).into(),
-        Refusal::CostExceeds(excess) => {
+        LimitRefusal::NewEpoch { current } => AdmitError::NewEpoch { current },
+        LimitRefusal::Denied(denial) => denied(&denial).into(),
+        LimitRefusal::CostExceeds(excess) => {
             let detail = format!(
                 "The request costs {} units, and limit {} admits at most {} at once; ask for less in one request.",
                 excess.cost, excess.name, excess.limit
             );
             Problem::new(Code::CostExceedsLimit, detail).with_member("violated-policies", json!([excess.name])).into()
         }
-        Refusal::Disabled => no_longer(Credential::Disabled).into(),
-        Refusal::Revoked => no_longer(Credential::UnknownApiKey).into(),
-        Refusal::Unavailable => Problem::unavailable("the limiter cannot reach its table").into(),
+        LimitRefusal::Disabled => no_longer(AuthRefusal::Disabled).into(),
+        LimitRefusal::Revoked => no_longer(AuthRefusal::UnknownApiKey).into(),
+        LimitRefusal::Unavailable => Problem::unavailable("the limiter cannot reach its table").into(),
     }
 }
 
@@ -142,7 +142,7 @@ async fn tell_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing], n
     if due.is_empty() {
         return;
     }
-    if let Err(error) = notify::tell(&*app.table, &app.env, &subject.consumer, due, now).await {
+    if let Err(error) = notify::enqueue(&*app.table, &app.env, &subject.consumer, due, now).await {
         tracing::warn!(consumer = subject.consumer, %error, "a threshold could not be told yet");
         watch_best_effort(app, subject, now).await;
     }
@@ -159,7 +159,7 @@ fn denied(denial: &Denial) -> Problem {
 }
 
 /// 429 for a client address; also for the coarse limit of credentials that are not accepted.
-pub fn too_often(denied: &TooOften) -> Problem {
+pub fn too_often(denied: &AddressLimited) -> Problem {
     let detail = "Too many requests from this address; wait as Retry-After says.";
     let mut problem = Problem::new(Code::RateLimited, detail).with_member("violated-policies", json!([denied.window.name]));
     problem.headers.extend(named(headers::rate_limit(std::slice::from_ref(&denied.window))));
@@ -168,7 +168,7 @@ pub fn too_often(denied: &TooOften) -> Problem {
 }
 
 /// The answer that verification gives from now on, given at once.
-fn no_longer(refusal: Credential) -> Problem {
+fn no_longer(refusal: AuthRefusal) -> Problem {
     let failure = AuthFailure::Invalid(refusal);
     Problem::unauthenticated(header_value(failure.challenge().unwrap_or_default()), failure.message())
 }

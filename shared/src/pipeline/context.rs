@@ -3,9 +3,9 @@
 use tokio::sync::SetOnce;
 
 use crate::app::App;
+use crate::core::principal::Principal;
 use crate::http::ApiRequest;
-use crate::principal::Principal;
-use crate::usage::Notes;
+use crate::usage::RequestMetrics;
 
 /// A request of a known caller.
 #[derive(Clone, Copy)]
@@ -21,7 +21,7 @@ pub struct Context<'a> {
     /// Opens when the caller's limits have let the request through.
     pub gate: &'a Gate,
     /// What is noted for the count of usage.
-    pub notes: &'a Notes,
+    pub metrics: &'a RequestMetrics,
 }
 
 /// What a request waits at before its first effect: until then it may read and prepare beside its admission.

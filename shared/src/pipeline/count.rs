@@ -5,26 +5,34 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use http::HeaderMap;
 
 use crate::app::App;
-use crate::clock::Micros;
-use crate::dynamodb::Usage;
-use crate::http::route::template;
+use crate::core::clock::Micros;
 use crate::http::{ApiRequest, ApiResponse};
-use crate::usage::{Cache, Finished, Notes};
+use crate::store::meter::Consumed;
+use crate::usage::{Cache, Finished, RequestMetrics};
 
 /// What a request took.
 pub(super) struct Spent {
     /// When it came.
     pub(super) begun: Micros,
+    /// The name of its route.
+    pub(super) route: String,
     /// What its calls to the tables cost.
-    pub(super) cost: Usage,
+    pub(super) cost: Consumed,
     /// The trace of its spans, if there are any.
     pub(super) trace: Option<String>,
 }
 
 /// Counts a request that has been answered. Nothing here waits.
-pub(super) fn count(app: &App, request: &ApiRequest, correlation: &str, response: &ApiResponse, spent: Spent, notes: Notes) {
+pub(super) fn count(
+    app: &App,
+    request: &ApiRequest,
+    correlation: &str,
+    response: &ApiResponse,
+    spent: Spent,
+    metrics: RequestMetrics,
+) {
     let mut done = Finished {
-        route: template(&app.model, &request.method, &request.path),
+        route: spent.route,
         status: response.status().as_u16(),
         cache: text(response.headers(), "cache-status").and_then(Cache::of),
         bytes: response.body().len() as u64,
@@ -36,7 +44,7 @@ pub(super) fn count(app: &App, request: &ApiRequest, correlation: &str, response
         fallbacks: app.limiter.take_fallbacks(),
         ..Finished::default()
     };
-    notes.fill(&mut done);
+    metrics.fill(&mut done);
     log(app, request, correlation, spent.trace.as_deref(), &done);
     app.usage.count(done);
 }

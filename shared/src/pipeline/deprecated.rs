@@ -9,8 +9,8 @@ use super::Context;
 use crate::http::{Reply, header_value};
 use crate::limit::Call;
 use crate::model::{Action, Deprecation, Entity, FieldMask, Model, Operation};
-use crate::policy::{Access, Permitted};
 use crate::query::ListQuery;
+use crate::query::policy::{Access, Permitted};
 
 /// A read's reply with what is deprecated of the records that it may show, and of what the query mentions.
 pub(super) fn of_read(cx: &Context<'_>, reply: Reply, permitted: &Permitted<ListQuery>, operation: Operation) -> Reply {

@@ -6,13 +6,13 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::app::App;
-use crate::auth;
-use crate::document::{self, Documents, Form, Site};
-use crate::http::route::Route;
+use crate::core::principal::{Principal, Verified};
+use crate::http::problem::Problem;
+use crate::http::route::Document;
 use crate::http::{ApiRequest, JSON, Reply, header_value};
+use crate::identity::auth;
 use crate::model::{self, Change, Model, Role, SystemPermission};
-use crate::principal::{Principal, Verified};
-use crate::problem::Problem;
+use crate::openapi::{self, Documents, Form, Site};
 use crate::query::split_parameters;
 
 /// Answers a request for a document. `principal` is the caller, `None` without credentials; credentials that are not accepted are
@@ -20,29 +20,28 @@ use crate::query::split_parameters;
 ///
 /// # Errors
 /// 400 for a parameter that is not known here or names no role; 403 for the role of others (`role`, and what changes to it from
-/// another one, `diff`) without the permission `consumers`; 404 for a route that is none of these.
-pub fn handle(app: &App, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
-    let place = Place { model: &app.model, documents: &app.documents, environment: &app.environment };
-    place.handle(request, principal, route)
+/// another one, `diff`) without the permission `consumers`.
+pub fn handle(app: &App, request: &ApiRequest, principal: Option<&Principal>, document: Document) -> Result<Reply, Problem> {
+    let handler = DocumentHandler { model: &app.model, documents: &app.documents, environment: &app.environment };
+    handler.handle(request, principal, document)
 }
 
 /// What a document is made of and kept in.
-struct Place<'a> {
+struct DocumentHandler<'a> {
     model: &'a Model,
     documents: &'a Documents,
     environment: &'a str,
 }
 
-impl Place<'_> {
-    fn handle(&self, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
-        let (form, media_type) = match route {
-            Route::OpenApiJson => (Form::Json, JSON),
-            Route::OpenApiYaml => (Form::Yaml, "application/yaml"),
-            Route::Llms => (Form::Markdown, "text/markdown; charset=utf-8"),
-            Route::Docs => return Ok(self.page()),
-            _ => return Err(Problem::not_found()),
+impl DocumentHandler<'_> {
+    fn handle(&self, request: &ApiRequest, principal: Option<&Principal>, document: Document) -> Result<Reply, Problem> {
+        let (form, media_type) = match document {
+            Document::Json => (Form::Json, JSON),
+            Document::Yaml => (Form::Yaml, "application/yaml"),
+            Document::Llms => (Form::Markdown, "text/markdown; charset=utf-8"),
+            Document::Page => return Ok(self.page()),
         };
-        let asked = Asked::read(request)?;
+        let asked = DocumentRequest::read(request)?;
         let anonymous = || auth::anonymous(self.model).unwrap_or_else(nobody);
         let mut caller = principal.cloned().unwrap_or_else(anonymous);
         if let Some(role) = &asked.role {
@@ -51,7 +50,7 @@ impl Place<'_> {
                 let before = self.role_of_others(&caller, "diff", before)?;
                 return self.diff(before, role, form, media_type);
             }
-            caller = document::of_role(self.model, &[&role.name]);
+            caller = openapi::of_role(self.model, &[&role.name]);
         }
         let site = Site { url: &request.base_url, environment: self.environment };
         let text = self.documents.get(self.model, &caller, site, form).map_err(Problem::internal)?;
@@ -59,7 +58,7 @@ impl Place<'_> {
     }
 
     fn page(&self) -> Reply {
-        let page = document::page(&self.model.name);
+        let page = openapi::page(&self.model.name);
         Reply::of(StatusCode::OK, HeaderValue::from_static("text/html; charset=utf-8"), page.html)
             .header(CONTENT_SECURITY_POLICY, header_value(page.policy))
             .header(REFERRER_POLICY, HeaderValue::from_static("no-referrer"))
@@ -85,7 +84,7 @@ impl Place<'_> {
         let document = json!({"from": before.name, "to": after.name, "changes": changes.iter().map(told).collect::<Vec<_>>()});
         let text = match form {
             Form::Json => document.to_string(),
-            Form::Yaml => document::yaml(&document).map_err(Problem::internal)?,
+            Form::Yaml => openapi::yaml(&document).map_err(Problem::internal)?,
             Form::Markdown => changes.iter().map(|change| format!("- {change}\n")).collect(),
         };
         Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).version(&self.model.hash))
@@ -104,14 +103,14 @@ fn administers(model: &Model, caller: &Principal) -> bool {
 
 /// The parameters of a document.
 #[derive(Default)]
-struct Asked {
+struct DocumentRequest {
     /// Whose document, in place of the caller's.
     role: Option<String>,
     /// The role that `role` is compared with: what changes from this one to that.
     diff: Option<String>,
 }
 
-impl Asked {
+impl DocumentRequest {
     fn read(request: &ApiRequest) -> Result<Self, Problem> {
         let parameters = split_parameters(&request.query).map_err(|wrong| match wrong.into_iter().next() {
             Some(first) => Problem::invalid_parameter(&first.name, first.why),
@@ -137,8 +136,8 @@ impl Asked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::problem::Code;
     use crate::http::tests::request;
-    use crate::problem::Code;
     use http::Method;
     use serde_json::Value;
 
@@ -146,15 +145,15 @@ mod tests {
         crate::model::parse("model.yaml", include_str!("../../../model.yaml")).unwrap()
     }
 
-    fn ask(query: &str, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+    fn ask(query: &str, principal: Option<&Principal>, document: Document) -> Result<Reply, Problem> {
         let mut request = request(Method::GET, "/v1/openapi.json", &[]);
         request.query = query.to_owned();
-        ask_of(&model(), &request, principal, route)
+        ask_of(&model(), &request, principal, document)
     }
 
-    fn ask_of(model: &Model, request: &ApiRequest, principal: Option<&Principal>, route: &Route) -> Result<Reply, Problem> {
+    fn ask_of(model: &Model, request: &ApiRequest, principal: Option<&Principal>, document: Document) -> Result<Reply, Problem> {
         let documents = Documents::default();
-        Place { model, documents: &documents, environment: "test" }.handle(request, principal, route)
+        DocumentHandler { model, documents: &documents, environment: "test" }.handle(request, principal, document)
     }
 
     fn paths(reply: &Reply) -> Vec<String> {
@@ -164,7 +163,7 @@ mod tests {
 
     #[test]
     fn without_credentials_it_is_the_anonymous_role_s() {
-        let all = paths(&ask("", None, &Route::OpenApiJson).unwrap());
+        let all = paths(&ask("", None, Document::Json).unwrap());
         assert!(all.contains(&"/v1/books".to_owned()), "{all:?}");
         assert!(!all.iter().any(|path| path.contains("orders") || path.contains("/_me")), "{all:?}");
     }
@@ -173,18 +172,18 @@ mod tests {
     fn without_an_anonymous_role_there_is_nothing() {
         let bare = crate::model::parse("m", "name: n\nentities:\n  book: {fields: {title: string}}\n").unwrap();
         let request = request(Method::GET, "/v1/openapi.json", &[]);
-        let reply = ask_of(&bare, &request, None, &Route::OpenApiJson).unwrap();
+        let reply = ask_of(&bare, &request, None, Document::Json).unwrap();
         assert!(paths(&reply).is_empty());
     }
 
     #[test]
     fn other_roles_are_for_administrators() {
         let model = model();
-        let admin = document::of_role(&model, &["admin"]);
-        let packer = document::of_role(&model, &["packer"]);
-        let of_packer = paths(&ask("role=packer", Some(&admin), &Route::OpenApiJson).unwrap());
+        let admin = openapi::of_role(&model, &["admin"]);
+        let packer = openapi::of_role(&model, &["packer"]);
+        let of_packer = paths(&ask("role=packer", Some(&admin), Document::Json).unwrap());
         assert!(!of_packer.contains(&"/v1/_consumers".to_owned()) && of_packer.contains(&"/v1/orders".to_owned()));
-        let code = |query: &str, caller| ask(query, caller, &Route::OpenApiJson).unwrap_err().code;
+        let code = |query: &str, caller| ask(query, caller, Document::Json).unwrap_err().code;
         assert_eq!(code("role=admin", Some(&packer)), Code::Forbidden);
         assert_eq!(code("role=admin", None), Code::Forbidden);
         assert_eq!(code("role=nobody", Some(&admin)), Code::InvalidParameter);
@@ -194,9 +193,9 @@ mod tests {
     #[test]
     fn administrators_see_what_changes_from_one_role_to_another() {
         let model = model();
-        let admin = document::of_role(&model, &["admin"]);
+        let admin = openapi::of_role(&model, &["admin"]);
         let changes = |query: &str| {
-            let reply = ask(query, Some(&admin), &Route::OpenApiJson).unwrap();
+            let reply = ask(query, Some(&admin), Document::Json).unwrap();
             let told: Value = serde_json::from_slice(&reply.body).unwrap();
             told["changes"].as_array().unwrap().clone()
         };
@@ -205,10 +204,10 @@ mod tests {
         let lost = changes("role=public&diff=packer");
         assert!(lost.iter().any(|change| change["class"] == "breaking" && change["what"] == "no longer allowed"), "{lost:?}");
         assert!(changes("role=packer&diff=packer").is_empty());
-        let lines = ask("role=packer&diff=public", Some(&admin), &Route::Llms).unwrap();
+        let lines = ask("role=packer&diff=public", Some(&admin), Document::Llms).unwrap();
         assert_eq!(String::from_utf8(lines.body.to_vec()).unwrap().lines().count(), gained.len());
-        let packer = document::of_role(&model, &["packer"]);
-        let code = |query: &str, caller| ask(query, caller, &Route::OpenApiJson).unwrap_err().code;
+        let packer = openapi::of_role(&model, &["packer"]);
+        let code = |query: &str, caller| ask(query, caller, Document::Json).unwrap_err().code;
         assert_eq!(code("role=packer&diff=admin", Some(&packer)), Code::Forbidden);
         assert_eq!(code("role=packer&diff=nobody", Some(&admin)), Code::InvalidParameter);
         assert_eq!(code("diff=packer", Some(&admin)), Code::InvalidParameter);
@@ -216,16 +215,15 @@ mod tests {
 
     #[test]
     fn each_form_has_its_media_type() {
-        for (route, media_type) in [
-            (Route::OpenApiJson, "application/json"),
-            (Route::OpenApiYaml, "application/yaml"),
-            (Route::Docs, "text/html; charset=utf-8"),
-            (Route::Llms, "text/markdown; charset=utf-8"),
+        for (document, media_type) in [
+            (Document::Json, "application/json"),
+            (Document::Yaml, "application/yaml"),
+            (Document::Page, "text/html; charset=utf-8"),
+            (Document::Llms, "text/markdown; charset=utf-8"),
         ] {
-            let reply = ask("", None, &route).unwrap();
+            let reply = ask("", None, document).unwrap();
             assert_eq!(reply.headers["content-type"], media_type);
             assert!(reply.body.len() > 1000);
         }
-        assert_eq!(ask("", None, &Route::Me).unwrap_err().code, Code::NotFound);
     }
 }

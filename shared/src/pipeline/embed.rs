@@ -4,18 +4,18 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
-use super::list::{self, Judge, Page};
+use super::list::{self, Page, RowVisibility};
 use super::scan::{Row, ScanError};
 use crate::app::App;
+use crate::model::value::Record;
 use crate::model::{Entity, FieldMask, Path};
-use crate::plan::{self, NoIndex, Plan};
-use crate::policy::{Permitted, PermittedInclude};
+use crate::query::plan::{self, NoIndex, QueryPlan};
+use crate::query::policy::{Permitted, PermittedInclude};
+use crate::query::shape;
 use crate::query::{ListQuery, Relation};
-use crate::shape;
 use crate::store::indexes::States;
 use crate::store::table::TableName;
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// Queries under way at once for one relation of one page.
 const AT_ONCE: usize = 8;
@@ -87,7 +87,7 @@ async fn to_one(
         .filter_map(|item| items::decode(item.as_ref()?))
         .map(|record| Row { position: Vec::new(), record })
         .collect();
-    let visible: Vec<(Record, FieldMask)> = Judge::new(app, &include.target)
+    let visible: Vec<(Record, FieldMask)> = RowVisibility::new(app, &include.target)
         .visible(records)
         .await?
         .into_iter()
@@ -110,7 +110,7 @@ async fn to_many(
 ) -> Result<Vec<Value>, ListError> {
     let field = entity.to_many[usize::from(position)].field;
     let queries = rows.iter().map(|(record, _)| include.target.of_parent(&app.model, field, record.id_value(entity)));
-    let planned: Vec<(Permitted<ListQuery>, Plan)> = queries
+    let planned: Vec<(Permitted<ListQuery>, QueryPlan)> = queries
         .map(|query| plan::plan(&app.model, states, &query).map(|plan| (query, plan)))
         .collect::<Result<_, _>>()
         .map_err(ListError::NoIndex)?;

@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::related::Related;
 use super::scan::{Row, Rows, ScanError};
 use crate::app::App;
+use crate::model::value::Record;
 use crate::model::{Entity, FieldMask, Path};
-use crate::plan::Plan;
-use crate::policy::{Access, Permitted};
 use crate::query::ListQuery;
 use crate::query::condition::{Values, own_fields};
-use crate::value::Record;
+use crate::query::plan::QueryPlan;
+use crate::query::policy::{Access, Permitted};
 
 /// A page.
 #[derive(Debug, Default)]
@@ -27,8 +27,13 @@ pub struct Page {
 ///
 /// # Errors
 /// [`ScanError`].
-pub async fn page(app: &App, permitted: &Permitted<ListQuery>, plan: &Plan, after: Option<Vec<u8>>) -> Result<Page, ScanError> {
-    let judge = Judge::new(app, permitted);
+pub async fn page(
+    app: &App,
+    permitted: &Permitted<ListQuery>,
+    plan: &QueryPlan,
+    after: Option<Vec<u8>>,
+) -> Result<Page, ScanError> {
+    let judge = RowVisibility::new(app, permitted);
     let limit = permitted.query().limit;
     let mut examine = app.model.limits.examine.max(limit) + 1;
     let chunk = if judge.open { limit + 1 } else { (2 * (limit + 1)).clamp(25, 200) };
@@ -66,8 +71,8 @@ pub async fn page(app: &App, permitted: &Permitted<ListQuery>, plan: &Plan, afte
 ///
 /// # Errors
 /// [`ScanError`].
-pub async fn count(app: &App, permitted: &Permitted<ListQuery>, plan: &Plan) -> Result<Option<usize>, ScanError> {
-    let judge = Judge::new(app, permitted);
+pub async fn count(app: &App, permitted: &Permitted<ListQuery>, plan: &QueryPlan) -> Result<Option<usize>, ScanError> {
+    let judge = RowVisibility::new(app, permitted);
     let most = app.model.limits.examine.max(permitted.query().limit);
     let mut rows = Rows::open(app, plan, None, most.min(1000) + 1).await?;
     let (found, _) = rows.next(most + 1).await?;
@@ -78,7 +83,7 @@ pub async fn count(app: &App, permitted: &Permitted<ListQuery>, plan: &Plan) -> 
 }
 
 /// Decides row by row what is visible.
-pub struct Judge<'a> {
+pub struct RowVisibility<'a> {
     app: &'a App,
     entity: &'a Entity,
     permitted: &'a Permitted<ListQuery>,
@@ -90,7 +95,7 @@ pub struct Judge<'a> {
     open: bool,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> RowVisibility<'a> {
     /// For one permitted list.
     pub fn new(app: &'a App, permitted: &'a Permitted<ListQuery>) -> Self {
         let query = permitted.query();
@@ -152,7 +157,7 @@ impl<'a> Judge<'a> {
 
 /// The values that the caller's own filters may read.
 struct Seen<'a> {
-    judge: &'a Judge<'a>,
+    judge: &'a RowVisibility<'a>,
     record: &'a Record,
     related: &'a Related,
     second: &'a [(Path, Related)],

@@ -14,8 +14,8 @@ mod deprecated;
 pub mod docs;
 mod embed;
 pub mod files;
-mod form;
 pub mod list;
+mod plan_stats;
 mod read;
 pub mod related;
 pub mod scan;
@@ -31,48 +31,56 @@ use futures::future::{self, BoxFuture, Either};
 use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
-use crate::api_key;
 use crate::app::App;
-use crate::auth::{self, AuthFailure};
-use crate::clock::Micros;
-use crate::deadline;
-use crate::dynamodb;
-use crate::http::route::{Route, route, template};
+use crate::core::api_key;
+use crate::core::clock::Micros;
+use crate::core::deadline;
+use crate::core::principal::Principal;
+use crate::core::telemetry::{self, Traces};
+use crate::http::problem::Problem;
+use crate::http::route::endpoint::Effect;
+use crate::http::route::{self, ConsumerShares, Document, FileRef, Files, Matched, Records, Route, System};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
+use crate::identity::auth::{self, AuthFailure};
 use crate::limit::Call;
-use crate::limit::address::{Door, Suspect};
+use crate::limit::address::{AbuseSource, AddressBucket};
+use crate::model::EntityIx;
 use crate::notify::{self, Kind};
-use crate::principal::Principal;
-use crate::problem::Problem;
-use crate::telemetry::{self, Traces};
-use crate::usage::Notes;
+use crate::store::meter::measured;
+use crate::usage::RequestMetrics;
 
-use admit::AdmitError;
+use admit::{AdmitError, Headers};
 
 /// What a request must leave of its time for the answer to be sent.
 const RESERVE: Duration = Duration::from_millis(500);
 
 /// Answers a request, and counts it. It never fails: whatever is wrong becomes a problem document.
 pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
-    let (begun, notes) = (app.env.now(), Notes::default());
+    let (begun, metrics) = (app.env.now(), RequestMetrics::default());
     app.usage.flush_beside();
     app.traces.iter().for_each(Traces::flush_beside);
     let correlation = request.correlation(&app.env);
-    let span =
-        telemetry::request(&request.headers, request.method.as_str(), || template(&app.model, &request.method, &request.path));
+    let (name, matched) = route::find(&app.model, &request.method, &request.path);
+    let span = telemetry::request(&request.headers, request.method.as_str(), &name);
     // Boxed, because the future of a request is large: what passes it on would copy it from stack to stack.
     let (response, cost) =
-        dynamodb::measured(Box::pin(respond_to(app, &request, &correlation, &notes).instrument(span.clone()))).await;
-    telemetry::answered(&span, response.status().as_u16(), &correlation, &notes.who());
-    let spent = count::Spent { begun, cost, trace: telemetry::trace_id(&span) };
-    count::count(app, &request, &correlation, &response, spent, notes);
+        measured(Box::pin(respond_to(app, &request, matched, &correlation, &metrics).instrument(span.clone()))).await;
+    telemetry::answered(&span, response.status().as_u16(), &correlation, &metrics.who());
+    let spent = count::Spent { begun, route: name, cost, trace: telemetry::trace_id(&span) };
+    count::count(app, &request, &correlation, &response, spent, metrics);
     response
 }
 
-async fn respond_to(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes) -> ApiResponse {
+async fn respond_to(
+    app: &App,
+    request: &ApiRequest,
+    matched: Result<Matched, Problem>,
+    correlation: &str,
+    metrics: &RequestMetrics,
+) -> ApiResponse {
     let left = request.deadline.0.saturating_sub(app.env.now().0);
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE);
-    let result = match deadline::within(left, answer(app, request, correlation, notes)).await {
+    let result = match deadline::within(left, answer(app, request, matched, correlation, metrics)).await {
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };
@@ -84,45 +92,90 @@ async fn respond_to(app: &App, request: &ApiRequest, correlation: &str, notes: &
     respond::respond(request, &app.model, correlation, result)
 }
 
-async fn answer(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes) -> Result<Reply, Problem> {
-    let route = route(&app.model, &request.method, &request.path)?;
-    match &route {
+async fn answer(
+    app: &App,
+    request: &ApiRequest,
+    matched: Result<Matched, Problem>,
+    correlation: &str,
+    metrics: &RequestMetrics,
+) -> Result<Reply, Problem> {
+    let matched = matched?;
+    match &matched.route {
         Route::Preflight { allow } => Ok(cors::preflight(request, &app.model.cors, allow)),
         Route::Health => Ok(system::alive()),
         Route::Ready => system::ready(app).await,
-        Route::OpenApiJson | Route::OpenApiYaml | Route::Docs | Route::Llms => documents(app, request, notes, &route).await,
-        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, notes, secret)).await,
-        Route::UsageDashboard if system::dashboard::is_page_alone(request) => {
-            app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+        Route::Document(document) => documents(app, request, metrics, *document).await,
+        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, metrics, secret)).await,
+        Route::System(System::UsageDashboard) if system::dashboard::is_page_alone(request) => {
+            app.addresses
+                .admit(request.address, AddressBucket::Open, app.env.now())
+                .map_err(|denied| admit::too_often(&denied))?;
             Ok(system::dashboard::page(&app.model))
         }
-        _ => protected(app, request, correlation, notes, &route).await,
+        Route::ConsumerShares(consumer, what) => {
+            let work = Work::ConsumerShares(consumer, *what);
+            protected(app, request, correlation, metrics, &matched, work).await
+        }
+        Route::System(resource) => {
+            let work = Work::System(resource);
+            protected(app, request, correlation, metrics, &matched, work).await
+        }
+        Route::Records(entity, what) => {
+            let work = Work::Records(*entity, what);
+            protected(app, request, correlation, metrics, &matched, work).await
+        }
+        Route::Download(file) => {
+            let work = Work::Download(file);
+            protected(app, request, correlation, metrics, &matched, work).await
+        }
+        Route::Files(file, what) => {
+            let work = Work::Files(file, what);
+            protected(app, request, correlation, metrics, &matched, work).await
+        }
     }
 }
 
+/// Work of a caller who is known.
+#[derive(Clone, Copy)]
+enum Work<'a> {
+    Records(EntityIx, &'a Records),
+    /// It waits for its admission itself, beside its own calls.
+    Download(&'a FileRef),
+    Files(&'a FileRef, &'a Files),
+    ConsumerShares(&'a str, ConsumerShares),
+    System(&'a System),
+}
+
 /// Documents are open: credentials decide what stands in them. Without any they are limited by the client's address.
-async fn documents(app: &App, request: &ApiRequest, notes: &Notes, route: &Route) -> Result<Reply, Problem> {
+async fn documents(app: &App, request: &ApiRequest, metrics: &RequestMetrics, document: Document) -> Result<Reply, Problem> {
     let known = request.headers.contains_key(http::header::AUTHORIZATION);
     let caller = if known { Some(authenticate(app, request, request.context.as_ref()).await?) } else { None };
     if let Some(caller) = &caller {
-        notes.consumer(&caller.consumer);
+        metrics.consumer(&caller.consumer);
     } else {
-        app.addresses.admit(request.address, Door::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+        app.addresses.admit(request.address, AddressBucket::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
     }
-    docs::handle(app, request, caller.as_ref(), route)
+    docs::handle(app, request, caller.as_ref(), document)
 }
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is
 /// verified anew, once.
-async fn protected(app: &App, request: &ApiRequest, correlation: &str, notes: &Notes, route: &Route) -> Result<Reply, Problem> {
-    let calls = cost::calls(route, request);
+async fn protected(
+    app: &App,
+    request: &ApiRequest,
+    correlation: &str,
+    metrics: &RequestMetrics,
+    matched: &Matched,
+    work: Work<'_>,
+) -> Result<Reply, Problem> {
+    let calls = cost::calls(matched, request);
     let principal = authenticate(app, request, request.context.as_ref()).await?;
-    notes.consumer(&principal.consumer);
-    cost::deprecated(&app.model, &calls).into_iter().for_each(|name| notes.deprecated(name));
-    match admitted(app, request, &principal, correlation, notes, route, &calls).await {
+    metrics.consumer(&principal.consumer);
+    cost::deprecated(&app.model, &calls).into_iter().for_each(|name| metrics.deprecated(name));
+    match admitted(app, request, &principal, correlation, metrics, (work, matched.effect), &calls).await {
         Err(AdmitError::NewEpoch { .. }) => {
             let principal = authenticate(app, request, None).await?;
-            Ok(admitted(app, request, &principal, correlation, notes, route, &calls).await??)
+            Ok(admitted(app, request, &principal, correlation, metrics, (work, matched.effect), &calls).await??)
         }
         decided => decided?,
     }
@@ -135,28 +188,39 @@ async fn admitted(
     request: &ApiRequest,
     principal: &Principal,
     correlation: &str,
-    notes: &Notes,
-    route: &Route,
+    metrics: &RequestMetrics,
+    (work, effect): (Work<'_>, Effect),
     calls: &[Call],
 ) -> Result<Result<Reply, Problem>, AdmitError> {
     let gate = Gate::closed();
-    let cx = Context { app, request, principal, correlation, gate: &gate, notes };
+    let cx = Context { app, request, principal, correlation, gate: &gate, metrics };
     let admission = admit::admit(app, principal, request.address, calls);
-    let (limits, mut result) = match route {
-        Route::Download { entity, id, field } => Box::pin(files::download(&cx, admission, *entity, id, *field)).await?,
-        route => {
-            let (admission, work) = (pin!(admission), dispatch(&cx, route));
-            match future::select(admission, work).await {
-                Either::Left((limits, work)) => {
-                    let limits = limits?;
-                    gate.admit();
-                    (limits, work.await)
-                }
-                Either::Right((result, admission)) => (admission.await?, result),
-            }
-        }
+    let work: BoxFuture<'_, _> = match work {
+        Work::Download(file) => return with_limits(&cx, calls, Box::pin(files::download(&cx, admission, file)).await?),
+        Work::Records(entity, what) => records(&cx, entity, what),
+        Work::Files(file, what) => Box::pin(files::handle(&cx, file, what)),
+        Work::ConsumerShares(consumer, ConsumerShares::List) => Box::pin(files::list_of_consumer(&cx, consumer)),
+        Work::ConsumerShares(consumer, ConsumerShares::Revoke) => Box::pin(files::revoke_of_consumer(&cx, consumer)),
+        Work::System(resource) => Box::pin(system_resource(&cx, resource, effect)),
     };
-    result = result.map(|reply| deprecated::of_file(&cx, reply, calls));
+    let outcome = match future::select(pin!(admission), work).await {
+        Either::Left((limits, work)) => {
+            let limits = limits?;
+            gate.admit();
+            (limits, work.await)
+        }
+        Either::Right((result, admission)) => (admission.await?, result),
+    };
+    with_limits(&cx, calls, outcome)
+}
+
+/// The answer with the caller's limits, whatever it is.
+fn with_limits(
+    cx: &Context<'_>,
+    calls: &[Call],
+    (limits, result): (Headers, Result<Reply, Problem>),
+) -> Result<Result<Reply, Problem>, AdmitError> {
+    let mut result = result.map(|reply| deprecated::of_file(cx, reply, calls));
     match &mut result {
         Ok(reply) => reply.headers.extend(limits),
         Err(problem) => problem.headers.extend(limits),
@@ -180,7 +244,7 @@ async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<Stri
     };
     if matches!(failure, AuthFailure::Invalid(_)) {
         suspect(app, request, now).await;
-        app.addresses.admit(request.address, Door::Invalid, now).map_err(|denied| admit::too_often(&denied))?;
+        app.addresses.admit(request.address, AddressBucket::Invalid, now).map_err(|denied| admit::too_often(&denied))?;
     }
     Err(unauthenticated(&failure))
 }
@@ -191,11 +255,11 @@ async fn suspect(app: &App, request: &ApiRequest, now: Micros) {
     let key_id = presented.and_then(|(_, credential)| api_key::parse(credential)).map(|key| key.id);
     for (who, count) in app.addresses.suspect(request.address, key_id, now) {
         let (address, key_id) = match who {
-            Suspect::Address(block) => (Some(block.to_string()), None),
-            Suspect::Key(id) => (None, Some(id)),
+            AbuseSource::Address(block) => (Some(block.to_string()), None),
+            AbuseSource::Key(id) => (None, Some(id)),
         };
         let kind = Kind::Suspicious { address, key_id, count };
-        if let Err(error) = notify::tell_operator(&*app.table, &app.env, kind, now).await {
+        if let Err(error) = notify::enqueue_for_operator(&*app.table, &app.env, kind, now).await {
             tracing::warn!(%error, "the operator could not be told of invalid credentials");
         }
     }
@@ -208,30 +272,24 @@ fn unauthenticated(failure: &AuthFailure) -> Problem {
     }
 }
 
-/// The work of a route, on the heap: all of them inline would make every future around them as large as the largest, which debug
+/// A system resource. Writes of records and files wait for admission by themselves, as late as they can; these do not.
+async fn system_resource(cx: &Context<'_>, resource: &System, effect: Effect) -> Result<Reply, Problem> {
+    if effect == Effect::Write {
+        cx.gate.passed().await;
+    }
+    system::handle(cx, resource).await
+}
+
+/// The work on records, on the heap: all of it inline would make every future around it as large as the largest, which debug
 /// builds copy about on small stacks.
-fn dispatch<'a>(cx: &'a Context<'a>, route: &'a Route) -> BoxFuture<'a, Result<Reply, Problem>> {
-    match route {
-        Route::List(entity) => Box::pin(read::list(cx, *entity)),
-        Route::Get { entity, id } => Box::pin(read::get(cx, *entity, id)),
-        Route::Create(entity) => Box::pin(write::create(cx, *entity)),
-        Route::Replace { entity, id } => Box::pin(write::replace(cx, *entity, id)),
-        Route::Patch { entity, id } => Box::pin(write::patch(cx, *entity, id)),
-        Route::Delete { entity, id } => Box::pin(write::delete(cx, *entity, id)),
-        Route::Bulk(entity) => Box::pin(write::bulk(cx, *entity)),
-        Route::Upload { entity, id, field } => Box::pin(files::upload(cx, *entity, id, *field)),
-        Route::Complete { entity, id, field } => Box::pin(files::complete(cx, *entity, id, *field)),
-        Route::CreateShare { entity, id, field } => Box::pin(files::create(cx, *entity, id, *field)),
-        Route::ListShares { entity, id, field } => Box::pin(files::list(cx, *entity, id, *field)),
-        Route::DeleteShares { entity, id, field } => Box::pin(files::revoke_all(cx, *entity, id, *field)),
-        Route::DeleteShare { entity, id, field, share } => Box::pin(files::revoke(cx, *entity, id, *field, share)),
-        Route::ConsumerShares { id } => Box::pin(files::list_of_consumer(cx, id)),
-        Route::DeleteConsumerShares { id } => Box::pin(files::revoke_of_consumer(cx, id)),
-        _ => Box::pin(async move {
-            if !cost::is_read(route) {
-                cx.gate.passed().await;
-            }
-            system::handle(cx, route).await
-        }),
+fn records<'a>(cx: &'a Context<'a>, entity: EntityIx, what: &'a Records) -> BoxFuture<'a, Result<Reply, Problem>> {
+    match what {
+        Records::List => Box::pin(read::list(cx, entity)),
+        Records::Get { id } => Box::pin(read::get(cx, entity, id)),
+        Records::Create => Box::pin(write::create(cx, entity)),
+        Records::Replace { id } => Box::pin(write::replace(cx, entity, id)),
+        Records::Patch { id } => Box::pin(write::patch(cx, entity, id)),
+        Records::Delete { id } => Box::pin(write::delete(cx, entity, id)),
+        Records::Bulk => Box::pin(write::bulk(cx, entity)),
     }
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::app::App;
+use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model, Path};
 use crate::query::condition::Values;
 use crate::store::table::{TableError, TableName};
 use crate::store::write::Check;
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// Records of one entity seen together with those that some of its refs point to.
 #[derive(Debug, Clone)]

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use futures::future;
 
 use crate::app::App;
+use crate::model::value::Record;
 use crate::model::{Entity, IndexIx};
-use crate::plan::{MAX_SCANS, Plan, Scan};
+use crate::query::plan::{MAX_SCANS, QueryPlan, Scan};
 use crate::store::table::{Item, RangeQuery, TableError, TableName};
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// Why rows cannot be had.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// [`ScanError`], from finding the parents of a join.
-    pub async fn open(app: &'a App, plan: &Plan, after: Option<Vec<u8>>, page: usize) -> Result<Self, ScanError> {
+    pub async fn open(app: &'a App, plan: &QueryPlan, after: Option<Vec<u8>>, page: usize) -> Result<Self, ScanError> {
         let entity = app.model.entity(plan.entity);
         let mut scans = plan.scans.clone();
         for join in &plan.joins {
@@ -174,7 +174,7 @@ impl Source {
 }
 
 /// One scan per parent that a join finds.
-async fn parents(app: &App, entity: &Entity, join: &crate::plan::Join) -> Result<Vec<Scan>, ScanError> {
+async fn parents(app: &App, entity: &Entity, join: &crate::query::plan::Join) -> Result<Vec<Scan>, ScanError> {
     let parent = app.model.entity(join.parent);
     let index = entity.index(join.index);
     let mut scans = Vec::new();
@@ -194,8 +194,8 @@ async fn parents(app: &App, entity: &Entity, join: &crate::plan::Join) -> Result
             };
             let page = app.table.query(query).await?;
             for record in page.items.iter().filter_map(items::decode) {
-                let order = crate::value::encode::order_of_id(&parent.id);
-                let value = crate::value::encode::encode(&order, &record.id_value(parent));
+                let order = crate::model::value::encode::order_of_id(&parent.id);
+                let value = crate::model::value::encode::encode(&order, &record.id_value(parent));
                 let pk = keys::partition(entity, index, &[value]);
                 scans.push(Scan { index: index.ix, pk, from: None, to: None });
             }

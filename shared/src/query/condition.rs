@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::model::value::compare;
+use crate::model::value::encode::order_at;
 use crate::model::{Entity, FieldMask, Model, Op, Path};
-use crate::value::compare;
-use crate::value::encode::order_at;
 
 /// A condition whose operands are all known.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use super::condition::Comparison;
 use super::names::instead;
-use super::scope::Scope;
+use super::scope::FilterScope;
 use super::{MAX_VALUE, MAX_VALUES, PARAMETERS};
+use crate::model::value::encode::{Order, order_of_id};
 use crate::model::{Entity, FieldIx, FieldType, Model, Op, Path, is_sortable, normalise, normalise_id};
-use crate::value::encode::{Order, order_of_id};
 
 /// The comparison that a parameter asks for.
 ///
 /// # Errors
 /// What is wrong and what would be right.
-pub(super) fn parse(scope: &Scope<'_>, name: &str, value: &str) -> Result<Comparison, String> {
+pub(super) fn parse(scope: &FilterScope<'_>, name: &str, value: &str) -> Result<Comparison, String> {
     let (field, op) = split(name)?;
     let (model, entity) = (scope.model, scope.entity);
     let path = path(scope, field)?;
@@ -50,7 +50,7 @@ pub(super) fn plain(name: &str) -> &str {
 }
 
 /// The path that a filter names.
-fn path(scope: &Scope<'_>, name: &str) -> Result<Path, String> {
+fn path(scope: &FilterScope<'_>, name: &str) -> Result<Path, String> {
     let entity = &scope.entity.name;
     if let Some((relation, field)) = name.split_once('.') {
         let relations = || scope.entity.to_one.iter().map(|one| one.name.as_str()).filter(|name| scope.to_one(name).is_some());
@@ -79,7 +79,7 @@ fn path(scope: &Scope<'_>, name: &str) -> Result<Path, String> {
 }
 
 /// The field of the entity itself that `fields` or `sort` names. Whether an index can sort by it is for the plan to say.
-pub(super) fn own_path(scope: &Scope<'_>, name: &str, sorts: bool) -> Result<Path, String> {
+pub(super) fn own_path(scope: &FilterScope<'_>, name: &str, sorts: bool) -> Result<Path, String> {
     let entity = &scope.entity.name;
     let names = || scope.fields().filter(|field| !sorts || is_sortable(&field.kind)).map(|field| field.name.as_str());
     match own(scope, name) {
@@ -89,7 +89,7 @@ pub(super) fn own_path(scope: &Scope<'_>, name: &str, sorts: bool) -> Result<Pat
     }
 }
 
-fn own(scope: &Scope<'_>, name: &str) -> Option<Path> {
+fn own(scope: &FilterScope<'_>, name: &str) -> Option<Path> {
     if name == "id" { Some(Path::Id) } else { scope.field(name).map(|field| Path::Own(field.ix)) }
 }
 
@@ -182,7 +182,7 @@ fn operand(model: &Model, entity: &Entity, path: Path, op: Op, text: &str) -> Re
     let loose = match kind {
         FieldType::Decimal { .. } => FieldType::Decimal { scale: 28, min: None, max: None },
         FieldType::Integer { .. } => {
-            FieldType::Integer { min: -crate::value::MAX_SAFE_INTEGER, max: crate::value::MAX_SAFE_INTEGER }
+            FieldType::Integer { min: -crate::model::value::MAX_SAFE_INTEGER, max: crate::model::value::MAX_SAFE_INTEGER }
         }
         other => other.clone(),
     };

@@ -1,11 +1,17 @@
-//! What a caller asks for: query strings become a [`ListQuery`] without any I/O and without knowing who asks.
+//! What a caller asks for, may see, and how it is found: query strings become a [`ListQuery`] without any I/O and without knowing who
+//! asks; [`policy`] makes it a permitted one, [`plan`] finds its partitions, [`shape`] forms the page.
+//!
+//! Imports `core`, `model`, `store`. A plan is made from nothing but what [`policy`] permitted.
 
 pub mod condition;
 mod filter;
 mod include;
 mod names;
 mod parse;
+pub mod plan;
+pub mod policy;
 mod scope;
+pub mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +24,7 @@ pub use parse::{BadParameter, parse_get, parse_list};
 pub(crate) use parse::{limit as page_limit, split as split_parameters};
 #[cfg(test)]
 pub(crate) use scope::Everything;
-pub use scope::Sight;
+pub use scope::Visibility;
 
 /// Parameters of a list that are no filters.
 const PARAMETERS: [&str; 6] = ["limit", "cursor", "sort", "fields", "include", "count"];

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode_str;
 
-use super::scope::Scope;
-use super::{Include, ListQuery, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT, Relation, Selection, Sight, filter};
+use super::scope::FilterScope;
+use super::{Include, ListQuery, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT, Relation, Selection, Visibility, filter};
 use crate::model::{Entity, Model, Path, SortPart};
 
 /// A parameter that cannot be accepted: its name, and what is wrong and would be right.
@@ -24,8 +24,8 @@ type Parameters = Vec<(String, String)>;
 /// # Errors
 /// Every parameter that is unknown, malformed or repeated.
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "parse", skip_all)]
-pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
-    parse(&Scope::new(model, entity, sight), query, true)
+pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Visibility, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
+    parse(&FilterScope::new(model, entity, sight), query, true)
 }
 
 /// Parses the query string of a single read: `fields` and `include` only.
@@ -33,11 +33,11 @@ pub fn parse_list(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str
 /// # Errors
 /// As [`parse_list`].
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "parse", skip_all)]
-pub fn parse_get(model: &Model, entity: &Entity, sight: &dyn Sight, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
-    parse(&Scope::new(model, entity, sight), query, false)
+pub fn parse_get(model: &Model, entity: &Entity, sight: &dyn Visibility, query: &str) -> Result<ListQuery, Vec<BadParameter>> {
+    parse(&FilterScope::new(model, entity, sight), query, false)
 }
 
-fn parse(scope: &Scope<'_>, query: &str, list: bool) -> Result<ListQuery, Vec<BadParameter>> {
+fn parse(scope: &FilterScope<'_>, query: &str, list: bool) -> Result<ListQuery, Vec<BadParameter>> {
     let parameters = split(query)?;
     let mut parsed = ListQuery::all(scope.entity.ix);
     let mut wrong = Vec::new();
@@ -94,7 +94,7 @@ fn decode(text: &str) -> Option<String> {
     percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-fn one(scope: &Scope<'_>, parsed: &mut ListQuery, name: &str, value: &str, list: bool) -> Result<(), String> {
+fn one(scope: &FilterScope<'_>, parsed: &mut ListQuery, name: &str, value: &str, list: bool) -> Result<(), String> {
     match name {
         "include" => {}
         "fields" => parsed.fields = Some(fields(scope, value)?),
@@ -127,7 +127,7 @@ fn once(value: &str) -> Result<(), String> {
     }
 }
 
-fn fields(scope: &Scope<'_>, value: &str) -> Result<Selection, String> {
+fn fields(scope: &FilterScope<'_>, value: &str) -> Result<Selection, String> {
     let mut selection = Selection::default();
     once(value)?;
     for name in value.split(',') {
@@ -139,7 +139,7 @@ fn fields(scope: &Scope<'_>, value: &str) -> Result<Selection, String> {
     Ok(selection)
 }
 
-fn sort(scope: &Scope<'_>, value: &str) -> Result<Vec<SortPart>, String> {
+fn sort(scope: &FilterScope<'_>, value: &str) -> Result<Vec<SortPart>, String> {
     let mut parts: Vec<SortPart> = Vec::new();
     for name in value.split(',') {
         let (descending, name) = name.strip_prefix('-').map_or((false, name), |name| (true, name));
@@ -152,7 +152,7 @@ fn sort(scope: &Scope<'_>, value: &str) -> Result<Vec<SortPart>, String> {
     Ok(parts)
 }
 
-fn includes(scope: &Scope<'_>, value: &str) -> Result<Vec<Include>, String> {
+fn includes(scope: &FilterScope<'_>, value: &str) -> Result<Vec<Include>, String> {
     let mut roots = Vec::new();
     once(value)?;
     for path in value.split(',') {
@@ -165,7 +165,7 @@ fn includes(scope: &Scope<'_>, value: &str) -> Result<Vec<Include>, String> {
     Ok(roots)
 }
 
-fn insert(scope: &Scope<'_>, includes: &mut Vec<Include>, names: &[&str]) -> Result<(), String> {
+fn insert(scope: &FilterScope<'_>, includes: &mut Vec<Include>, names: &[&str]) -> Result<(), String> {
     let Some((name, rest)) = names.split_first() else { return Ok(()) };
     let relation = scope.relation(name).ok_or_else(|| unknown_relation(scope, name))?;
     if !includes.iter().any(|include| include.relation == relation) {
@@ -181,7 +181,7 @@ fn insert(scope: &Scope<'_>, includes: &mut Vec<Include>, names: &[&str]) -> Res
     }
 }
 
-fn unknown_relation(scope: &Scope<'_>, name: &str) -> String {
+fn unknown_relation(scope: &FilterScope<'_>, name: &str) -> String {
     let (entity, known) = (&scope.entity.name, scope.relations());
     match known.is_empty() {
         true => format!("{entity} has no relation \"{name}\""),
@@ -190,7 +190,7 @@ fn unknown_relation(scope: &Scope<'_>, name: &str) -> String {
 }
 
 /// `include[lines][limit]=10`, `include[lines.product][sort]=-price`.
-fn include_parameter(scope: &Scope<'_>, includes: &mut [Include], name: &str, value: &str) -> Result<(), String> {
+fn include_parameter(scope: &FilterScope<'_>, includes: &mut [Include], name: &str, value: &str) -> Result<(), String> {
     let shape = || "expects include[relation][limit] or include[relation][sort]".to_owned();
     let inner = name.strip_prefix("include[").and_then(|rest| rest.strip_suffix(']')).ok_or_else(shape)?;
     let (path, parameter) = inner.split_once("][").ok_or_else(shape)?;
@@ -207,7 +207,11 @@ fn include_parameter(scope: &Scope<'_>, includes: &mut [Include], name: &str, va
     Ok(())
 }
 
-fn find<'a, 'm>(scope: &Scope<'m>, includes: &'a mut [Include], names: &[&str]) -> Option<(&'a mut Include, Scope<'m>)> {
+fn find<'a, 'm>(
+    scope: &FilterScope<'m>,
+    includes: &'a mut [Include],
+    names: &[&str],
+) -> Option<(&'a mut Include, FilterScope<'m>)> {
     let (name, rest) = names.split_first()?;
     let include = includes.iter_mut().find(|include| include.relation.name(scope.entity) == *name)?;
     let target = scope.reach(include.relation.target(scope.entity));

@@ -5,7 +5,7 @@ use super::Relation;
 use crate::model::{Entity, EntityIx, Field, FieldMask, Model, ToOne};
 
 /// The fields that exist for a caller.
-pub trait Sight {
+pub trait Visibility {
     /// Of the entity that is asked for.
     fn own(&self) -> FieldMask;
     /// Of an entity that a relation leads to; `None` where the caller may list none of its records.
@@ -18,7 +18,7 @@ pub trait Sight {
 pub(crate) struct Everything;
 
 #[cfg(test)]
-impl Sight for Everything {
+impl Visibility for Everything {
     fn own(&self) -> FieldMask {
         FieldMask::all(usize::from(u16::MAX))
     }
@@ -30,15 +30,15 @@ impl Sight for Everything {
 
 /// An entity as it exists for a caller.
 #[derive(Clone)]
-pub(super) struct Scope<'a> {
+pub(super) struct FilterScope<'a> {
     pub model: &'a Model,
     pub entity: &'a Entity,
     fields: FieldMask,
-    sight: &'a dyn Sight,
+    sight: &'a dyn Visibility,
 }
 
-impl<'a> Scope<'a> {
-    pub fn new(model: &'a Model, entity: &'a Entity, sight: &'a dyn Sight) -> Self {
+impl<'a> FilterScope<'a> {
+    pub fn new(model: &'a Model, entity: &'a Entity, sight: &'a dyn Visibility) -> Self {
         Self { model, entity, fields: sight.own(), sight }
     }
 

@@ -1,6 +1,6 @@
 //! What is refused, and what the refusal names.
 
-use super::{BadParameter, Everything, Sight, parse_get, parse_list};
+use super::{BadParameter, Everything, Visibility, parse_get, parse_list};
 use crate::model::{Entity, FieldMask, Model, parse};
 
 const MODEL: &str = "
@@ -38,7 +38,7 @@ fn all_but_the_secret(entity: &Entity) -> FieldMask {
     entity.fields.iter().filter(|field| field.name != "secret").map(|field| field.ix).collect()
 }
 
-impl Sight for Masked<'_> {
+impl Visibility for Masked<'_> {
     fn own(&self) -> FieldMask {
         all_but_the_secret(self.0.by_name("customer").unwrap())
     }
@@ -48,7 +48,7 @@ impl Sight for Masked<'_> {
     }
 }
 
-fn wrong(entity: &str, sight: Option<&dyn Sight>, query: &str) -> Vec<BadParameter> {
+fn wrong(entity: &str, sight: Option<&dyn Visibility>, query: &str) -> Vec<BadParameter> {
     let model = model();
     let entity = model.by_name(entity).unwrap();
     parse_list(&model, entity, sight.unwrap_or(&Everything), query).expect_err(query)

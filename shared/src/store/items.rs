@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::keys::{self, DOCUMENT, ID, VERSION};
 use super::table::{Attr, Expr, Item, Key};
+use crate::model::value::Record;
 use crate::model::{Entity, Index, Model};
-use crate::value::Record;
 
 /// A record's item.
 pub fn record(entity: &Entity, record: &Record) -> Item {

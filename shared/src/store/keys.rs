@@ -36,10 +36,10 @@
 //!
 //! Entity, field and index names are `[a-z][a-z0-9_]*` and ids hold no `#`, so no two kinds can meet in one key.
 
+use crate::model::value::Record;
+use crate::model::value::encode::{self, order_at};
 use crate::model::{Entity, Index, Model};
 use crate::store::table::Key;
-use crate::value::Record;
-use crate::value::encode::{self, order_at};
 
 /// Sort key of items that are alone in their partition.
 pub const ONLY: [u8; 1] = [0];
@@ -68,7 +68,7 @@ pub fn index_states(entity: &Entity) -> Key {
 }
 
 /// Which tags writers keep.
-pub fn tag_regime() -> Key {
+pub fn tag_policy() -> Key {
     Key::new("x#*", ONLY)
 }
 

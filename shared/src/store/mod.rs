@@ -1,13 +1,22 @@
-//! Records, index rows, guards, tags and constraints in DynamoDB items, and the transactions that change them.
+//! Records, index rows, guards, tags and constraints in DynamoDB items, the transactions that change them, and what rides in such a
+//! transaction: the audit entry and the row of an `Idempotency-Key`.
+//!
+//! Imports `core` and `model`. Nothing here knows HTTP or an SDK ([`table`] and [`object`] are ports), and nothing writes a record
+//! other than by [`write`].
+
+pub mod audit;
+pub mod idempotency;
 
 pub mod indexes;
 pub mod items;
 pub mod keys;
+pub mod meter;
+pub mod object;
+pub mod pending_deletion;
 pub(crate) mod repeat;
 pub mod table;
 pub mod tags;
 #[cfg(test)]
 pub(crate) mod testing;
-pub mod vanish;
 pub mod verify;
 pub mod write;

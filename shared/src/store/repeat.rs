@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::table::TableError;
-use crate::clock::Env;
+use crate::core::clock::Env;
 
 /// Attempts before giving up: the pauses add up to about three seconds.
 const ATTEMPTS: u32 = 12;
-const LONGEST: u32 = 500_000;
+const MAX_PAUSE: u32 = 500_000;
 
 /// Makes a call until DynamoDB is neither busy nor silent, with growing pauses drawn at random.
 ///
@@ -24,7 +24,7 @@ where
             other => return other,
         }
         tokio::time::sleep(Duration::from_micros(u64::from(1 + env.random.below(longest)))).await;
-        longest = (longest * 2).min(LONGEST);
+        longest = (longest * 2).min(MAX_PAUSE);
     }
     call().await
 }

@@ -1,6 +1,6 @@
 //! The port to the database: what Holdfast needs of DynamoDB and nothing more, without an SDK type in it.
 //!
-//! `crate::dynamodb` implements it with the AWS SDK; tests implement it to end a handler before or after its n-th call.
+//! `crate::aws::dynamodb` implements it with the AWS SDK; tests implement it to end a handler before or after its n-th call.
 //! Semantics are DynamoDB's: a transaction is atomic but becomes visible item by item, a query is consistent per item.
 
 use std::collections::BTreeMap;

@@ -21,9 +21,9 @@ use futures::future;
 use super::keys;
 use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Key, Returning, Table, TableError, TableName, Write};
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
+use crate::model::value::{Record, new_version};
 use crate::model::{CacheMode, Entity, Model, Path};
-use crate::value::{Record, new_version};
 
 /// Attribute of a tag: its random version.
 pub const VERSION: &str = "v";
@@ -34,7 +34,7 @@ pub const OVERDUE: Duration = Duration::from_secs(2);
 /// Before the parts of a row's key in an element; ids hold none.
 const ROW: char = '+';
 /// Most items of a `TransactGetItems`.
-const MOST_READ: usize = 100;
+const MAX_READ: usize = 100;
 
 /// A tag that a write touches, with what the write changes under it.
 #[derive(Debug, Clone, PartialEq)]
@@ -196,7 +196,7 @@ pub async fn settle(table: &dyn Table, env: &Env, tag: &Item) -> Result<usize, T
 }
 
 async fn has_finished(table: &dyn Table, keys: &[(TableName, Key)]) -> Result<bool, TableError> {
-    for keys in keys.chunks(MOST_READ) {
+    for keys in keys.chunks(MAX_READ) {
         match table.get_transaction(keys).await {
             Ok(_) => {}
             Err(TableError::Busy(_)) => return Ok(false),

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::table::{Item, Key, Table, TableName};
 use super::write::{Batch, COUNT, Mutation, RESTRICTING, WriteError, Writer, Written, unique_hash};
 use super::{items, keys, tags};
-use crate::clock::{Clock, Env, Micros};
-use crate::dynamodb::embedded::Embedded;
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::{Clock, Env, Micros};
+use crate::model::value::{Record, new_version};
 use crate::model::{Entity, Model, parse};
-use crate::value::{Record, new_version};
 
 pub(crate) const MODEL: &str = "
 name: Test

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::notes::Finished;
-use super::sheet::Sheet;
-use crate::clock::{Env, Micros};
+use super::counts::UsageCounts;
+use super::request_metrics::Finished;
+use crate::core::clock::{Env, Micros};
 
 /// How long counts stay in memory while requests come: what a killed instance loses at most.
 pub const EVERY: Duration = Duration::from_secs(5);
@@ -27,7 +27,7 @@ pub struct Batch {
     /// Number of the batch within its instance, from 1.
     pub sequence: i64,
     /// The counts.
-    pub sheet: Sheet,
+    pub sheet: UsageCounts,
 }
 
 /// Counts in memory.
@@ -42,7 +42,7 @@ pub struct Counter {
 struct Inner {
     minute: i64,
     since: Micros,
-    open: Sheet,
+    open: UsageCounts,
     closed: VecDeque<Batch>,
     sequence: i64,
 }
@@ -50,7 +50,7 @@ struct Inner {
 impl Counter {
     /// Nothing counted yet.
     pub fn new(env: &Env) -> Self {
-        let inner = Inner { minute: 0, since: Micros(0), open: Sheet::default(), closed: VecDeque::new(), sequence: 0 };
+        let inner = Inner { minute: 0, since: Micros(0), open: UsageCounts::default(), closed: VecDeque::new(), sequence: 0 };
         Self { instance: env.bytes(), inner: Mutex::new(inner) }
     }
 

@@ -7,9 +7,9 @@ use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
 use super::counter::{Batch, Counter};
-use super::notes::Finished;
 use super::pack;
-use crate::clock::Env;
+use super::request_metrics::Finished;
+use crate::core::clock::Env;
 use crate::store::keys;
 use crate::store::table::{Returning, SharedTable, TableError, TableName, Write};
 

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::counts::{OTHERS, UsageCounts};
 use super::pack;
 use super::read::{self, Flush};
-use super::sheet::{OTHERS, Sheet};
-use crate::clock::Env;
+use crate::core::clock::Env;
+use crate::model::value::new_version;
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Table, TableError, TableName, Transaction, Write};
-use crate::value::new_version;
 
 /// Attribute of the state: its version.
 pub(super) const STATE_VERSION: &str = "v";
@@ -88,13 +88,13 @@ pub struct Merged {
     /// Flushes.
     pub flushes: usize,
     /// What was added, by minute since 1970.
-    pub added: BTreeMap<i64, Sheet>,
+    pub added: BTreeMap<i64, UsageCounts>,
     /// Transactions: how many publications of it are owed.
     pub transactions: i64,
 }
 
 /// A rollup: level, consumer (`None`: all), start.
-type Place = (Level, Option<String>, i64);
+type RollupKey = (Level, Option<String>, i64);
 
 /// Merges flushes until there are none, `until` is over (seconds since 1970), or another reporter is at it.
 ///
@@ -161,7 +161,7 @@ fn volatile(key: Key) -> (TableName, Key) {
 }
 
 /// As many flushes, in their order, as one transaction can merge, and the rollups that they belong to.
-fn choose(flushes: Vec<Flush>, actions: usize) -> (Vec<Flush>, BTreeSet<Place>) {
+fn choose(flushes: Vec<Flush>, actions: usize) -> (Vec<Flush>, BTreeSet<RollupKey>) {
     let (mut chosen, mut places, mut instances) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for flush in flushes.into_iter().take(FLUSHES) {
         let mut more = places.clone();
@@ -181,8 +181,8 @@ fn choose(flushes: Vec<Flush>, actions: usize) -> (Vec<Flush>, BTreeSet<Place>) 
 }
 
 /// The rollups with the flushes added.
-async fn rollups(table: &dyn Table, env: &Env, chosen: &[Flush], places: BTreeSet<Place>) -> Result<Vec<Write>, TableError> {
-    let places: Vec<Place> = places.into_iter().collect();
+async fn rollups(table: &dyn Table, env: &Env, chosen: &[Flush], places: BTreeSet<RollupKey>) -> Result<Vec<Write>, TableError> {
+    let places: Vec<RollupKey> = places.into_iter().collect();
     let keys: Vec<Key> =
         places.iter().map(|(level, consumer, start)| keys::usage_rollup(level.letter(), consumer.as_deref(), *start)).collect();
     let found = table.get(&keys.iter().cloned().map(volatile).collect::<Vec<_>>(), true).await?;
@@ -213,7 +213,7 @@ async fn total(table: &dyn Table, chosen: &[Flush]) -> Result<Write, TableError>
 }
 
 /// Adds to counts since ever. A consumer that has counts of its own keeps them, so none of them ever falls.
-pub(super) fn add_to_total(total: &mut Sheet, added: &Sheet) {
+pub(super) fn add_to_total(total: &mut UsageCounts, added: &UsageCounts) {
     for ((consumer, route, class), numbers) in &added.cells {
         total.cells.entry((String::new(), route.clone(), *class)).or_default().merge(numbers);
         let known = total.habits.contains_key(consumer);

@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::cell::Numbers;
-use super::sheet::Sheet;
+use super::counts::UsageCounts;
 
 /// Its media type.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -45,7 +45,7 @@ const BY_CONSUMER: [Count; 3] = [
 ///
 /// # Errors
 /// None in practice: it writes to memory.
-pub fn text(total: Sheet, consumer: Option<&str>) -> Result<String, std::fmt::Error> {
+pub fn text(total: UsageCounts, consumer: Option<&str>) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("holdfast");
     registry.register_collector(Box::new(Totals { sheet: total, consumer: consumer.map(str::to_owned) }));
     let mut out = String::new();
@@ -75,7 +75,7 @@ pub fn classic(text: &str) -> String {
 
 #[derive(Debug)]
 struct Totals {
-    sheet: Sheet,
+    sheet: UsageCounts,
     consumer: Option<String>,
 }
 
@@ -168,14 +168,14 @@ mod tests {
     use crate::usage::Finished;
     use crate::usage::merge::add_to_total;
 
-    fn total() -> Sheet {
-        let mut sheet = Sheet::default();
+    fn total() -> UsageCounts {
+        let mut sheet = UsageCounts::default();
         for (consumer, status, millis) in [("a", 200, 3), ("a", 429, 1), ("we\"ird\\\n", 404, 80)] {
             let duration = Duration::from_millis(millis);
             let route = "GET /v1/books".to_owned();
             sheet.add(Finished { consumer: consumer.into(), route, status, duration, read_units: 0.5, ..Finished::default() });
         }
-        let mut total = Sheet::default();
+        let mut total = UsageCounts::default();
         add_to_total(&mut total, &sheet);
         total
     }

@@ -12,19 +12,19 @@
 //! the transaction that merges it remembers the last sequence per instance.
 
 pub mod anomaly;
-pub mod board;
 pub mod cell;
 pub mod counter;
+pub mod counts;
+pub mod dashboard;
 pub mod flush;
 pub mod latency;
 pub mod merge;
 pub mod metrics;
-pub mod notes;
 mod pack;
 pub mod publish;
 pub mod query;
 pub mod read;
-pub mod sheet;
+pub mod request_metrics;
 pub mod tick;
 pub mod watch;
 
@@ -33,7 +33,7 @@ mod tests;
 
 pub use cell::{Cache, Class, Numbers};
 pub use counter::Counter;
+pub use counts::{NOBODY, OTHERS, UsageCounts};
 pub use flush::Usage;
 pub use latency::Latency;
-pub use notes::{Finished, Notes};
-pub use sheet::{NOBODY, OTHERS, Sheet};
+pub use request_metrics::{Finished, RequestMetrics};

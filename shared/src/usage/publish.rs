@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 
 use super::cell::Numbers;
-use super::sheet::{NOBODY, Sheet};
+use super::counts::{NOBODY, UsageCounts};
 
 /// Consumers with metrics of their own.
 const TOP: usize = 50;
@@ -50,14 +50,14 @@ pub trait Metrics: Send + Sync {
 
 /// The metrics of what was merged, by minute since 1970; `gaps`: merges before this one that may not have been published. `top`:
 /// consumers that have metrics of their own.
-pub fn data(added: &BTreeMap<i64, Sheet>, top: &[String], gaps: u64, now: i64) -> Vec<Datum> {
+pub fn data(added: &BTreeMap<i64, UsageCounts>, top: &[String], gaps: u64, now: i64) -> Vec<Datum> {
     let mut data: Vec<Datum> = added.iter().flat_map(|(minute, sheet)| of_minute(minute * 60, sheet, top)).collect();
     data.push(count("PublishGaps", Vec::new(), now, gaps));
     data
 }
 
 /// The consumers with the most requests in some sheets.
-pub fn top<'a>(sheets: impl IntoIterator<Item = &'a Sheet>) -> Vec<String> {
+pub fn top<'a>(sheets: impl IntoIterator<Item = &'a UsageCounts>) -> Vec<String> {
     let mut requests: BTreeMap<&str, u64> = BTreeMap::new();
     for ((consumer, ..), numbers) in
         sheets.into_iter().flat_map(|sheet| &sheet.cells).filter(|((consumer, ..), _)| consumer != NOBODY)
@@ -74,7 +74,7 @@ pub fn undeliverable(notices: u64, now: i64) -> Datum {
     count("UndeliverableNotices", Vec::new(), now, notices)
 }
 
-fn of_minute(at: i64, sheet: &Sheet, top: &[String]) -> Vec<Datum> {
+fn of_minute(at: i64, sheet: &UsageCounts, top: &[String]) -> Vec<Datum> {
     let total = sheet.total();
     let mut data = vec![
         count("Requests", Vec::new(), at, total.requests),
@@ -107,7 +107,7 @@ fn of_minute(at: i64, sheet: &Sheet, top: &[String]) -> Vec<Datum> {
     data
 }
 
-fn by_route(sheet: &Sheet) -> BTreeMap<(String, String), Numbers> {
+fn by_route(sheet: &UsageCounts) -> BTreeMap<(String, String), Numbers> {
     let mut routes: BTreeMap<(String, String), Numbers> = BTreeMap::new();
     for ((_, route, class), numbers) in &sheet.cells {
         routes.entry((route.clone(), class.name())).or_default().merge(numbers);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn the_metrics_say_what_was_counted() {
-        let mut sheet = Sheet::default();
+        let mut sheet = UsageCounts::default();
         for n in 0..60u16 {
             for _ in 0..=n {
                 let status = if n == 7 { 429 } else { 200 };

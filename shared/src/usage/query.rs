@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::cell::Numbers;
-use super::sheet::Sheet;
-use crate::clock::Micros;
+use super::counts::UsageCounts;
+use crate::core::clock::Micros;
 
 /// What rows may be grouped by, besides time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ pub struct Row {
 
 /// The rows of sheets, by time and then by what they are grouped by; times without requests have none. `of`: the consumer whose
 /// sheets these are, if they are of one.
-pub fn rows(sheets: &BTreeMap<i64, Sheet>, by: &[Dimension], of: Option<&str>) -> Vec<Row> {
+pub fn rows(sheets: &BTreeMap<i64, UsageCounts>, by: &[Dimension], of: Option<&str>) -> Vec<Row> {
     let mut sums: BTreeMap<(i64, Option<&str>, Option<&str>, Option<String>), Numbers> = BTreeMap::new();
     for (start, sheet) in sheets {
         for ((consumer, route, class), numbers) in &sheet.cells {
@@ -134,7 +134,7 @@ mod tests {
     use crate::usage::Finished;
     use std::time::Duration;
 
-    fn sheets() -> BTreeMap<i64, Sheet> {
+    fn sheets() -> BTreeMap<i64, UsageCounts> {
         let mut sheets = BTreeMap::new();
         for (start, consumer, route, status, millis) in [
             (60, "a", "GET /v1/books", 200, 10),
@@ -151,7 +151,7 @@ mod tests {
                 read_units: 0.5,
                 ..Finished::default()
             };
-            sheets.entry(start).or_insert_with(Sheet::default).add(done);
+            sheets.entry(start).or_insert_with(UsageCounts::default).add(done);
         }
         sheets
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use futures::future;
 
+use super::counts::UsageCounts;
 use super::merge::{self, Level, SEQUENCE, STATE_VERSION};
 use super::pack;
-use super::sheet::Sheet;
-use crate::clock::Env;
+use crate::core::clock::Env;
 use crate::store::keys::{self, USAGE_SHARDS};
 use crate::store::repeat::repeated;
 use crate::store::table::{Item, Key, RangeQuery, Table, TableError, TableName};
@@ -24,7 +24,7 @@ pub(super) struct Flush {
     pub(super) instance: [u8; 16],
     pub(super) minute: i64,
     pub(super) sequence: i64,
-    pub(super) sheet: Sheet,
+    pub(super) sheet: UsageCounts,
 }
 
 impl Flush {
@@ -89,7 +89,7 @@ pub async fn series(
     level: Level,
     consumer: Option<&str>,
     (from, to): (i64, i64),
-) -> Result<BTreeMap<i64, Sheet>, TableError> {
+) -> Result<BTreeMap<i64, UsageCounts>, TableError> {
     let now = env.now().seconds();
     let first = level.start(from);
     let place = |start| keys::usage_rollup(level.letter(), consumer, start);
@@ -108,7 +108,7 @@ pub async fn series(
             Some(consumer) => flush.sheet.of(consumer),
         };
         if !sheet.is_empty() {
-            sheets.entry(level.start(flush.minute * 60)).or_insert_with(Sheet::default).merge(&sheet);
+            sheets.entry(level.start(flush.minute * 60)).or_insert_with(UsageCounts::default).merge(&sheet);
         }
     }
     Ok(sheets)
@@ -118,7 +118,7 @@ pub async fn series(
 ///
 /// # Errors
 /// The store's.
-pub async fn totals(table: &dyn Table, env: &Env) -> Result<Sheet, TableError> {
+pub async fn totals(table: &dyn Table, env: &Env) -> Result<UsageCounts, TableError> {
     let read = || async { table.get(&[(TableName::Volatile, keys::usage_total())], true).await };
     let (items, waiting) = together(table, env, read).await?;
     let mut total = items.into_iter().flatten().next().and_then(|item| pack::sheet(&item, 0)).unwrap_or_default();

@@ -9,9 +9,9 @@ use futures::future::BoxFuture;
 use super::merge::{Level, merge};
 use super::read::{series, totals};
 use super::*;
-use crate::auth::tests::support::{NOW, Seeded, Set};
-use crate::clock::Env;
-use crate::dynamodb::embedded::Embedded;
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::Env;
+use crate::identity::auth::tests::support::{NOW, Seeded, Set};
 use crate::store::keys;
 use crate::store::table::*;
 
@@ -42,7 +42,7 @@ impl World {
     async fn requests(&self, level: Level, consumer: Option<&str>) -> u64 {
         let day = Level::Day.start(NOW);
         let sheets = series(&*self.table, &self.env, level, consumer, (day, day + 2 * 86_400)).await.unwrap();
-        sheets.values().map(Sheet::requests).sum()
+        sheets.values().map(UsageCounts::requests).sum()
     }
 
     async fn everywhere(&self, consumer: Option<&str>) -> [u64; 3] {
@@ -84,7 +84,7 @@ async fn what_is_flushed_is_read_at_once_and_the_same_after_it_was_merged() {
     let unmerged = (world.everywhere(None).await, world.everywhere(Some("b")).await, world.ever().await);
     assert_eq!(unmerged, ([60; 3], [10; 3], 60));
     let merged = world.merge().await;
-    assert_eq!(merged.added.values().map(Sheet::requests).sum::<u64>(), 60);
+    assert_eq!(merged.added.values().map(UsageCounts::requests).sum::<u64>(), 60);
     assert_eq!((world.everywhere(None).await, world.everywhere(Some("b")).await, world.ever().await), unmerged);
     assert_eq!(world.merge().await, merge::Merged::default(), "nothing is left");
     let hours = series(&*world.table, &world.env, Level::Hour, Some("b"), (NOW, NOW + 3_600)).await.unwrap();
@@ -141,7 +141,7 @@ async fn reporters_that_overlap_add_everything_once() {
     let merged = futures::future::join_all(runs).await;
     // One may have given way to the others: the next tick does the rest.
     let rest = world.merge().await;
-    let added: u64 = merged.iter().chain([&rest]).flat_map(|one| one.added.values()).map(Sheet::requests).sum();
+    let added: u64 = merged.iter().chain([&rest]).flat_map(|one| one.added.values()).map(UsageCounts::requests).sum();
     assert_eq!((added, world.everywhere(None).await, world.ever().await), (96, [96; 3], 96));
     let by_consumer: u64 =
         futures::future::join_all((0..5).map(|n| world.requests(Level::Day, Some(["c0", "c1", "c2", "c3", "c4"][n]))))
@@ -308,7 +308,7 @@ async fn what_is_older_than_its_level_is_kept_is_not_shown() {
 
 #[test]
 fn a_sheet_of_all_is_folded_without_losing_a_request() {
-    let mut sheet = Sheet::default();
+    let mut sheet = UsageCounts::default();
     for n in 0..400u32 {
         for _ in 0..=n / 40 {
             sheet.add(by(&format!("c{n:03}"), 200));
@@ -336,7 +336,7 @@ async fn an_odd_hour_is_found_in_the_rollups() {
                 ("gone", 0) => 0,
                 _ => 80,
             };
-            let mut sheet = Sheet::default();
+            let mut sheet = UsageCounts::default();
             for n in 0..requests {
                 sheet.add(Finished { fingerprint: n, ..by(consumer, 200) });
             }
@@ -352,7 +352,7 @@ async fn an_odd_hour_is_found_in_the_rollups() {
     }
     world.clock.advance(600);
     assert_eq!(watch::due(&*world.table, world.env.now()).await.unwrap(), Some(hour));
-    let found = watch::judge(&*world.table, &world.env, hour).await.unwrap();
+    let found = watch::find_anomalies(&*world.table, &world.env, hour).await.unwrap();
     let found: Vec<_> = found.iter().map(|one| (one.consumer.as_str(), one.anomaly.sign)).collect();
     assert_eq!(found, [("gone", anomaly::Sign::Silence), ("odd", anomaly::Sign::Spike)]);
     watch::done(&*world.table, hour).await.unwrap();

@@ -3,7 +3,7 @@
 use super::merge::{self, Level, Merged, UNPUBLISHED};
 use super::publish::{self, Metrics};
 use super::read;
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Returning, Table, TableError, TableName, Write};
 
@@ -26,7 +26,7 @@ pub struct Ticked {
 pub async fn tick(table: &dyn Table, env: &Env, metrics: Option<&dyn Metrics>, until: Micros) -> Result<Ticked, TableError> {
     let before = unpublished(table).await?;
     let merged = merge::merge(table, env, until.seconds()).await?;
-    let requests = merged.added.values().map(super::Sheet::requests).sum();
+    let requests = merged.added.values().map(super::UsageCounts::requests).sum();
     let gaps = u64::try_from(before).unwrap_or(0);
     if let Some(metrics) = metrics {
         publish_best_effort(table, env, metrics, &merged, gaps).await?;

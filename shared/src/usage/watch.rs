@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::anomaly::{Anomaly, History, Hour, find, looked_at};
+use super::counts::{NOBODY, OTHERS, UsageCounts};
 use super::merge::Level;
-use super::sheet::{NOBODY, OTHERS, Sheet};
 use super::{pack, read};
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Returning, Table, TableError, TableName, Write};
 
 /// How long after its end an hour is judged: by then all but frozen instances have flushed, seconds.
 const GRACE: i64 = 180;
 /// Most consumers that are judged.
-const MOST: usize = 500;
+const MAX_CONSUMERS: usize = 500;
 /// Attribute of the state: the last hour that was judged, seconds since 1970.
 const JUDGED: &str = "a";
 /// Hours in which somebody who is silent now would have called.
@@ -55,7 +55,7 @@ pub async fn done(table: &dyn Table, hour: i64) -> Result<(), TableError> {
 ///
 /// # Errors
 /// The store's.
-pub async fn judge(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<Finding>, TableError> {
+pub async fn find_anomalies(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<Finding>, TableError> {
     let mut found = Vec::new();
     for consumer in consumers(table, env, hour).await? {
         let history = history(table, env, &consumer, hour).await?;
@@ -73,7 +73,7 @@ async fn consumers(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<String
         names.extend(sheet.consumers().into_iter().map(str::to_owned));
         names.extend(sheet.folded);
     }
-    Ok(names.into_iter().filter(|name| name != NOBODY && name != OTHERS).take(MOST).collect())
+    Ok(names.into_iter().filter(|name| name != NOBODY && name != OTHERS).take(MAX_CONSUMERS).collect())
 }
 
 async fn history(table: &dyn Table, env: &Env, consumer: &str, hour: i64) -> Result<(History, Hour), TableError> {
@@ -90,7 +90,12 @@ async fn history(table: &dyn Table, env: &Env, consumer: &str, hour: i64) -> Res
 }
 
 /// The hours of all or of one consumer that start then.
-async fn rollups(table: &dyn Table, env: &Env, of: Option<&str>, starts: &[i64]) -> Result<BTreeMap<i64, Sheet>, TableError> {
+async fn rollups(
+    table: &dyn Table,
+    env: &Env,
+    of: Option<&str>,
+    starts: &[i64],
+) -> Result<BTreeMap<i64, UsageCounts>, TableError> {
     let place = |start: &i64| (TableName::Volatile, keys::usage_rollup(Level::Hour.letter(), of, *start));
     let found = table.get(&starts.iter().map(place).collect::<Vec<_>>(), true).await?;
     let now = env.now().seconds();

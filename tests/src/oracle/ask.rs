@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::chance::Chance;
 use super::grants::{operators, paths};
+use super::rng::Rng;
 use super::spec::{Index, Kind, Path, Spec};
 use super::value;
 
 /// A list, or one record (`id`).
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct OracleRequest {
     pub entity: usize,
     pub id: Option<String>,
     pub filters: Vec<Filter>,
@@ -80,7 +80,7 @@ impl Filter {
     }
 }
 
-impl Asked {
+impl OracleRequest {
     /// All of an entity.
     pub fn list(entity: usize) -> Self {
         let (filters, sort, include) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,65 +132,72 @@ fn chain(spec: &Spec, include: &Include, before: &str, chains: &mut Vec<String>,
 }
 
 /// A random list; most follow an index, so that many are served.
-pub fn list(chance: &mut Chance, spec: &Spec, ids: &[Vec<Value>]) -> Asked {
-    let entity = chance.below(spec.entities.len());
-    let mut asked = Asked::list(entity);
-    let guide = chance.percent(70).then(|| chance.pick(&spec.entities[entity].indexes).clone());
+pub fn list(rng: &mut Rng, spec: &Spec, ids: &[Vec<Value>]) -> OracleRequest {
+    let entity = rng.below(spec.entities.len());
+    let mut asked = OracleRequest::list(entity);
+    let guide = rng.percent(70).then(|| rng.pick(&spec.entities[entity].indexes).clone());
     if let Some(index) = &guide {
-        guided(chance, spec, ids, &mut asked, index);
+        guided(rng, spec, ids, &mut asked, index);
     }
     let all = paths(spec, entity);
-    for _ in 0..*chance.pick(&[0, 0, 0, 1, 1, 2]) {
+    for _ in 0..*rng.pick(&[0, 0, 0, 1, 1, 2]) {
         let scanned: Vec<Path> = all.iter().filter(|path| spec.may_scan(entity, **path)).copied().collect();
-        let from = if chance.percent(75) && !scanned.is_empty() { &scanned } else { &all };
-        let path = *chance.pick(from);
-        add_filter(chance, spec, ids, &mut asked, path, None);
+        let from = if rng.percent(75) && !scanned.is_empty() { &scanned } else { &all };
+        let path = *rng.pick(from);
+        add_filter(rng, spec, ids, &mut asked, path, None);
     }
-    if asked.sort.is_empty() && chance.percent(15) {
+    if asked.sort.is_empty() && rng.percent(15) {
         let own: Vec<Path> = all.iter().filter(|path| !matches!(path, Path::Via(..))).copied().collect();
-        let most = chance.within(1, 2);
-        asked.sort = chance.sample(&own, most).into_iter().map(|path| (path, chance.percent(50))).collect();
+        let most = rng.within(1, 2);
+        asked.sort = rng.sample(&own, most).into_iter().map(|path| (path, rng.percent(50))).collect();
     }
-    asked.fields = fields(chance, spec, entity);
-    asked.include = includes(chance, spec, entity, 3);
-    asked.limit = chance.percent(60).then(|| chance.within(1, 7));
-    asked.count = chance.percent(25);
+    asked.fields = fields(rng, spec, entity);
+    asked.include = includes(rng, spec, entity, 3);
+    asked.limit = rng.percent(60).then(|| rng.within(1, 7));
+    asked.count = rng.percent(25);
     asked
 }
 
 /// A random read of one record.
-pub fn get(chance: &mut Chance, spec: &Spec, entity: usize, id: &str) -> Asked {
-    let mut asked = Asked::list(entity);
+pub fn get(rng: &mut Rng, spec: &Spec, entity: usize, id: &str) -> OracleRequest {
+    let mut asked = OracleRequest::list(entity);
     asked.id = Some(id.to_owned());
-    asked.fields = fields(chance, spec, entity);
-    asked.include = includes(chance, spec, entity, 3);
+    asked.fields = fields(rng, spec, entity);
+    asked.include = includes(rng, spec, entity, 3);
     asked
 }
 
 /// Filters and sort that an index is for.
-fn guided(chance: &mut Chance, spec: &Spec, ids: &[Vec<Value>], asked: &mut Asked, index: &Index) {
+fn guided(rng: &mut Rng, spec: &Spec, ids: &[Vec<Value>], asked: &mut OracleRequest, index: &Index) {
     for path in &index.equality {
-        add_filter(chance, spec, ids, asked, *path, Some(&["eq", "eq", "eq", "in", "null"]));
+        add_filter(rng, spec, ids, asked, *path, Some(&["eq", "eq", "eq", "in", "null"]));
     }
     let sort: Vec<(Path, bool)> = match index.sort.is_empty() {
         true => vec![(Path::Id, false)],
         false => index.sort.clone(),
     };
     let (first, _) = sort[0];
-    if chance.percent(35) {
-        add_filter(chance, spec, ids, asked, first, Some(&["gt", "gte", "lt", "lte", "prefix", "eq", "in", "null"]));
+    if rng.percent(35) {
+        add_filter(rng, spec, ids, asked, first, Some(&["gt", "gte", "lt", "lte", "prefix", "eq", "in", "null"]));
     }
-    if chance.percent(60) {
-        let reverse = chance.percent(35);
-        let many = chance.within(1, sort.len());
+    if rng.percent(60) {
+        let reverse = rng.percent(35);
+        let many = rng.within(1, sort.len());
         asked.sort = sort.iter().take(many).map(|(path, down)| (*path, *down != reverse)).collect();
-        if chance.percent(20) && !asked.sort.iter().any(|(path, _)| *path == Path::Id) && many == sort.len() {
+        if rng.percent(20) && !asked.sort.iter().any(|(path, _)| *path == Path::Id) && many == sort.len() {
             asked.sort.push((Path::Id, reverse));
         }
     }
 }
 
-fn add_filter(chance: &mut Chance, spec: &Spec, ids: &[Vec<Value>], asked: &mut Asked, path: Path, ops: Option<&[&'static str]>) {
+fn add_filter(
+    rng: &mut Rng,
+    spec: &Spec,
+    ids: &[Vec<Value>],
+    asked: &mut OracleRequest,
+    path: Path,
+    ops: Option<&[&'static str]>,
+) {
     let kind = spec.kind(asked.entity, path);
     let mut known = operators(&kind, path == Path::Id);
     if kind == Kind::Json {
@@ -200,47 +207,47 @@ fn add_filter(chance: &mut Chance, spec: &Spec, ids: &[Vec<Value>], asked: &mut 
         Some(ops) => ops.iter().filter(|op| known.contains(op)).copied().collect(),
         None => known,
     };
-    let Some(op) = chance.perhaps(&fitting).copied() else { return };
+    let Some(op) = rng.perhaps(&fitting).copied() else { return };
     if asked.filters.iter().any(|filter| filter.path == path && filter.op == op) {
         return;
     }
-    let one = |chance: &mut Chance| operand(chance, ids, asked.entity, path, &kind);
+    let one = |rng: &mut Rng| operand(rng, ids, asked.entity, path, &kind);
     let with = match op {
-        "null" => vec![json!(chance.percent(40))],
-        "in" | "nin" => (0..chance.within(1, 3)).map(|_| one(chance)).collect(),
-        _ => vec![one(chance)],
+        "null" => vec![json!(rng.percent(40))],
+        "in" | "nin" => (0..rng.within(1, 3)).map(|_| one(rng)).collect(),
+        _ => vec![one(rng)],
     };
     if !with.iter().any(Value::is_null) {
         asked.filters.push(Filter { path, op, with });
     }
 }
 
-fn operand(chance: &mut Chance, ids: &[Vec<Value>], entity: usize, path: Path, kind: &Kind) -> Value {
+fn operand(rng: &mut Rng, ids: &[Vec<Value>], entity: usize, path: Path, kind: &Kind) -> Value {
     let target = match (path, kind) {
         (Path::Id, _) => Some(entity),
         (_, Kind::Ref(reference)) => Some(reference.target),
         _ => None,
     };
     match (target, kind) {
-        (Some(target), _) => chance.perhaps(&ids[target]).cloned().unwrap_or(Value::Null),
-        (_, Kind::Words) => json!(chance.pick(&value::ELEMENTS)),
-        (_, Kind::Numbers) => json!(chance.below(3)),
-        _ => value::of(chance, kind),
+        (Some(target), _) => rng.perhaps(&ids[target]).cloned().unwrap_or(Value::Null),
+        (_, Kind::Words) => json!(rng.pick(&value::ELEMENTS)),
+        (_, Kind::Numbers) => json!(rng.below(3)),
+        _ => value::of(rng, kind),
     }
 }
 
-fn fields(chance: &mut Chance, spec: &Spec, entity: usize) -> Option<Vec<Path>> {
-    if chance.percent(75) {
+fn fields(rng: &mut Rng, spec: &Spec, entity: usize) -> Option<Vec<Path>> {
+    if rng.percent(75) {
         return None;
     }
     let mut own: Vec<Path> = (0..spec.entities[entity].fields.len()).map(Path::Own).collect();
     own.push(Path::Id);
-    let most = chance.within(1, 3);
-    Some(chance.sample(&own, most))
+    let most = rng.within(1, 3);
+    Some(rng.sample(&own, most))
 }
 
-fn includes(chance: &mut Chance, spec: &Spec, entity: usize, depth: usize) -> Vec<Include> {
-    if depth == 0 || chance.percent(if depth == 3 { 55 } else { 40 }) {
+fn includes(rng: &mut Rng, spec: &Spec, entity: usize, depth: usize) -> Vec<Include> {
+    if depth == 0 || rng.percent(if depth == 3 { 55 } else { 40 }) {
         return Vec::new();
     }
     let mut ways: Vec<(String, Way)> = spec.entities[entity]
@@ -248,21 +255,21 @@ fn includes(chance: &mut Chance, spec: &Spec, entity: usize, depth: usize) -> Ve
         .map(|(field, reference)| (reference.relation.clone(), Way::One { field, target: reference.target }))
         .collect();
     ways.extend(spec.inverses(entity).into_iter().map(|(name, target, field)| (name, Way::Many { target, field })));
-    let most = chance.within(1, 2);
+    let most = rng.within(1, 2);
     let mut found = Vec::new();
-    for (name, way) in chance.sample(&ways, most) {
+    for (name, way) in rng.sample(&ways, most) {
         let mut include =
-            Include { name, way, limit: None, sort: Vec::new(), inner: includes(chance, spec, way.target(), depth - 1) };
+            Include { name, way, limit: None, sort: Vec::new(), inner: includes(rng, spec, way.target(), depth - 1) };
         if let Way::Many { target, field } = way {
-            include.limit = chance.percent(50).then(|| chance.within(1, 4));
+            include.limit = rng.percent(50).then(|| rng.within(1, 4));
             let serving = spec.entities[target].indexes.iter().filter(|index| index.equality == [Path::Own(field)]);
             let sorts: Vec<Vec<(Path, bool)>> = serving.map(|index| index.sort.clone()).filter(|sort| !sort.is_empty()).collect();
-            include.sort = match chance.below(10) {
-                0..4 => chance.perhaps(&sorts).cloned().unwrap_or_default(),
-                4 | 5 => vec![(Path::Id, chance.percent(40))],
+            include.sort = match rng.below(10) {
+                0..4 => rng.perhaps(&sorts).cloned().unwrap_or_default(),
+                4 | 5 => vec![(Path::Id, rng.percent(40))],
                 6 => {
                     let own: Vec<Path> = (0..spec.entities[target].fields.len()).map(Path::Own).collect();
-                    vec![(*chance.pick(&own), chance.percent(50))]
+                    vec![(*rng.pick(&own), rng.percent(50))]
                 }
                 _ => Vec::new(),
             };

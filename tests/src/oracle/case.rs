@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use holdfast::model::parse;
 use serde_json::Value;
 
-use super::ask::{self, Asked};
+use super::ask::{self, OracleRequest};
 use super::attempt;
-use super::chance::Chance;
 use super::change::Change;
-use super::eyes::{Caller, Eyes, World};
 use super::generate;
 use super::judge::{self, Went};
+use super::rng::Rng;
 use super::spec::Spec;
 use super::stage::Stage;
+use super::viewer::{Caller, Viewer, World};
 
 /// Models that are tried until the parser takes one.
 const TRIES: u64 = 60;
@@ -66,7 +66,7 @@ struct Case {
     spec: Spec,
     yaml: String,
     stage: Stage,
-    chance: Chance,
+    rng: Rng,
     world: World,
     tally: Tally,
 }
@@ -90,15 +90,15 @@ pub async fn run(seed: u64, size: Size) -> Result<Tally, String> {
 async fn begin(seed: u64) -> Result<Case, String> {
     let mut last = String::new();
     for attempt in 0..TRIES {
-        let mut chance = Chance::of(seed.wrapping_mul(TRIES).wrapping_add(attempt));
-        let spec = generate::spec(&mut chance);
+        let mut rng = Rng::of(seed.wrapping_mul(TRIES).wrapping_add(attempt));
+        let spec = generate::spec(&mut rng);
         let yaml = spec.yaml(&generate::claims(&spec));
         match parse("model.yaml", &yaml) {
             Ok(model) => {
                 let stage = Stage::of(model, seed).await;
                 let world = World(vec![BTreeMap::new(); spec.entities.len()]);
                 let tally = Tally { models: usize::try_from(attempt).unwrap_or(0), ..Tally::default() };
-                return Ok(Case { spec, yaml, stage, chance, world, tally });
+                return Ok(Case { spec, yaml, stage, rng, world, tally });
             }
             Err(mistakes) => last = format!("{mistakes:#?}\n{yaml}"),
         }
@@ -116,12 +116,12 @@ impl Case {
     async fn load(&mut self, records: usize) -> Result<(), String> {
         let root = admin();
         for entity in 0..self.spec.entities.len() {
-            let count = self.chance.within(records / 2, records);
+            let count = self.rng.within(records / 2, records);
             for _ in 0..count {
-                let eyes = Eyes { spec: &self.spec, world: &self.world, caller: &root };
-                let body = attempt::body(&mut self.chance, &eyes, entity, "create", true);
+                let viewer = Viewer { spec: &self.spec, world: &self.world, caller: &root };
+                let body = attempt::body(&mut self.rng, &viewer, entity, "create", true);
                 let what = Change::Create { body };
-                let written = attempt::write(&self.stage, &eyes, entity, &what, &[]).await;
+                let written = attempt::write(&self.stage, &viewer, entity, &what, &[]).await;
                 let (world, _) = written.map_err(|why| format!("{why}\nadmin: {what:#?}"))?;
                 self.world = world;
             }
@@ -130,7 +130,7 @@ impl Case {
     }
 
     fn ids(&self) -> Vec<Vec<Value>> {
-        let of = |(at, rows): (usize, &BTreeMap<String, super::eyes::Row>)| {
+        let of = |(at, rows): (usize, &BTreeMap<String, super::viewer::Row>)| {
             rows.values().map(|row| row.id_value(&self.spec, at)).collect()
         };
         self.world.0.iter().enumerate().map(of).collect()
@@ -139,17 +139,17 @@ impl Case {
     fn caller(&mut self, number: usize) -> Caller {
         let ids = self.ids();
         let roles: Vec<usize> = (1..self.spec.roles.len()).collect();
-        let most = *self.chance.pick(&[1, 1, 2, 2, 3]);
-        let mut roles = self.chance.sample(&roles, most);
-        if self.chance.percent(8) {
+        let most = *self.rng.pick(&[1, 1, 2, 2, 3]);
+        let mut roles = self.rng.sample(&roles, most);
+        if self.rng.percent(8) {
             roles = vec![0];
         }
-        let scopes = self.chance.percent(12).then(|| self.scopes());
+        let scopes = self.rng.percent(12).then(|| self.scopes());
         Caller {
             name: format!("caller{number}"),
             roles,
-            claims: generate::claim_values(&mut self.chance, &self.spec, &ids).into_iter().collect(),
-            subject: (*self.chance.pick(&["a", "ab", "b"])).to_owned(),
+            claims: generate::claim_values(&mut self.rng, &self.spec, &ids).into_iter().collect(),
+            subject: (*self.rng.pick(&["a", "ab", "b"])).to_owned(),
             consumer: format!("c{number}"),
             scopes,
         }
@@ -158,8 +158,7 @@ impl Case {
     fn scopes(&mut self) -> Vec<String> {
         let entities: Vec<String> = self.spec.entities.iter().map(|entity| entity.name.clone()).chain(["*".into()]).collect();
         let mut one = || {
-            let (entity, action) =
-                (self.chance.pick(&entities).clone(), *self.chance.pick(&["list", "read", "update", "create", "*"]));
+            let (entity, action) = (self.rng.pick(&entities).clone(), *self.rng.pick(&["list", "read", "update", "create", "*"]));
             format!("{entity}:{action}")
         };
         (0..4).map(|_| one()).collect()
@@ -170,9 +169,9 @@ impl Case {
         for caller in callers {
             for number in 0..count {
                 let asked = self.allowed(&ids, caller);
-                let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
+                let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
                 let told = |why: String| format!("{why}\n\nasked {}\n{asked:?}\nby {caller:?}", asked.query(&self.spec));
-                match judge::read(&self.stage, &eyes, &asked).await.map_err(told)? {
+                match judge::read(&self.stage, &viewer, &asked).await.map_err(told)? {
                     Went::Answered { rows } => {
                         self.tally.answered += 1;
                         self.tally.rows += rows;
@@ -181,8 +180,8 @@ impl Case {
                     Went::Refused => self.tally.refused += 1,
                 }
                 if asked.id.is_none() && number % 5 == 0 {
-                    let other = Eyes { caller: self.chance.pick(callers), ..eyes };
-                    judge::foreign_cursor(&self.stage, &eyes, &other, &asked).await.map_err(told)?;
+                    let other = Viewer { caller: self.rng.pick(callers), ..viewer };
+                    judge::foreign_cursor(&self.stage, &viewer, &other, &asked).await.map_err(told)?;
                 }
             }
         }
@@ -190,11 +189,11 @@ impl Case {
     }
 
     /// A read that is mostly one that the caller may make.
-    fn allowed(&mut self, ids: &[Vec<Value>], caller: &Caller) -> Asked {
+    fn allowed(&mut self, ids: &[Vec<Value>], caller: &Caller) -> OracleRequest {
         let mut asked = self.asked(ids);
-        for _ in 0..self.chance.below(6) {
-            let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
-            if judge::faults(&eyes, &asked).is_empty() {
+        for _ in 0..self.rng.below(6) {
+            let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
+            if judge::faults(&viewer, &asked).is_empty() {
                 break;
             }
             asked = self.asked(ids);
@@ -202,32 +201,32 @@ impl Case {
         asked
     }
 
-    fn asked(&mut self, ids: &[Vec<Value>]) -> Asked {
-        if self.chance.percent(75) {
-            return ask::list(&mut self.chance, &self.spec, ids);
+    fn asked(&mut self, ids: &[Vec<Value>]) -> OracleRequest {
+        if self.rng.percent(75) {
+            return ask::list(&mut self.rng, &self.spec, ids);
         }
-        let entity = self.chance.below(self.spec.entities.len());
+        let entity = self.rng.below(self.spec.entities.len());
         let known: Vec<String> = self.world.0[entity].keys().cloned().collect();
-        let id = match self.chance.perhaps(&known) {
-            Some(id) if self.chance.percent(92) => id.clone(),
-            _ => attempt::new_id(&mut self.chance, &self.spec, entity),
+        let id = match self.rng.perhaps(&known) {
+            Some(id) if self.rng.percent(92) => id.clone(),
+            _ => attempt::new_id(&mut self.rng, &self.spec, entity),
         };
-        ask::get(&mut self.chance, &self.spec, entity, &id)
+        ask::get(&mut self.rng, &self.spec, entity, &id)
     }
 
     async fn writes(&mut self, callers: &[Caller], count: usize) -> Result<(), String> {
         for number in 0..count {
             for caller in callers {
-                let entity = self.chance.below(self.spec.entities.len());
-                let other = self.chance.pick(callers).clone();
+                let entity = self.rng.below(self.spec.entities.len());
+                let other = self.rng.pick(callers).clone();
                 let written = match number % 6 {
                     0 => self.bulk(caller, entity).await?,
                     1 => self.keyed(caller, &other, entity, number).await?,
                     2 => self.conditional(caller, entity).await?,
                     _ => {
-                        let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
-                        let what = attempt::random(&mut self.chance, &eyes, entity);
-                        let done = attempt::write(&self.stage, &eyes, entity, &what, &[]).await;
+                        let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
+                        let what = attempt::random(&mut self.rng, &viewer, entity);
+                        let done = attempt::write(&self.stage, &viewer, entity, &what, &[]).await;
                         done.map_err(|why| format!("{why}\n\n{what:#?}\nby {caller:?}"))?
                     }
                 };
@@ -253,26 +252,26 @@ impl Case {
     }
 
     async fn bulk(&mut self, caller: &Caller, entity: usize) -> Result<(World, u16), String> {
-        let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
+        let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
         let mut changes: Vec<Change> = Vec::new();
-        for _ in 0..self.chance.within(1, 4) {
-            let what = attempt::random(&mut self.chance, &eyes, entity);
+        for _ in 0..self.rng.within(1, 4) {
+            let what = attempt::random(&mut self.rng, &viewer, entity);
             let fits =
                 attempt::operation(&what).is_some() && !changes.iter().any(|other| meets(&self.spec, entity, other, &what));
             changes.extend(fits.then_some(what));
         }
-        let atomic = self.chance.percent(50);
-        let done = attempt::bulk(&self.stage, &eyes, entity, &changes, atomic).await;
+        let atomic = self.rng.percent(50);
+        let done = attempt::bulk(&self.stage, &viewer, entity, &changes, atomic).await;
         let world = done.map_err(|why| format!("{why}\n\natomic {atomic} {changes:#?}\nby {caller:?}"))?;
         let status = if world == self.world { 400 } else { 200 };
         Ok((world, status))
     }
 
     async fn keyed(&mut self, caller: &Caller, other: &Caller, entity: usize, number: usize) -> Result<(World, u16), String> {
-        let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
-        let what = attempt::random(&mut self.chance, &eyes, entity);
-        let key = format!("key-{number}-{}-{}", caller.name, self.chance.below(1_000_000));
-        let done = attempt::replayed(&self.stage, &eyes, other, entity, &what, &key).await;
+        let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
+        let what = attempt::random(&mut self.rng, &viewer, entity);
+        let key = format!("key-{number}-{}-{}", caller.name, self.rng.below(1_000_000));
+        let done = attempt::replayed(&self.stage, &viewer, other, entity, &what, &key).await;
         done.map_err(|why| format!("{why}\n\n{what:#?}\nby {caller:?} and {other:?}"))
     }
 
@@ -280,16 +279,16 @@ impl Case {
     /// the record not even that.
     async fn conditional(&mut self, caller: &Caller, entity: usize) -> Result<(World, u16), String> {
         let root = admin();
-        let eyes = Eyes { spec: &self.spec, world: &self.world, caller };
-        let what = attempt::random(&mut self.chance, &eyes, entity);
+        let viewer = Viewer { spec: &self.spec, world: &self.world, caller };
+        let what = attempt::random(&mut self.rng, &viewer, entity);
         let Some(id) = what.id() else {
-            return attempt::write(&self.stage, &eyes, entity, &what, &[]).await.map_err(|why| format!("{why}\n{what:#?}"));
+            return attempt::write(&self.stage, &viewer, entity, &what, &[]).await.map_err(|why| format!("{why}\n{what:#?}"));
         };
         // The version that an administrator sees: whoever has learnt it elsewhere must not find out more by it.
-        let known = attempt::etag(&self.stage, &Eyes { caller: &root, ..eyes }, entity, id).await;
-        let right = known.filter(|_| self.chance.percent(60));
+        let known = attempt::etag(&self.stage, &Viewer { caller: &root, ..viewer }, entity, id).await;
+        let right = known.filter(|_| self.rng.percent(60));
         let tag = right.clone().unwrap_or_else(|| "\"wrong.tag\"".to_owned());
-        let done = attempt::conditional(&self.stage, &eyes, entity, &what, &tag, right.is_some()).await;
+        let done = attempt::conditional(&self.stage, &viewer, entity, &what, &tag, right.is_some()).await;
         done.map_err(|why| format!("{why}\n\nIf-Match {tag} {what:#?}\nby {caller:?}"))
     }
 }

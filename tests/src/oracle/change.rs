@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::eyes::{Eyes, Mask, Row, World};
 use super::spec::{Field, Id, Kind, OnDelete, Path};
 use super::value;
+use super::viewer::{Mask, Row, Viewer, World};
 
 /// A write of one record.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Change {
 
 /// What a body makes of a record.
 struct Draft<'a> {
-    eyes: &'a Eyes<'a>,
+    viewer: &'a Viewer<'a>,
     entity: usize,
     readable: Mask,
     writable: Mask,
@@ -51,49 +51,49 @@ struct Draft<'a> {
 }
 
 /// What has to become of a write at `now`. `made` is the id that the server gave, of entities whose ids it makes.
-pub fn change(eyes: &Eyes<'_>, entity: usize, change: &Change, now: &str, made: Option<&str>) -> Result<Done, Faults> {
-    let row = change.id().and_then(|id| eyes.world.0[entity].get(id));
-    let forbidden = |action| eyes.forbidden(entity, action);
+pub fn change(viewer: &Viewer<'_>, entity: usize, change: &Change, now: &str, made: Option<&str>) -> Result<Done, Faults> {
+    let row = change.id().and_then(|id| viewer.world.0[entity].get(id));
+    let forbidden = |action| viewer.forbidden(entity, action);
     match (change, row) {
         (Change::Create { .. }, _) if forbidden("create") => Err(Faults::from([403])),
-        (Change::Create { body }, _) => create(eyes, entity, body, None, now, made),
+        (Change::Create { body }, _) => create(viewer, entity, body, None, now, made),
         (Change::Put { .. }, _) if forbidden("create") && forbidden("update") => Err(Faults::from([403])),
-        (Change::Put { .. }, None) if forbidden("create") || eyes.spec.entities[entity].id == Id::Uuid => {
+        (Change::Put { .. }, None) if forbidden("create") || viewer.spec.entities[entity].id == Id::Uuid => {
             Err(Faults::from([404]))
         }
-        (Change::Put { id, body }, None) => create(eyes, entity, body, Some(id), now, made),
+        (Change::Put { id, body }, None) => create(viewer, entity, body, Some(id), now, made),
         (Change::Merge { .. } | Change::Patch { .. }, _) if forbidden("update") => Err(Faults::from([403])),
         (Change::Delete { .. }, _) if forbidden("delete") => Err(Faults::from([403])),
         (_, None) => Err(Faults::from([404])),
         (Change::Delete { .. }, Some(row)) => {
-            rights(eyes, entity, "delete", row)?;
-            delete(eyes, entity, row, now)
+            rights(viewer, entity, "delete", row)?;
+            delete(viewer, entity, row, now)
         }
-        (change, Some(row)) => update(eyes, entity, change, row, now),
+        (change, Some(row)) => update(viewer, entity, change, row, now),
     }
 }
 
 /// Readable and writable fields of a stored record that is to be changed.
-fn rights(eyes: &Eyes<'_>, entity: usize, action: &str, row: &Row) -> Result<(Mask, Mask), Faults> {
-    match (eyes.mask(entity, "read", row), eyes.mask(entity, action, row)) {
+fn rights(viewer: &Viewer<'_>, entity: usize, action: &str, row: &Row) -> Result<(Mask, Mask), Faults> {
+    match (viewer.mask(entity, "read", row), viewer.mask(entity, action, row)) {
         (Some(readable), Some(writable)) => Ok((readable, writable)),
         (Some(_), None) => Err(Faults::from([403])),
-        (None, Some(writable)) if eyes.forbidden(entity, "read") => Ok((Mask::new(), writable)),
+        (None, Some(writable)) if viewer.forbidden(entity, "read") => Ok((Mask::new(), writable)),
         (None, _) => Err(Faults::from([404])),
     }
 }
 
 fn create(
-    eyes: &Eyes<'_>,
+    viewer: &Viewer<'_>,
     entity: usize,
     body: &Map<String, Value>,
     put: Option<&str>,
     now: &str,
     made: Option<&str>,
 ) -> Result<Done, Faults> {
-    let of = &eyes.spec.entities[entity];
-    let readable = if put.is_some() { eyes.widest(entity, "read") } else { Mask::new() };
-    let mut draft = Draft { eyes, entity, readable, writable: eyes.widest(entity, "create"), faults: Faults::new() };
+    let of = &viewer.spec.entities[entity];
+    let readable = if put.is_some() { viewer.widest(entity, "read") } else { Mask::new() };
+    let mut draft = Draft { viewer, entity, readable, writable: viewer.widest(entity, "create"), faults: Faults::new() };
     let body = &put.map_or_else(|| body.clone(), |id| draft.with_parts(id, body));
     let blank: Map<String, Value> = of.fields.iter().map(|field| (field.name.clone(), first(field))).collect();
     let fields = draft.drafted(body, &blank, |_| true, false);
@@ -122,7 +122,7 @@ fn create(
     }
     let mut row = Row { id, fields };
     stamp(&mut row, &of.fields, now, true);
-    match eyes.mask(entity, "create", &row) {
+    match viewer.mask(entity, "create", &row) {
         None => drop(draft.faults.insert(403)),
         // What this row does not let one write must not be there.
         Some(writable) => {
@@ -130,19 +130,19 @@ fn create(
             draft.drafted(body, &blank, |_| true, false);
         }
     }
-    if eyes.world.0[entity].contains_key(&row.id) {
+    if viewer.world.0[entity].contains_key(&row.id) {
         draft.faults.insert(409);
     }
     draft.constraints(None, &row);
     draft.done(201, row)
 }
 
-fn update(eyes: &Eyes<'_>, entity: usize, change: &Change, row: &Row, now: &str) -> Result<Done, Faults> {
-    let fields = &eyes.spec.entities[entity].fields;
-    let (readable, mut writable) = rights(eyes, entity, "update", row)?;
+fn update(viewer: &Viewer<'_>, entity: usize, change: &Change, row: &Row, now: &str) -> Result<Done, Faults> {
+    let fields = &viewer.spec.entities[entity].fields;
+    let (readable, mut writable) = rights(viewer, entity, "update", row)?;
     // Whether an unreadable value that cannot change is this one must not be told.
     writable.retain(|at| !(fields[*at].immutable && !readable.contains(at)));
-    let mut draft = Draft { eyes, entity, readable, writable, faults: Faults::new() };
+    let mut draft = Draft { viewer, entity, readable, writable, faults: Faults::new() };
     let after = match change {
         Change::Put { body, .. } => {
             draft.same_id(row, body);
@@ -154,7 +154,7 @@ fn update(eyes: &Eyes<'_>, entity: usize, change: &Change, row: &Row, now: &str)
             draft.merged(body, &row.fields)
         }
         Change::Patch { operations, .. } => {
-            let document = eyes.shown(entity, row, &draft.readable);
+            let document = viewer.shown(entity, row, &draft.readable);
             let document = operations.iter().try_fold(document, patched)?;
             draft.same_id(row, &document);
             let readable = draft.readable.clone();
@@ -164,7 +164,7 @@ fn update(eyes: &Eyes<'_>, entity: usize, change: &Change, row: &Row, now: &str)
     };
     let mut after = Row { id: row.id.clone(), fields: after };
     stamp(&mut after, fields, now, false);
-    if eyes.mask(entity, "update", &after).is_none() {
+    if viewer.mask(entity, "update", &after).is_none() {
         draft.faults.insert(403);
     }
     draft.constraints(Some(row), &after);
@@ -173,7 +173,7 @@ fn update(eyes: &Eyes<'_>, entity: usize, change: &Change, row: &Row, now: &str)
 
 impl Draft<'_> {
     fn fields(&self) -> &[Field] {
-        &self.eyes.spec.entities[self.entity].fields
+        &self.viewer.spec.entities[self.entity].fields
     }
 
     fn may_write(&self, at: usize) -> bool {
@@ -183,17 +183,17 @@ impl Draft<'_> {
 
     /// The body of a PUT with the parts of a composite id that it leaves to the path.
     fn with_parts(&self, id: &str, body: &Map<String, Value>) -> Map<String, Value> {
-        let of = &self.eyes.spec.entities[self.entity];
+        let of = &self.viewer.spec.entities[self.entity];
         let mut body = body.clone();
         for (at, text) in of.parts().iter().zip(id.split(',')).filter(|(at, _)| self.may_write(**at)) {
             let field = &of.fields[*at];
-            body.entry(field.name.clone()).or_insert_with(|| self.eyes.spec.part(field, text));
+            body.entry(field.name.clone()).or_insert_with(|| self.viewer.spec.part(field, text));
         }
         body
     }
 
     fn same_id(&mut self, row: &Row, body: &Map<String, Value>) {
-        if body.get("id").is_some_and(|id| *id != row.id_value(self.eyes.spec, self.entity)) {
+        if body.get("id").is_some_and(|id| *id != row.id_value(self.viewer.spec, self.entity)) {
             self.faults.insert(422);
         }
     }
@@ -269,20 +269,20 @@ impl Draft<'_> {
 
     /// Unique values and references.
     fn constraints(&mut self, before: Option<&Row>, after: &Row) {
-        let (eyes, entity) = (self.eyes, self.entity);
+        let (viewer, entity) = (self.viewer, self.entity);
         for (at, field) in self.fields().to_vec().iter().enumerate() {
-            let value = after.field(eyes.spec, entity, at);
-            let changed = before.is_none_or(|before| before.field(eyes.spec, entity, at) != value);
+            let value = after.field(viewer.spec, entity, at);
+            let changed = before.is_none_or(|before| before.field(viewer.spec, entity, at) != value);
             if value.is_null() || !changed {
                 continue;
             }
-            let taken = |row: &Row| row.id != after.id && value::equal(&field.kind, &row.field(eyes.spec, entity, at), &value);
-            if field.unique && eyes.world.0[entity].values().any(taken) {
+            let taken = |row: &Row| row.id != after.id && value::equal(&field.kind, &row.field(viewer.spec, entity, at), &value);
+            if field.unique && viewer.world.0[entity].values().any(taken) {
                 self.faults.insert(409);
             }
             if let Some(reference) = field.kind.reference() {
                 let to_itself = reference.target == entity && value::text(&value) == after.id;
-                if eyes.world.at(reference.target, &value).is_none() && !to_itself {
+                if viewer.world.at(reference.target, &value).is_none() && !to_itself {
                     self.faults.insert(422);
                 }
             }
@@ -293,10 +293,10 @@ impl Draft<'_> {
         if !self.faults.is_empty() {
             return Err(self.faults);
         }
-        let mut world = self.eyes.world.clone();
+        let mut world = self.viewer.world.clone();
         world.0[self.entity].insert(after.id.clone(), after.clone());
-        let eyes = Eyes { world: &world, ..*self.eyes };
-        let mask = eyes.mask(self.entity, "read", &after).unwrap_or_default();
+        let viewer = Viewer { world: &world, ..*self.viewer };
+        let mask = viewer.mask(self.entity, "read", &after).unwrap_or_default();
         Ok(Done { status, world, after: Some((after, mask)), or_restricted: false })
     }
 }
@@ -357,14 +357,14 @@ fn patched(mut document: Map<String, Value>, operation: &Value) -> Result<Map<St
     Ok(document)
 }
 
-fn delete(eyes: &Eyes<'_>, entity: usize, row: &Row, now: &str) -> Result<Done, Faults> {
-    let spec = eyes.spec;
+fn delete(viewer: &Viewer<'_>, entity: usize, row: &Row, now: &str) -> Result<Done, Faults> {
+    let spec = viewer.spec;
     let mut gone: BTreeSet<(usize, String)> = BTreeSet::from([(entity, row.id.clone())]);
     let points = |at: usize, field: usize, row: &Row, gone: &BTreeSet<(usize, String)>| {
         let value = row.field(spec, at, field);
         !value.is_null() && gone.contains(&(spec.target(at, field), value::text(&value)))
     };
-    let all = || eyes.world.0.iter().enumerate().flat_map(|(at, rows)| rows.values().map(move |row| (at, row)));
+    let all = || viewer.world.0.iter().enumerate().flat_map(|(at, rows)| rows.values().map(move |row| (at, row)));
     let referring = |gone: &BTreeSet<(usize, String)>, how: OnDelete| -> Vec<(usize, String, usize)> {
         all()
             .flat_map(|(at, row)| spec.entities[at].references().map(move |(field, reference)| (at, row, field, reference)))
@@ -387,7 +387,7 @@ fn delete(eyes: &Eyes<'_>, entity: usize, row: &Row, now: &str) -> Result<Done, 
             false => return Err(Faults::from([409])),
         }
     }
-    let mut world = eyes.world.clone();
+    let mut world = viewer.world.clone();
     for (at, id, field) in referring(&gone, OnDelete::SetNull) {
         if let Some(row) = world.0[at].get_mut(&id) {
             row.fields.insert(spec.name(at, Path::Own(field)), Value::Null);

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::chance::Chance;
 use super::grants;
+use super::rng::Rng;
 use super::spec::{Entity, Field, Id, Index, Kind, OnDelete, Path, Reference, Spec, WORDS};
 use super::value;
 
@@ -55,21 +55,21 @@ const RELATIONS: [&str; 12] =
 const ENTITIES: [(&str, &str); 4] = [("alder", "alders"), ("birch", "birches"), ("cedar", "cedars"), ("dogwood", "dogwoods")];
 
 /// A random model. Whether the parser takes it is the parser's to say: a condition of a list may turn out unserved.
-pub fn spec(chance: &mut Chance) -> Spec {
+pub fn spec(rng: &mut Rng) -> Spec {
     let mut names = NAMES.iter();
     let mut relations = RELATIONS.iter();
-    let count = chance.within(2, 4);
-    let mut spec = Spec { entities: Vec::new(), roles: Vec::new(), examine: *chance.pick(&[1000, 1000, 1000, 6]) };
+    let count = rng.within(2, 4);
+    let mut spec = Spec { entities: Vec::new(), roles: Vec::new(), examine: *rng.pick(&[1000, 1000, 1000, 6]) };
     for (at, (name, plural)) in ENTITIES.iter().take(count).enumerate() {
         let mut fields: Vec<Field> = Vec::new();
-        for _ in 0..chance.within(3, 6) {
-            fields.extend(names.next().map(|name| field(chance, name)));
+        for _ in 0..rng.within(3, 6) {
+            fields.extend(names.next().map(|name| field(rng, name)));
         }
-        for _ in 0..chance.within(usize::from(at > 0), 2) {
-            fields.extend(relations.next().map(|name| reference(chance, &spec, at, name)));
+        for _ in 0..rng.within(usize::from(at > 0), 2) {
+            fields.extend(relations.next().map(|name| reference(rng, &spec, at, name)));
         }
-        let id = id(chance, &spec, at, &mut fields);
-        if chance.percent(30) {
+        let id = id(rng, &spec, at, &mut fields);
+        if rng.percent(30) {
             let stamp = |name: &str| Field { name: name.to_owned(), kind: Kind::Timestamp, stamp: true, ..Field::default() };
             fields.extend(["created_at", "updated_at"].map(stamp));
         }
@@ -77,17 +77,17 @@ pub fn spec(chance: &mut Chance) -> Spec {
         spec.entities.push(Entity { name: (*name).to_owned(), plural: (*plural).to_owned(), id, fields, indexes });
     }
     for at in 0..count {
-        indexes(chance, &mut spec, at);
+        indexes(rng, &mut spec, at);
     }
     for at in 0..count {
-        joins(chance, &mut spec, at);
+        joins(rng, &mut spec, at);
     }
     implied(&mut spec);
-    grants::roles(chance, &mut spec);
+    grants::roles(rng, &mut spec);
     spec
 }
 
-fn field(chance: &mut Chance, name: &str) -> Field {
+fn field(rng: &mut Rng, name: &str) -> Field {
     let words = || Kind::Enum(WORDS.map(str::to_owned).to_vec());
     let kinds = [
         Kind::String,
@@ -108,40 +108,40 @@ fn field(chance: &mut Chance, name: &str) -> Field {
         Kind::Numbers,
         Kind::Json,
     ];
-    let kind = chance.pick(&kinds).clone();
-    let mut field = Field { name: name.to_owned(), scan: kind != Kind::Json && chance.percent(40), kind, ..Field::default() };
+    let kind = rng.pick(&kinds).clone();
+    let mut field = Field { name: name.to_owned(), scan: kind != Kind::Json && rng.percent(40), kind, ..Field::default() };
     let stored_as_chosen = matches!(field.kind, Kind::String | Kind::Integer | Kind::Enum(_) | Kind::Boolean);
-    match chance.below(10) {
+    match rng.below(10) {
         0 | 1 => field.required = true,
-        2 if stored_as_chosen => field.default = Some(value::of(chance, &field.kind)),
+        2 if stored_as_chosen => field.default = Some(value::of(rng, &field.kind)),
         3 if matches!(field.kind, Kind::String | Kind::Integer) => (field.unique, field.scan) = (true, false),
         4 => field.immutable = true,
-        5 if stored_as_chosen => (field.read_only, field.default) = (true, Some(value::of(chance, &field.kind))),
+        5 if stored_as_chosen => (field.read_only, field.default) = (true, Some(value::of(rng, &field.kind))),
         6 => field.write_only = true,
         _ => {}
     }
     field
 }
 
-fn reference(chance: &mut Chance, spec: &Spec, at: usize, relation: &str) -> Field {
-    let own = spec.entities.is_empty() || chance.percent(15);
-    let target = if own { at } else { chance.below(spec.entities.len()) };
-    let on_delete = *chance.pick(&[OnDelete::Restrict, OnDelete::Cascade, OnDelete::SetNull]);
-    let inverse = chance.percent(75).then(|| relation.chars().rev().collect());
-    let required = !own && on_delete != OnDelete::SetNull && chance.percent(40);
+fn reference(rng: &mut Rng, spec: &Spec, at: usize, relation: &str) -> Field {
+    let own = spec.entities.is_empty() || rng.percent(15);
+    let target = if own { at } else { rng.below(spec.entities.len()) };
+    let on_delete = *rng.pick(&[OnDelete::Restrict, OnDelete::Cascade, OnDelete::SetNull]);
+    let inverse = rng.percent(75).then(|| relation.chars().rev().collect());
+    let required = !own && on_delete != OnDelete::SetNull && rng.percent(40);
     let kind = Kind::Ref(Reference { relation: relation.to_owned(), target, on_delete, inverse });
     Field {
         name: format!("{relation}_id"),
         kind,
         required,
-        immutable: chance.percent(15),
-        scan: chance.percent(30),
+        immutable: rng.percent(15),
+        scan: rng.percent(30),
         ..Field::default()
     }
 }
 
-fn id(chance: &mut Chance, spec: &Spec, at: usize, fields: &mut Vec<Field>) -> Id {
-    match chance.below(8) {
+fn id(rng: &mut Rng, spec: &Spec, at: usize, fields: &mut Vec<Field>) -> Id {
+    match rng.below(8) {
         0 | 1 => Id::Uuid,
         2 | 3 => Id::Integer,
         4 if at > 0 => {
@@ -166,19 +166,19 @@ fn id(chance: &mut Chance, spec: &Spec, at: usize, fields: &mut Vec<Field>) -> I
     }
 }
 
-fn indexes(chance: &mut Chance, spec: &mut Spec, at: usize) {
+fn indexes(rng: &mut Rng, spec: &mut Spec, at: usize) {
     let sortable: Vec<Path> = sortable(&spec.entities[at]);
-    for number in 0..chance.within(1, 3) {
-        let most = *chance.pick(&[0, 1, 1, 1, 2]);
-        let equality = chance.sample(&sortable, most);
+    for number in 0..rng.within(1, 3) {
+        let most = *rng.pick(&[0, 1, 1, 1, 2]);
+        let equality = rng.sample(&sortable, most);
         let left: Vec<Path> = sortable.iter().filter(|path| !equality.contains(path)).copied().collect();
-        let most = chance.below(3);
-        let mut sort: Vec<(Path, bool)> = chance.sample(&left, most).into_iter().map(|path| (path, chance.percent(40))).collect();
-        if chance.percent(10) {
-            sort.push((Path::Id, chance.percent(50)));
+        let most = rng.below(3);
+        let mut sort: Vec<(Path, bool)> = rng.sample(&left, most).into_iter().map(|path| (path, rng.percent(40))).collect();
+        if rng.percent(10) {
+            sort.push((Path::Id, rng.percent(50)));
         }
         let all: Vec<usize> = (0..spec.entities[at].fields.len()).collect();
-        let projection = chance.percent(20).then(|| chance.some(&all, 50));
+        let projection = rng.percent(20).then(|| rng.some(&all, 50));
         let name = format!("by{number}");
         spec.entities[at].indexes.push(Index { name, equality, sort, projection, declared: true });
     }
@@ -190,17 +190,17 @@ fn sortable(entity: &Entity) -> Vec<Path> {
 }
 
 /// An index over a field of a to-one relation, with the two that it needs.
-fn joins(chance: &mut Chance, spec: &mut Spec, at: usize) {
+fn joins(rng: &mut Rng, spec: &mut Spec, at: usize) {
     let references: Vec<(usize, usize)> =
         spec.entities[at].references().map(|(field, reference)| (field, reference.target)).collect();
-    let Some((via, target)) = chance.perhaps(&references).copied() else { return };
-    let Some(Path::Own(field)) = chance.perhaps(&sortable(&spec.entities[target])).copied() else { return };
-    if chance.percent(40) {
+    let Some((via, target)) = rng.perhaps(&references).copied() else { return };
+    let Some(Path::Own(field)) = rng.perhaps(&sortable(&spec.entities[target])).copied() else { return };
+    if rng.percent(40) {
         return;
     }
     let left: Vec<Path> = sortable(&spec.entities[at]).into_iter().filter(|path| *path != Path::Own(via)).collect();
-    let most = chance.below(2);
-    let sort: Vec<(Path, bool)> = chance.sample(&left, most).into_iter().map(|path| (path, chance.percent(50))).collect();
+    let most = rng.below(2);
+    let sort: Vec<(Path, bool)> = rng.sample(&left, most).into_iter().map(|path| (path, rng.percent(50))).collect();
     let index = |name: &str, equality: Path, sort: &[(Path, bool)]| Index {
         name: name.to_owned(),
         equality: vec![equality],
@@ -240,27 +240,27 @@ pub fn claims(spec: &Spec) -> Vec<String> {
 }
 
 /// A caller's claims: most are there, some are lists, some of a wrong type.
-pub fn claim_values(chance: &mut Chance, spec: &Spec, ids: &[Vec<serde_json::Value>]) -> Vec<(String, serde_json::Value)> {
+pub fn claim_values(rng: &mut Rng, spec: &Spec, ids: &[Vec<serde_json::Value>]) -> Vec<(String, serde_json::Value)> {
     let mut found = Vec::new();
     for name in claims(spec) {
-        if chance.percent(15) {
+        if rng.percent(15) {
             continue;
         }
         let claim = match name.as_str() {
-            "word" => value::of(chance, &Kind::String),
-            "level" => value::of(chance, &Kind::Integer),
-            "words" => (0..chance.below(3)).map(|_| value::of(chance, &Kind::String)).collect(),
-            "levels" => (0..chance.below(3)).map(|_| value::of(chance, &Kind::Integer)).collect(),
+            "word" => value::of(rng, &Kind::String),
+            "level" => value::of(rng, &Kind::Integer),
+            "words" => (0..rng.below(3)).map(|_| value::of(rng, &Kind::String)).collect(),
+            "levels" => (0..rng.below(3)).map(|_| value::of(rng, &Kind::Integer)).collect(),
             home => {
                 let at = spec.entities.iter().position(|entity| home == format!("home_{}", entity.name)).unwrap_or(0);
-                match chance.perhaps(&ids[at]) {
-                    Some(one) if chance.percent(70) => one.clone(),
-                    Some(_) => chance.sample(&ids[at], 2).into(),
+                match rng.perhaps(&ids[at]) {
+                    Some(one) if rng.percent(70) => one.clone(),
+                    Some(_) => rng.sample(&ids[at], 2).into(),
                     None => continue,
                 }
             }
         };
-        found.push((name, if chance.percent(4) { json!(true) } else { claim }));
+        found.push((name, if rng.percent(4) { json!(true) } else { claim }));
     }
     found
 }

@@ -7,18 +7,18 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::ask::{Asked, Include, Way};
-use super::eyes::{Eyes, Mask, Row};
+use super::ask::{Include, OracleRequest, Way};
 use super::generate::NAMES;
 use super::served::{Service, service};
 use super::spec::Path;
 use super::stage::{Reply, Request, Stage};
 use super::value;
+use super::viewer::{Mask, Row, Viewer};
 
 /// A name that no model has.
 pub const NONESUCH: &str = "nonesuch";
 /// Most pages that a walk may take.
-const MOST_PAGES: usize = 300;
+const MAX_PAGES: usize = 300;
 
 /// How a read went, for the tally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,42 +35,42 @@ pub enum Went {
 type Verdict<T> = Result<T, String>;
 
 /// Makes a read and judges all pages of its answer.
-pub async fn read(stage: &Stage, eyes: &Eyes<'_>, asked: &Asked) -> Verdict<Went> {
-    let query = asked.query(eyes.spec);
-    let first = send(stage, eyes, asked, &query).await;
-    let faults = faults(eyes, asked);
+pub async fn read(stage: &Stage, viewer: &Viewer<'_>, asked: &OracleRequest) -> Verdict<Went> {
+    let query = asked.query(viewer.spec);
+    let first = send(stage, viewer, asked, &query).await;
+    let faults = faults(viewer, asked);
     if !faults.is_empty() {
-        refused(stage, eyes, asked, &query, &first, &faults).await?;
+        refused(stage, viewer, asked, &query, &first, &faults).await?;
         return Ok(Went::Refused);
     }
     if let Some(id) = &asked.id {
-        let row = eyes.world.0[asked.entity].get(id);
-        let Some((row, mask)) = row.and_then(|row| Some((row, eyes.mask(asked.entity, "read", row)?))) else {
+        let row = viewer.world.0[asked.entity].get(id);
+        let Some((row, mask)) = row.and_then(|row| Some((row, viewer.mask(asked.entity, "read", row)?))) else {
             // What no index embeds is refused before anything is looked for, for whoever asks.
-            if first.status != 400 || !unserved(eyes, asked, &first)? {
+            if first.status != 400 || !unserved(viewer, asked, &first)? {
                 same(&first.status, &404, "the status of a record that is not there for the caller")?;
             }
             return Ok(Went::Refused);
         };
-        return match unserved(eyes, asked, &first)? {
+        return match unserved(viewer, asked, &first)? {
             true => Ok(Went::Unserved),
             false => {
-                let sight = Sight { eyes, asked: &asked.fields, include: &asked.include };
+                let sight = Sight { viewer, asked: &asked.fields, include: &asked.include };
                 sight.record(asked.entity, row, &mask, &first.body).map(|()| Went::Answered { rows: 1 })
             }
         };
     }
-    if uncounted(eyes, asked, &first) {
+    if uncounted(viewer, asked, &first) {
         return Ok(Went::Unserved);
     }
-    if unserved(eyes, asked, &first)? {
+    if unserved(viewer, asked, &first)? {
         return Ok(Went::Unserved);
     }
-    pages(stage, eyes, asked, &query, first).await
+    pages(stage, viewer, asked, &query, first).await
 }
 
 /// A cursor of somebody else shows no more than one's own list.
-pub async fn foreign_cursor(stage: &Stage, own: &Eyes<'_>, other: &Eyes<'_>, asked: &Asked) -> Verdict<()> {
+pub async fn foreign_cursor(stage: &Stage, own: &Viewer<'_>, other: &Viewer<'_>, asked: &OracleRequest) -> Verdict<()> {
     let query = asked.query(own.spec);
     let cursor = send(stage, other, asked, &query).await.body["next_cursor"].as_str().map(str::to_owned);
     let (Some(cursor), true) = (cursor, faults(own, asked).is_empty()) else { return Ok(()) };
@@ -80,37 +80,37 @@ pub async fn foreign_cursor(stage: &Stage, own: &Eyes<'_>, other: &Eyes<'_>, ask
     }
     same(&page.status, &200, "the status of a page by somebody else's cursor")?;
     let expected = expected(own, asked);
-    let sight = Sight { eyes: own, asked: &asked.fields, include: &asked.include };
+    let sight = Sight { viewer: own, asked: &asked.fields, include: &asked.include };
     for shown in page.body["data"].as_array().into_iter().flatten() {
         sight.one_of(asked.entity, &expected, shown)?;
     }
     Ok(())
 }
 
-async fn send(stage: &Stage, eyes: &Eyes<'_>, asked: &Asked, query: &str) -> Reply {
-    let plural = &eyes.spec.entities[asked.entity].plural;
+async fn send(stage: &Stage, viewer: &Viewer<'_>, asked: &OracleRequest, query: &str) -> Reply {
+    let plural = &viewer.spec.entities[asked.entity].plural;
     let path = asked.id.as_ref().map_or(plural.clone(), |id| format!("{plural}/{id}"));
-    stage.call(eyes.spec, eyes.caller, &Request::get(path, query)).await
+    stage.call(viewer.spec, viewer.caller, &Request::get(path, query)).await
 }
 
 /// The statuses that a read may be refused with, whatever the data; none: it is to be answered.
-pub fn faults(eyes: &Eyes<'_>, asked: &Asked) -> BTreeSet<u16> {
+pub fn faults(viewer: &Viewer<'_>, asked: &OracleRequest) -> BTreeSet<u16> {
     let action = if asked.id.is_some() { "read" } else { "list" };
-    if eyes.forbidden(asked.entity, action) {
+    if viewer.forbidden(asked.entity, action) {
         return BTreeSet::from([403]);
     }
     let mut faults = BTreeSet::new();
-    if !hidden(eyes, asked).is_empty() {
+    if !hidden(viewer, asked).is_empty() {
         faults.insert(400);
     }
-    let of = &eyes.spec.entities[asked.entity];
+    let of = &viewer.spec.entities[asked.entity];
     let joined = |path: Path| of.indexes.iter().any(|index| index.equality.contains(&path));
     if asked.filters.iter().any(|filter| matches!(filter.path, Path::Via(..)) && !joined(filter.path)) {
         faults.insert(400);
     }
     let mut open: Vec<&Include> = asked.include.iter().collect();
     while let Some(include) = open.pop() {
-        if eyes.forbidden(include.way.target(), "list") {
+        if viewer.forbidden(include.way.target(), "list") {
             // What lies behind it does not exist for the caller, or is forbidden with it.
             faults.insert(403);
             if !include.inner.is_empty() || !include.sort.is_empty() {
@@ -123,10 +123,10 @@ pub fn faults(eyes: &Eyes<'_>, asked: &Asked) -> BTreeSet<u16> {
 }
 
 /// Names in a read that do not exist for its caller.
-fn hidden(eyes: &Eyes<'_>, asked: &Asked) -> Vec<String> {
-    let spec = eyes.spec;
+fn hidden(viewer: &Viewer<'_>, asked: &OracleRequest) -> Vec<String> {
+    let spec = viewer.spec;
     let action = if asked.id.is_some() { "read" } else { "list" };
-    let widest = eyes.widest(asked.entity, action);
+    let widest = viewer.widest(asked.entity, action);
     let mut found = Vec::new();
     let filtered = asked.filters.iter().map(|filter| &filter.path);
     for path in asked.fields.iter().flatten().chain(asked.sort.iter().map(|(path, _)| path)).chain(filtered) {
@@ -141,22 +141,22 @@ fn hidden(eyes: &Eyes<'_>, asked: &Asked) -> Vec<String> {
             let target = spec.target(asked.entity, via);
             if !widest.contains(&via) {
                 found.extend(spec.entities[asked.entity].fields[via].kind.reference().map(|one| one.relation.clone()));
-            } else if !eyes.widest(target, "list").contains(&field) {
+            } else if !viewer.widest(target, "list").contains(&field) {
                 found.push(spec.entities[target].fields[field].name.clone());
             }
         }
     }
-    hidden_includes(eyes, &widest, &asked.include, &mut found);
+    hidden_includes(viewer, &widest, &asked.include, &mut found);
     found
 }
 
-fn hidden_includes(eyes: &Eyes<'_>, widest: &Mask, includes: &[Include], found: &mut Vec<String>) {
+fn hidden_includes(viewer: &Viewer<'_>, widest: &Mask, includes: &[Include], found: &mut Vec<String>) {
     for include in includes {
         let target = include.way.target();
-        let there = eyes.widest(target, "list");
+        let there = viewer.widest(target, "list");
         let shows = match include.way {
             Way::One { field, .. } => widest.contains(&field),
-            Way::Many { field, .. } => there.contains(&field) || eyes.forbidden(target, "list"),
+            Way::Many { field, .. } => there.contains(&field) || viewer.forbidden(target, "list"),
         };
         if !shows {
             found.push(include.name.clone());
@@ -166,10 +166,10 @@ fn hidden_includes(eyes: &Eyes<'_>, widest: &Mask, includes: &[Include], found: 
             if let Path::Own(field) = path
                 && !there.contains(field)
             {
-                found.push(eyes.spec.name(target, *path));
+                found.push(viewer.spec.name(target, *path));
             }
         }
-        hidden_includes(eyes, &there, &include.inner, found);
+        hidden_includes(viewer, &there, &include.inner, found);
     }
 }
 
@@ -177,8 +177,8 @@ fn hidden_includes(eyes: &Eyes<'_>, widest: &Mask, includes: &[Include], found: 
 /// exist.
 async fn refused(
     stage: &Stage,
-    eyes: &Eyes<'_>,
-    asked: &Asked,
+    viewer: &Viewer<'_>,
+    asked: &OracleRequest,
     query: &str,
     reply: &Reply,
     faults: &BTreeSet<u16>,
@@ -186,8 +186,8 @@ async fn refused(
     if !faults.contains(&reply.status) {
         return Err(format!("expected one of {faults:?}, got {} {}", reply.status, reply.body));
     }
-    discreet(eyes, query, &reply.body)?;
-    let hidden = hidden(eyes, asked);
+    discreet(viewer, query, &reply.body)?;
+    let hidden = hidden(viewer, asked);
     // Where one entity is looked at in two ways a name may be hidden here and known there.
     let once = asked.include.iter().all(|include| include.inner.is_empty() && include.way.target() != asked.entity);
     // Names that may be part of other words cannot be replaced where there are other words.
@@ -203,7 +203,7 @@ async fn refused(
     let numbered = || names.iter().enumerate();
     let without =
         |text: &str| numbered().fold(text.to_owned(), |text, (at, name)| text.replace(name, &format!("{NONESUCH}{at}")));
-    let other = send(stage, eyes, asked, &without(query)).await;
+    let other = send(stage, viewer, asked, &without(query)).await;
     let told = |reply: &Reply| {
         let mut body = reply.body.clone();
         body["correlation_id"] = Value::Null;
@@ -217,11 +217,11 @@ async fn refused(
 static NEAR: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"did you mean \\"[a-z0-9_.]+\\"\? There are"#).unwrap());
 
 /// No name of a field that the caller can never read stands in an error, unless the caller sent it.
-pub fn discreet(eyes: &Eyes<'_>, sent: &str, body: &Value) -> Verdict<()> {
+pub fn discreet(viewer: &Viewer<'_>, sent: &str, body: &Value) -> Verdict<()> {
     let text = body.to_string();
     let (mut known, mut hidden): (BTreeSet<&str>, BTreeSet<&str>) = (BTreeSet::new(), BTreeSet::new());
-    for (at, entity) in eyes.spec.entities.iter().enumerate() {
-        let seen: Mask = ["list", "read", "create", "update"].iter().flat_map(|action| eyes.widest(at, action)).collect();
+    for (at, entity) in viewer.spec.entities.iter().enumerate() {
+        let seen: Mask = ["list", "read", "create", "update"].iter().flat_map(|action| viewer.widest(at, action)).collect();
         for (field, of) in entity.fields.iter().enumerate() {
             let relation = of.kind.reference().map(|reference| reference.relation.as_str());
             let sent_it = sent.contains(&of.name) || relation.is_some_and(|relation| sent.contains(relation));
@@ -250,13 +250,13 @@ fn is_telling(name: &str) -> bool {
 }
 
 /// Whether a read was rightly refused for want of an index.
-fn unserved(eyes: &Eyes<'_>, asked: &Asked, reply: &Reply) -> Verdict<bool> {
-    let service = service(eyes.spec, asked);
+fn unserved(viewer: &Viewer<'_>, asked: &OracleRequest, reply: &Reply) -> Verdict<bool> {
+    let service = service(viewer.spec, asked);
     let names_index = || reply.body["detail"].as_str().is_some_and(|detail| detail.contains("index"));
     match (reply.status, service) {
         (200, Service::Surely | Service::Perhaps) => Ok(false),
         (400, Service::Perhaps | Service::Never) if reply.body["code"] == "invalid_parameter" && names_index() => {
-            discreet(eyes, &asked.query(eyes.spec), &reply.body)?;
+            discreet(viewer, &asked.query(viewer.spec), &reply.body)?;
             Ok(true)
         }
         (status, service) => Err(format!("served {service:?}, got {status} {}", reply.body)),
@@ -264,27 +264,27 @@ fn unserved(eyes: &Eyes<'_>, asked: &Asked, reply: &Reply) -> Verdict<bool> {
 }
 
 /// Whether a count was refused because it would examine too much.
-fn uncounted(eyes: &Eyes<'_>, asked: &Asked, reply: &Reply) -> bool {
-    let many = eyes.world.0[asked.entity].len() > eyes.spec.examine;
+fn uncounted(viewer: &Viewer<'_>, asked: &OracleRequest, reply: &Reply) -> bool {
+    let many = viewer.world.0[asked.entity].len() > viewer.spec.examine;
     asked.count && many && reply.status == 400 && reply.body["parameter"] == "count"
 }
 
 /// The rows that a list has for the caller, with their masks.
-fn expected<'a>(eyes: &Eyes<'a>, asked: &Asked) -> Vec<(&'a Row, Mask)> {
+fn expected<'a>(viewer: &Viewer<'a>, asked: &OracleRequest) -> Vec<(&'a Row, Mask)> {
     let entity = asked.entity;
-    let visible = eyes.world.0[entity].values().filter_map(|row| Some((row, eyes.mask(entity, "list", row)?)));
+    let visible = viewer.world.0[entity].values().filter_map(|row| Some((row, viewer.mask(entity, "list", row)?)));
     let meets = |row: &Row, mask: &Mask| {
         asked.filters.iter().all(|filter| {
-            let seen = eyes.seen(entity, filter.path, row, mask);
-            seen.is_some_and(|seen| value::holds(&eyes.spec.kind(entity, filter.path), &seen, filter.op, &filter.with))
-        }) && asked.sort.iter().all(|(path, _)| eyes.seen(entity, *path, row, mask).is_some())
+            let seen = viewer.seen(entity, filter.path, row, mask);
+            seen.is_some_and(|seen| value::holds(&viewer.spec.kind(entity, filter.path), &seen, filter.op, &filter.with))
+        }) && asked.sort.iter().all(|(path, _)| viewer.seen(entity, *path, row, mask).is_some())
     };
     visible.filter(|(row, mask)| meets(row, mask)).collect()
 }
 
-async fn pages(stage: &Stage, eyes: &Eyes<'_>, asked: &Asked, query: &str, first: Reply) -> Verdict<Went> {
-    let expected = expected(eyes, asked);
-    let sight = Sight { eyes, asked: &asked.fields, include: &asked.include };
+async fn pages(stage: &Stage, viewer: &Viewer<'_>, asked: &OracleRequest, query: &str, first: Reply) -> Verdict<Went> {
+    let expected = expected(viewer, asked);
+    let sight = Sight { viewer, asked: &asked.fields, include: &asked.include };
     let mut shown: Vec<&Row> = Vec::new();
     let mut page = first;
     for number in 0.. {
@@ -302,13 +302,13 @@ async fn pages(stage: &Stage, eyes: &Eyes<'_>, asked: &Asked, query: &str, first
             shown.push(sight.one_of(asked.entity, &left, one)?);
         }
         let Some(cursor) = page.body["next_cursor"].as_str() else { break };
-        if number > MOST_PAGES {
+        if number > MAX_PAGES {
             return Err("the pages do not end".to_owned());
         }
         if !page.header("link").contains(cursor) {
             return Err("no Link to the next page".to_owned());
         }
-        page = send(stage, eyes, asked, &format!("{query}&cursor={cursor}")).await;
+        page = send(stage, viewer, asked, &format!("{query}&cursor={cursor}")).await;
     }
     if shown.len() != expected.len() {
         let missing: Vec<&str> =
@@ -317,14 +317,14 @@ async fn pages(stage: &Stage, eyes: &Eyes<'_>, asked: &Asked, query: &str, first
     }
     // Rows that look alike without their ids may have been taken for one another.
     if asked.fields.is_none() {
-        in_order(eyes, asked.entity, &asked.sort, &shown)?;
+        in_order(viewer, asked.entity, &asked.sort, &shown)?;
     }
     Ok(Went::Answered { rows: shown.len() })
 }
 
-fn in_order(eyes: &Eyes<'_>, entity: usize, sort: &[(Path, bool)], rows: &[&Row]) -> Verdict<()> {
+fn in_order(viewer: &Viewer<'_>, entity: usize, sort: &[(Path, bool)], rows: &[&Row]) -> Verdict<()> {
     for pair in rows.windows(2) {
-        if compare(eyes, entity, sort, pair[0], pair[1]) == Ordering::Greater {
+        if compare(viewer, entity, sort, pair[0], pair[1]) == Ordering::Greater {
             return Err(format!("{} stands before {}, against the sort", pair[0].id, pair[1].id));
         }
     }
@@ -332,13 +332,13 @@ fn in_order(eyes: &Eyes<'_>, entity: usize, sort: &[(Path, bool)], rows: &[&Row]
 }
 
 /// Nulls last in both directions.
-fn compare(eyes: &Eyes<'_>, entity: usize, sort: &[(Path, bool)], a: &Row, b: &Row) -> Ordering {
+fn compare(viewer: &Viewer<'_>, entity: usize, sort: &[(Path, bool)], a: &Row, b: &Row) -> Ordering {
     let mut found = Ordering::Equal;
     for (path, down) in sort {
-        let (a, b) = (eyes.stored(entity, *path, a), eyes.stored(entity, *path, b));
+        let (a, b) = (viewer.stored(entity, *path, a), viewer.stored(entity, *path, b));
         found = found.then(match (a.is_null(), b.is_null()) {
             (false, false) => {
-                let natural = value::order(&eyes.spec.kind(entity, *path), &a, &b);
+                let natural = value::order(&viewer.spec.kind(entity, *path), &a, &b);
                 if *down { natural.reverse() } else { natural }
             }
             (a, b) => a.cmp(&b),
@@ -349,7 +349,7 @@ fn compare(eyes: &Eyes<'_>, entity: usize, sort: &[(Path, bool)], a: &Row, b: &R
 
 /// What is asked to be shown of records.
 struct Sight<'a> {
-    eyes: &'a Eyes<'a>,
+    viewer: &'a Viewer<'a>,
     asked: &'a Option<Vec<Path>>,
     include: &'a [Include],
 }
@@ -359,7 +359,7 @@ impl Sight<'_> {
     fn one_of<'r>(&self, entity: usize, rows: &[(&'r Row, Mask)], shown: &Value) -> Verdict<&'r Row> {
         let mut why = "is not among the expected rows".to_owned();
         for (row, mask) in rows {
-            let id = row.id_value(self.eyes.spec, entity);
+            let id = row.id_value(self.viewer.spec, entity);
             if shown.get("id").is_some_and(|shown| *shown != id) {
                 continue;
             }
@@ -373,18 +373,18 @@ impl Sight<'_> {
 
     /// Whether `shown` is this row as the caller sees it.
     fn record(&self, entity: usize, row: &Row, mask: &Mask, shown: &Value) -> Verdict<()> {
-        let (eyes, spec) = (self.eyes, self.eyes.spec);
+        let (viewer, spec) = (self.viewer, self.viewer.spec);
         let mut own: Map<String, Value> = shown.as_object().cloned().ok_or_else(|| format!("{shown} is no record"))?;
         for include in self.include {
             let value = own.remove(&include.name).ok_or_else(|| format!("{} is not embedded", include.name))?;
-            let inner = Sight { eyes, asked: &None, include: &include.inner };
+            let inner = Sight { viewer, asked: &None, include: &include.inner };
             match include.way {
                 Way::One { field, target } => inner.one(target, mask.contains(&field), row.field(spec, entity, field), &value),
                 Way::Many { target, field } => inner.many(include, target, field, &row.id_value(spec, entity), &value),
             }
             .map_err(|why| format!("{} of {}: {why}", include.name, row.id))?;
         }
-        let mut expected = eyes.shown(entity, row, mask);
+        let mut expected = viewer.shown(entity, row, mask);
         if let Some(asked) = self.asked {
             let names: Vec<String> = asked.iter().map(|path| spec.name(entity, *path)).collect();
             expected.retain(|name, _| names.contains(name));
@@ -393,20 +393,20 @@ impl Sight<'_> {
     }
 
     fn one(&self, target: usize, may_read: bool, reference: Value, shown: &Value) -> Verdict<()> {
-        let found = self.eyes.world.at(target, &reference).filter(|_| may_read);
-        match found.and_then(|found| Some((found, self.eyes.mask(target, "list", found)?))) {
+        let found = self.viewer.world.at(target, &reference).filter(|_| may_read);
+        match found.and_then(|found| Some((found, self.viewer.mask(target, "list", found)?))) {
             Some((found, mask)) => self.record(target, found, &mask, shown),
             None => same(shown, &Value::Null, "what is embedded of nothing"),
         }
     }
 
     fn many(&self, include: &Include, target: usize, field: usize, parent: &Value, shown: &Value) -> Verdict<()> {
-        let eyes = self.eyes;
-        let (kind, mut left) = (eyes.spec.kind(target, Path::Own(field)), Vec::new());
-        for row in eyes.world.0[target].values() {
-            let Some(mask) = eyes.mask(target, "list", row) else { continue };
-            let belongs = value::equal(&kind, &row.field(eyes.spec, target, field), parent);
-            let sorts = include.sort.iter().all(|(path, _)| eyes.seen(target, *path, row, &mask).is_some());
+        let viewer = self.viewer;
+        let (kind, mut left) = (viewer.spec.kind(target, Path::Own(field)), Vec::new());
+        for row in viewer.world.0[target].values() {
+            let Some(mask) = viewer.mask(target, "list", row) else { continue };
+            let belongs = value::equal(&kind, &row.field(viewer.spec, target, field), parent);
+            let sorts = include.sort.iter().all(|(path, _)| viewer.seen(target, *path, row, &mask).is_some());
             if belongs && mask.contains(&field) && sorts {
                 left.push((row, mask));
             }
@@ -419,12 +419,12 @@ impl Sight<'_> {
             left.retain(|(other, _)| other.id != row.id);
             rows.push(row);
         }
-        in_order(eyes, target, &include.sort, &rows)?;
+        in_order(viewer, target, &include.sort, &rows)?;
         // Only a budget that ends before the page does excuses less than was asked for.
-        if eyes.world.0[target].len() <= eyes.spec.examine {
+        if viewer.world.0[target].len() <= viewer.spec.examine {
             same(&rows.len(), &all.min(include.limit.unwrap_or(20)), "how many are embedded")?;
             if let Some(last) = rows.last()
-                && let Some((before, _)) = left.iter().find(|(row, _)| compare(eyes, target, &include.sort, row, last).is_lt())
+                && let Some((before, _)) = left.iter().find(|(row, _)| compare(viewer, target, &include.sort, row, last).is_lt())
             {
                 return Err(format!("{} comes before {} and is left out", before.id, last.id));
             }

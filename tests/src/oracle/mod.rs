@@ -14,18 +14,18 @@
 mod ask;
 mod attempt;
 mod case;
-mod chance;
 mod change;
 mod convert;
-mod eyes;
 mod generate;
 mod grants;
 mod judge;
 mod pairs;
+mod rng;
 mod served;
 mod spec;
 mod stage;
 mod value;
+mod viewer;
 
 pub use case::{Size, Tally, run};
 pub use pairs::{Somebody, pairs};

@@ -6,15 +6,15 @@ use holdfast::model::Model;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::ask::{self, Asked, Filter, Include, Way};
+use super::ask::{self, Filter, Include, OracleRequest, Way};
 use super::attempt;
 use super::case::Tally;
 use super::change::{Change, change};
 use super::convert;
-use super::eyes::{Caller, Eyes, Mask, Row, World};
 use super::judge::{self, Went, same};
 use super::spec::{Path, Spec};
 use super::stage::{Reply, Request, Stage};
+use super::viewer::{Caller, Mask, Row, Viewer, World};
 
 type Verdict<T> = Result<T, String>;
 
@@ -87,15 +87,15 @@ fn caller(spec: &Spec, one: &Somebody) -> Caller {
 }
 
 impl Pairs {
-    fn eyes<'a>(&'a self, caller: &'a Caller) -> Eyes<'a> {
-        Eyes { spec: &self.spec, world: &self.world, caller }
+    fn viewer<'a>(&'a self, caller: &'a Caller) -> Viewer<'a> {
+        Viewer { spec: &self.spec, world: &self.world, caller }
     }
 
     /// Fields that `other` sees of a row, by any way, and `own` does not.
     fn secrets(&self, own: &Caller, other: &Caller, entity: usize, row: &Row) -> Mask {
         let seen = |caller: &Caller| -> Mask {
-            let eyes = self.eyes(caller);
-            ["list", "read"].iter().filter_map(|action| eyes.mask(entity, action, row)).flatten().collect()
+            let viewer = self.viewer(caller);
+            ["list", "read"].iter().filter_map(|action| viewer.mask(entity, action, row)).flatten().collect()
         };
         seen(other).difference(&seen(own)).copied().collect()
     }
@@ -122,36 +122,37 @@ impl Pairs {
 
     /// By id, list, filter, sort, embedding and by the other's cursor.
     async fn reads(&mut self, own: &Caller, other: &Caller, entity: usize, id: &str, secrets: &Mask) -> Verdict<()> {
-        let mut questions = vec![Asked { id: Some(id.to_owned()), include: around(&self.spec, entity), ..Asked::list(entity) }];
-        questions.push(Asked { id: Some(id.to_owned()), ..Asked::list(entity) });
-        let all = Asked { count: true, limit: Some(7), ..Asked::list(entity) };
-        questions.push(Asked { include: around(&self.spec, entity), ..all.clone() });
+        let mut questions =
+            vec![OracleRequest { id: Some(id.to_owned()), include: around(&self.spec, entity), ..OracleRequest::list(entity) }];
+        questions.push(OracleRequest { id: Some(id.to_owned()), ..OracleRequest::list(entity) });
+        let all = OracleRequest { count: true, limit: Some(7), ..OracleRequest::list(entity) };
+        questions.push(OracleRequest { include: around(&self.spec, entity), ..all.clone() });
         let row = self.world.0[entity][id].clone();
         let by_id = Filter { path: Path::Id, op: "eq", with: vec![row.id_value(&self.spec, entity)] };
-        questions.push(Asked { filters: vec![by_id], ..all.clone() });
+        questions.push(OracleRequest { filters: vec![by_id], ..all.clone() });
         for field in secrets {
             let (path, stored) = (Path::Own(*field), row.field(&self.spec, entity, *field));
             for op in ["eq", "ne", "gte", "null"] {
                 let with = if op == "null" { vec![json!(stored.is_null())] } else { vec![stored.clone()] };
                 if op == "null" || (!stored.is_null() && self.spec.kind(entity, path).is_sortable()) {
-                    questions.push(Asked { filters: vec![Filter { path, op, with }], ..all.clone() });
+                    questions.push(OracleRequest { filters: vec![Filter { path, op, with }], ..all.clone() });
                 }
             }
             for down in [false, true] {
-                questions.push(Asked { sort: vec![(path, down)], ..all.clone() });
+                questions.push(OracleRequest { sort: vec![(path, down)], ..all.clone() });
             }
-            questions.push(Asked { fields: Some(vec![path]), ..all.clone() });
+            questions.push(OracleRequest { fields: Some(vec![path]), ..all.clone() });
         }
         // From the other side: lists that could embed the row.
         for parent in 0..self.spec.entities.len() {
             let include = around(&self.spec, parent).into_iter().filter(|include| include.way.target() == entity).collect();
-            questions.push(Asked { include, limit: Some(9), ..Asked::list(parent) });
+            questions.push(OracleRequest { include, limit: Some(9), ..OracleRequest::list(parent) });
         }
         for asked in questions {
             let query = format!("{} {} {:?} {}", own.name, asked.entity, asked.id, asked.query(&self.spec));
             if self.asked.insert(query) {
                 let told = |why: String| format!("{why}\n{asked:?}");
-                match judge::read(&self.stage, &self.eyes(own), &asked).await.map_err(told)? {
+                match judge::read(&self.stage, &self.viewer(own), &asked).await.map_err(told)? {
                     Went::Answered { rows } => {
                         self.tally.answered += 1;
                         self.tally.rows += rows;
@@ -161,14 +162,14 @@ impl Pairs {
                 }
             }
         }
-        let first = Asked { limit: Some(1), ..Asked::list(entity) };
-        judge::foreign_cursor(&self.stage, &self.eyes(own), &self.eyes(other), &first).await
+        let first = OracleRequest { limit: Some(1), ..OracleRequest::list(entity) };
+        judge::foreign_cursor(&self.stage, &self.viewer(own), &self.viewer(other), &first).await
     }
 
     /// Neither version nor representation of what is not seen can be found out by conditional requests.
     async fn conditions(&mut self, own: &Caller, other: &Caller, entity: usize, id: &str, secrets: &Mask) -> Verdict<()> {
         let path = format!("{}/{id}", self.spec.entities[entity].plural);
-        let Some(tag) = attempt::etag(&self.stage, &self.eyes(other), entity, id).await else { return Ok(()) };
+        let Some(tag) = attempt::etag(&self.stage, &self.viewer(other), entity, id).await else { return Ok(()) };
         let plain = self.stage.call(&self.spec, own, &Request::get(path.clone(), "")).await;
         for tag in [tag.as_str(), "*"] {
             let asked = Request::get(path.clone(), "").header("if-none-match", tag);
@@ -183,7 +184,7 @@ impl Pairs {
     /// Every write that could show, copy, compare, overwrite or remove it.
     async fn writes(&mut self, own: &Caller, other: &Caller, entity: usize, id: &str, secrets: &Mask) -> Verdict<()> {
         let row = self.world.0[entity][id].clone();
-        let shown = self.eyes(other).shown(entity, &row, secrets);
+        let shown = self.viewer(other).shown(entity, &row, secrets);
         let mut tried = vec![
             Change::Merge { id: id.to_owned(), body: Map::new() },
             Change::Put { id: id.to_owned(), body: shown.clone() },
@@ -196,7 +197,7 @@ impl Pairs {
             let path = format!("/{name}");
             let test = json!({"op": "test", "path": path, "value": stored});
             tried.push(Change::Patch { id: id.to_owned(), operations: vec![test] });
-            if let Some(to) = self.eyes(own).widest(entity, "update").iter().next() {
+            if let Some(to) = self.viewer(own).widest(entity, "update").iter().next() {
                 let to = format!("/{}", self.spec.entities[entity].fields[*to].name);
                 for op in ["copy", "move"] {
                     let operations = vec![json!({"op": op, "from": path, "path": to})];
@@ -214,20 +215,20 @@ impl Pairs {
             }
             let now = self.stage.next_moment();
             // What is allowed is tried elsewhere; here it would only change the data.
-            if change(&self.eyes(own), entity, &what, &now, Some("00000000-0000-7000-8000-000000000000")).is_ok() {
+            if change(&self.viewer(own), entity, &what, &now, Some("00000000-0000-7000-8000-000000000000")).is_ok() {
                 continue;
             }
             let sent = attempt::request(&self.spec, entity, &what);
             let text = format!("{:?} {}", sent.body, sent.path);
-            let (_, status) = attempt::write(&self.stage, &self.eyes(own), entity, &what, &[]).await.map_err(told)?;
+            let (_, status) = attempt::write(&self.stage, &self.viewer(own), entity, &what, &[]).await.map_err(told)?;
             same(&(status >= 400), &true, "a refusal").map_err(told)?;
             let reply = self.stage.call(&self.spec, own, &sent).await;
             self.silent(&reply, own, entity, id, secrets, &text).map_err(told)?;
             self.tally.unwritten += 1;
-            let tag = attempt::etag(&self.stage, &self.eyes(other), entity, id).await;
+            let tag = attempt::etag(&self.stage, &self.viewer(other), entity, id).await;
             for tag in tag.iter().map(String::as_str).chain(["\"wrong.tag\""]) {
                 let reply = self.stage.call(&self.spec, own, &sent.clone().header("if-match", tag)).await;
-                let seen = self.eyes(own).mask(entity, "read", &row).is_some();
+                let seen = self.viewer(own).mask(entity, "read", &row).is_some();
                 if reply.status < 400
                     || (!seen && reply.status == 412 && what.id().is_some() && !matches!(what, Change::Put { .. }))
                 {
@@ -284,8 +285,8 @@ impl Pairs {
         }
         self.world = self.stage.stored(&self.spec).await;
         let row = &self.world.0[entity][id];
-        let mask = self.eyes(own).mask(entity, "read", row).unwrap_or_default();
-        let allowed = self.eyes(own).shown(entity, row, &mask);
+        let mask = self.viewer(own).mask(entity, "read", row).unwrap_or_default();
+        let allowed = self.viewer(own).shown(entity, row, &mask);
         if reply.status == 200 {
             same(&reply.body, &Value::Object(allowed), "what the own request shows")?;
         }
@@ -309,7 +310,7 @@ impl Pairs {
             return Err(format!("{} with Location {location}", reply.status));
         }
         match reply.status {
-            400.. => judge::discreet(&self.eyes(own), &format!("{sent} {id}"), &reply.body),
+            400.. => judge::discreet(&self.viewer(own), &format!("{sent} {id}"), &reply.body),
             _ => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! Which lists an index serves, as simply as it can be said. Between "surely" and "never" the planner may do better than this.
 
-use super::ask::{Asked, Filter, Include, Way};
+use super::ask::{Filter, Include, OracleRequest, Way};
 use super::spec::{Entity, Path, Spec};
 
 /// Whether a list has to be answered.
@@ -25,7 +25,7 @@ impl Service {
 }
 
 /// Whether a read is served, with what it embeds.
-pub fn service(spec: &Spec, asked: &Asked) -> Service {
+pub fn service(spec: &Spec, asked: &OracleRequest) -> Service {
     let own = if asked.id.is_some() { Service::Surely } else { of_list(spec, asked.entity, &asked.filters, &asked.sort) };
     asked.include.iter().fold(own, |so_far, include| so_far.and(of_include(spec, include)))
 }

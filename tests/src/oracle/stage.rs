@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::auth::{Authenticator, Outcome, StaticJwks};
-use holdfast::clock::{Clock, Env, Micros};
-use holdfast::dynamodb::{DynamoTable, Options};
+use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::core::clock::{Clock, Env, Micros};
+use holdfast::core::principal::Verified;
 use holdfast::http::ApiRequest;
+use holdfast::identity::auth::{AuthOutcome, Authenticator, StaticJwks};
 use holdfast::model::Model;
 use holdfast::pipeline::handle;
-use holdfast::principal::Verified;
 use holdfast::store::table::{SharedTable, TableName};
 use holdfast::store::verify::Verifier;
 use holdfast::store::{items, keys};
@@ -21,9 +21,9 @@ use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use super::chance::{Bytes, Chance};
-use super::eyes::{Caller, Row, World};
+use super::rng::{Bytes, Rng};
 use super::spec::{Id, Spec};
+use super::viewer::{Caller, Row, World};
 
 /// A clock that goes on by a second with every request and never by itself.
 struct Steps(AtomicI64);
@@ -92,7 +92,7 @@ impl Stage {
         let mut options = Options::new(DATA_TABLE, VOLATILE_TABLE);
         options.attempt_timeout = Duration::from_secs(20);
         let clock = Arc::new(Steps(AtomicI64::new(1_795_000_000_000_000)));
-        let random = Arc::new(Bytes(Mutex::new(Chance::of(seed))));
+        let random = Arc::new(Bytes(Mutex::new(Rng::of(seed))));
         let env = Env { clock: clock.clone(), random };
         let table = DynamoTable::new(&config, options, Env::system());
         table.create_tables().await.unwrap();
@@ -134,7 +134,7 @@ impl Stage {
             headers,
             body: request.body.as_ref().map(|body| body.to_string().into()).unwrap_or_default(),
             address: [192, 0, 2, 1].into(),
-            context: Some(Outcome::Ok(Box::new(verified)).to_context()),
+            context: Some(AuthOutcome::Ok(Box::new(verified)).to_context()),
             deadline: self.clock.now().plus(Duration::from_secs(25)),
             base_url: "https://api.example".to_owned(),
         };

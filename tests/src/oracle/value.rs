@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::chance::Chance;
+use super::rng::Rng;
 use super::spec::Kind;
 
 /// Elements of lists of texts.
@@ -17,20 +17,20 @@ const UUIDS: [&str; 3] =
     ["00000000-0000-4000-8000-000000000001", "10000000-0000-4000-8000-000000000002", "f0000000-0000-4000-8000-0000000000ff"];
 
 /// A random value in the form in which it is stored. Refs have none: their targets are records.
-pub fn of(chance: &mut Chance, kind: &Kind) -> Value {
+pub fn of(rng: &mut Rng, kind: &Kind) -> Value {
     match kind {
-        Kind::String | Kind::Text | Kind::Ref(_) => json!(chance.pick(&TEXTS)),
-        Kind::Integer => json!(chance.within(0, 8) as i64 - 2),
-        Kind::Decimal => json!(chance.pick(&DECIMALS)),
-        Kind::Number => [json!(-1.5), json!(0), json!(0.25), json!(2), json!(1_000_000_000)][chance.below(5)].clone(),
-        Kind::Boolean => json!(chance.percent(50)),
-        Kind::Date => json!(chance.pick(&DATES)),
-        Kind::Timestamp => json!(chance.pick(&MOMENTS)),
-        Kind::Enum(words) => json!(chance.pick(words)),
-        Kind::Uuid => json!(chance.pick(&UUIDS)),
-        Kind::Words => json!(chance.some(&ELEMENTS, 40)),
-        Kind::Numbers => json!(chance.some(&[0, 1, 2], 50)),
-        Kind::Json => [json!({"k": 1}), json!([1, "x"]), json!("text"), json!({"k": {"l": null}})][chance.below(4)].clone(),
+        Kind::String | Kind::Text | Kind::Ref(_) => json!(rng.pick(&TEXTS)),
+        Kind::Integer => json!(rng.within(0, 8) as i64 - 2),
+        Kind::Decimal => json!(rng.pick(&DECIMALS)),
+        Kind::Number => [json!(-1.5), json!(0), json!(0.25), json!(2), json!(1_000_000_000)][rng.below(5)].clone(),
+        Kind::Boolean => json!(rng.percent(50)),
+        Kind::Date => json!(rng.pick(&DATES)),
+        Kind::Timestamp => json!(rng.pick(&MOMENTS)),
+        Kind::Enum(words) => json!(rng.pick(words)),
+        Kind::Uuid => json!(rng.pick(&UUIDS)),
+        Kind::Words => json!(rng.some(&ELEMENTS, 40)),
+        Kind::Numbers => json!(rng.some(&[0, 1, 2], 50)),
+        Kind::Json => [json!({"k": 1}), json!([1, "x"]), json!("text"), json!({"k": {"l": null}})][rng.below(4)].clone(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! "AWS semantics": an HTTP proxy between the SDK and the embedded store that gives what DynamoDB really gives.
 //!
-//! The embedded store commits a transaction at one moment and never refuses for another's sake. Through the proxy
+//! The embedded store commits a transaction at one moment and never refuses for another's sake. Delegate the proxy
 //! - a committing transaction becomes visible item by item, in random order, before its answer;
 //! - its items are locked until some time after the answer: other transactions, `TransactGetItems` and single writes that meet
 //!   a lock are refused with `TransactionConflict`;
@@ -10,9 +10,9 @@
 //! All chance comes from one seed. Which call draws which number depends on their order, so a seed repeats a run exactly only
 //! where calls are made one after another.
 
-mod chance;
 mod locks;
 mod request;
+mod rng;
 mod transact;
 
 use std::collections::HashMap;
@@ -31,21 +31,21 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use chance::Chance;
 use locks::Locks;
+use rng::Rng;
 
 /// What goes wrong, and how often. Chances are from 0 to 1.
 #[derive(Debug, Clone)]
 pub struct Faults {
     /// Where chance begins.
     pub seed: u64,
-    /// Chance that a call is throttled.
+    /// Rng that a call is throttled.
     pub throttle: f64,
-    /// Chance that a batch is done in part.
+    /// Rng that a batch is done in part.
     pub unprocessed: f64,
-    /// Chance that a request is lost before anything is done.
+    /// Rng that a request is lost before anything is done.
     pub lost_request: f64,
-    /// Chance that an answer is lost after all is done.
+    /// Rng that an answer is lost after all is done.
     pub lost_answer: f64,
     /// Longest time between the items of a commit.
     pub between_items: Duration,
@@ -115,7 +115,7 @@ pub(crate) struct State {
     backend: String,
     client: Client<HttpConnector, Full<Bytes>>,
     faults: Mutex<Faults>,
-    chance: Mutex<Chance>,
+    rng: Mutex<Rng>,
     locks: Arc<Mutex<Locks>>,
     tokens: Mutex<HashMap<String, Token>>,
     tally: Mutex<Tally>,
@@ -159,7 +159,7 @@ impl Proxy {
         let state = Arc::new(State {
             backend: backend.to_owned(),
             client: Client::builder(TokioExecutor::new()).build_http(),
-            chance: Mutex::new(Chance::new(faults.seed)),
+            rng: Mutex::new(Rng::new(faults.seed)),
             faults: Mutex::new(faults),
             locks: Arc::default(),
             tokens: Mutex::default(),
@@ -231,16 +231,16 @@ impl State {
         change(&mut locked(&self.tally));
     }
 
-    pub(crate) fn happens(&self, chance: f64) -> bool {
-        chance > 0.0 && locked(&self.chance).unit() < chance
+    pub(crate) fn happens(&self, rng: f64) -> bool {
+        rng > 0.0 && locked(&self.rng).unit() < rng
     }
 
     pub(crate) fn up_to(&self, longest: Duration) -> Duration {
-        longest.mul_f64(locked(&self.chance).unit())
+        longest.mul_f64(locked(&self.rng).unit())
     }
 
     pub(crate) fn shuffle<T>(&self, values: &mut [T]) {
-        locked(&self.chance).shuffle(values);
+        locked(&self.rng).shuffle(values);
     }
 
     async fn perform(&self, faults: &Faults, operation: &str, mut body: Value) -> Result<Answer, Lost> {

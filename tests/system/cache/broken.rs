@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, SharedTable, TableError, TableName, Transaction, Write};
 use holdfast::store::tags;
-use holdfast_tests::through::{Otherwise, Through};
+use holdfast_tests::delegate::{Delegate, Otherwise};
 
 /// A part of the protocol that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub fn perhaps_broken(table: &SharedTable, breach: Option<Breach>) -> SharedTabl
     let table = Arc::clone(table);
     match breach {
         None => table,
-        Some(Breach::TagsAfterData) => Arc::new(Through::<TagsLast> { table, otherwise: Arc::default() }),
-        Some(Breach::NoUnsettledSet) => Arc::new(Through { table, otherwise: Arc::new(NeverUnsettled) }),
-        Some(Breach::LeftOut(entity)) => Arc::new(Through { table, otherwise: Arc::new(Deaf { tag: format!("t#e#{entity}") }) }),
+        Some(Breach::TagsAfterData) => Arc::new(Delegate::<TagsLast> { table, otherwise: Arc::default() }),
+        Some(Breach::NoUnsettledSet) => Arc::new(Delegate { table, otherwise: Arc::new(NeverUnsettled) }),
+        Some(Breach::LeftOut(entity)) => Arc::new(Delegate { table, otherwise: Arc::new(Deaf { tag: format!("t#e#{entity}") }) }),
     }
 }
 

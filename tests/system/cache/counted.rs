@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use holdfast::clock::Env;
-use holdfast::dynamodb::{Kind, Usage, measured};
+use holdfast::core::clock::Env;
+use holdfast::store::meter::{Consumed, Kind, measured};
 use holdfast::store::table::{Item, Key, Returning, SharedTable, TableError, TableName, Write};
-use holdfast_tests::around::Around;
-use holdfast_tests::through::{Otherwise, Through};
+use holdfast_tests::delegate::{Delegate, Otherwise};
+use holdfast_tests::intercept::Intercept;
 use holdfast_tests::waits::Waits;
 use serde_json::json;
 
@@ -74,16 +74,16 @@ async fn filled() -> World {
 }
 
 /// An instance that counts, with its counter.
-fn counting(world: &World) -> (Instance, Arc<Around<Waits>>) {
-    let waits = Arc::new(Around::new(Arc::clone(&world.direct), Waits::default()));
+fn counting(world: &World) -> (Instance, Arc<Intercept<Waits>>) {
+    let waits = Arc::new(Intercept::new(Arc::clone(&world.direct), Waits::default()));
     let counted: SharedTable = Arc::clone(&waits) as SharedTable;
     let otherwise = Arc::new(Unseen(Arc::clone(&world.direct)));
-    let table: SharedTable = Arc::new(Through { table: counted, otherwise });
+    let table: SharedTable = Arc::new(Delegate { table: counted, otherwise });
     (world.instance_over(&table, Env::system(), patient()), waits)
 }
 
 /// What the cache says, the waits and the calls of one read.
-async fn cost(instance: &Instance, waits: &Around<Waits>, caller: &Caller, address: &str) -> (String, u32, Usage) {
+async fn cost(instance: &Instance, waits: &Intercept<Waits>, caller: &Caller, address: &str) -> (String, u32, Consumed) {
     waits.hook.take();
     let (seen, usage) = measured(instance.get(caller, address)).await;
     assert_eq!(seen.status, 200, "{}", seen.text());

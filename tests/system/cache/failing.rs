@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use holdfast::cache::{Event, Settings};
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::cache::{CacheSettings, Event};
+use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_tests::crash::{Crashing, End};
-use holdfast_tests::through::{Otherwise, Through};
+use holdfast_tests::delegate::{Delegate, Otherwise};
 use serde_json::json;
 
 use super::{Caller, Instance, World, patient};
@@ -65,7 +65,7 @@ impl Clock for Set {
     }
 }
 
-fn with_clock(world: &World, table: &SharedTable, settings: Settings) -> (Instance, Arc<Set>) {
+fn with_clock(world: &World, table: &SharedTable, settings: CacheSettings) -> (Instance, Arc<Set>) {
     let clock = Arc::new(Set::default());
     let env = Env { clock: Arc::clone(&clock) as Arc<dyn Clock>, ..Env::system() };
     (world.instance_over(table, env, settings), clock)
@@ -119,8 +119,8 @@ impl Otherwise for Down {
 async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Through { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
-    let settings = Settings { patience: Duration::from_millis(50), ..patient() };
+    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
+    let settings = CacheSettings { timeout: Duration::from_millis(50), ..patient() };
     let (instance, clock) = with_clock(&world, &table, settings);
     let expected = instance.get_fresh(&root(), "books").await.content();
     for broken in [&down.refuses, &down.hangs] {
@@ -151,7 +151,7 @@ async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
 async fn entries_that_cannot_be_stored_fail_nobody() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Through { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
+    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
     let (instance, _) = with_clock(&world, &table, patient());
     down.hangs.store(false, Ordering::SeqCst);
     let first = instance.get(&root(), "books").await;
@@ -221,12 +221,12 @@ async fn an_entry_past_its_time_is_not_used_though_the_table_still_has_it() {
     let (instance, clock) = with_clock(&world, &world.direct, patient());
     instance.get(&root(), "books").await;
     instance.idle().await;
-    clock.forward(Settings::default().life + Duration::from_secs(1));
+    clock.forward(CacheSettings::default().ttl + Duration::from_secs(1));
     assert_eq!(entries(&world).await.len(), 1);
     assert_eq!(instance.get(&root(), "books").await.cache(), "fwd=miss; stored", "not from memory");
     instance.idle().await;
     let (other, clock) = with_clock(&world, &world.direct, patient());
-    clock.forward(3 * Settings::default().life);
+    clock.forward(3 * CacheSettings::default().ttl);
     assert_eq!(other.get(&root(), "books").await.cache(), "fwd=miss; stored", "not from the table");
 }
 
@@ -235,9 +235,9 @@ async fn an_answer_that_is_too_large_is_served_and_not_kept() {
     let world = filled().await;
     let instance = world.instance();
     // Does not pack: random letters.
-    let mut chance = super::chance::Chance::new(5);
+    let mut rng = super::rng::Rng::new(5);
     for number in 0..100 {
-        let title: String = (0..5000).map(|_| char::from(b'0' + u8::try_from(chance.below(75)).unwrap())).collect();
+        let title: String = (0..5000).map(|_| char::from(b'0' + u8::try_from(rng.below(75)).unwrap())).collect();
         instance.done(&root(), "POST books", &json!({"id": format!("n{number:03}"), "title": title})).await;
     }
     for _ in 0..2 {
@@ -256,7 +256,7 @@ async fn bounded_answers_need_no_call_within_their_bound_and_are_checked_after_i
     let writer = world.instance();
     instance.get(&root(), "pages").await;
     writer.done(&root(), "PATCH pages/a", &json!({"text": "new"})).await;
-    let (seen, usage) = holdfast::dynamodb::measured(instance.get(&root(), "pages")).await;
+    let (seen, usage) = holdfast::store::meter::measured(instance.get(&root(), "pages")).await;
     // The one call asks whether a caller whom no plan limits may still call.
     assert_eq!((seen.cache(), usage.total_calls(), seen.text().contains("new")), ("hit", 1, false));
     clock.forward(Duration::from_secs(5));
@@ -300,7 +300,7 @@ async fn what_a_dead_writer_left_keeps_the_cache_out_until_somebody_settles_it()
 #[tokio::test]
 async fn a_sampled_hit_that_is_wrong_is_noticed_and_not_served() {
     let world = filled().await;
-    let (instance, _) = with_clock(&world, &world.direct, Settings { sample: 1_000_000, ..patient() });
+    let (instance, _) = with_clock(&world, &world.direct, CacheSettings { sample: 1_000_000, ..patient() });
     instance.get(&root(), "books").await;
     assert_eq!(instance.get(&root(), "books").await.cache(), "hit");
     assert_eq!(instance.app.cache.counters.of(Event::SampleSame), 1);

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use holdfast::clock::{Clock, Env, Micros};
+use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::store::table::SharedTable;
 use holdfast_tests::crash::{Crashing, End};
 use holdfast_tests::proxy::{Faults, Proxy};
 use serde_json::{Value, json};
 
 use super::broken::{Breach, perhaps_broken};
-use super::chance::Chance;
+use super::rng::Rng;
 use super::{Caller, Instance, World, patient, table};
 
 /// Teams whose books may be seen while they are open; books move between shelves. One writer for each record, and with each
@@ -129,7 +129,7 @@ impl History {
 
     /// Writes one record again and again, each time on an instance that may be killed.
     async fn write(self: Arc<Self>, of_team: bool, number: usize, seed: u64, breach: Option<Breach>) -> Result<(), String> {
-        let mut chance = Chance::new(seed);
+        let mut rng = Rng::new(seed);
         let known = if of_team { &self.teams[number] } else { &self.books[number] };
         let root = Caller::new("root", &["admin"]);
         let breach = breach.filter(|breach| *breach == Breach::NoUnsettledSet);
@@ -139,9 +139,9 @@ impl History {
                 true => (format!("PATCH teams/t{number}"), json!({"n": n, "open": is_open(n)})),
                 false => (format!("PATCH books/b{number}"), json!({"n": n, "shelf": shelf(n)})),
             };
-            let end = if chance.percent(50) { End::Before } else { End::After };
+            let end = if rng.percent(50) { End::Before } else { End::After };
             // A write makes about eight calls; most live longer.
-            let crashing = Crashing::at(Arc::clone(&self.through), 1 + u32::try_from(chance.below(40)).unwrap(), end);
+            let crashing = Crashing::at(Arc::clone(&self.through), 1 + u32::try_from(rng.below(40)).unwrap(), end);
             let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
             let instance = self.world.instance_over(&perhaps_broken(&dying, breach), Env::system(), patient());
             match crashing.until_end(instance.call(&root, &line, &[], &body)).await {
@@ -164,24 +164,24 @@ impl History {
 
     /// Reads until the writers are done.
     async fn read(self: Arc<Self>, instance: Instance, seed: u64) -> Result<u64, String> {
-        let mut chance = Chance::new(seed);
+        let mut rng = Rng::new(seed);
         while self.left.load(Ordering::SeqCst) > 0 {
-            self.one_read(&instance, &mut chance).await?;
+            self.one_read(&instance, &mut rng).await?;
             self.reads.fetch_add(1, Ordering::SeqCst);
         }
         instance.idle().await;
         Ok(instance.app.cache.counters.hits())
     }
 
-    async fn one_read(&self, instance: &Instance, chance: &mut Chance) -> Result<(), String> {
+    async fn one_read(&self, instance: &Instance, rng: &mut Rng) -> Result<(), String> {
         let acknowledged =
             |known: &Vec<Known>| -> Vec<i64> { known.iter().map(|known| known.acknowledged.load(Ordering::SeqCst)).collect() };
         let (teams, books) = (acknowledged(&self.teams), acknowledged(&self.books));
-        let guest = chance.percent(50);
+        let guest = rng.percent(50);
         let caller = if guest { Caller::new("g", &["guest"]) } else { Caller::new("root", &["admin"]) };
-        let of_shelf = chance.pick(&["low", "high"]);
-        let number = chance.below(TEAMS);
-        let (address, only) = match chance.below(4) {
+        let of_shelf = rng.pick(&["low", "high"]);
+        let number = rng.below(TEAMS);
+        let (address, only) = match rng.below(4) {
             0 => ("books?include=team&limit=100".to_owned(), None),
             1 => (format!("books?shelf={of_shelf}&limit=100"), Some(of_shelf)),
             2 => ("teams?include=books&include[books][limit]=100".to_owned(), None),
@@ -295,7 +295,7 @@ async fn no_read_is_older_than_what_was_acknowledged_before_it() {
     }
 }
 
-/// Chance decides in how many histories a breach shows.
+/// Rng decides in how many histories a breach shows.
 const HISTORIES: u64 = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use holdfast::store::{keys, tags};
 use serde_json::json;
 

@@ -1,7 +1,6 @@
 //! The cache: it never lies, it never leaks, and it costs what it says.
 
 mod broken;
-mod chance;
 mod counted;
 mod crowd;
 mod failing;
@@ -11,6 +10,7 @@ mod measured;
 mod models;
 mod property;
 mod random;
+mod rng;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::auth::{Authenticator, Outcome, StaticJwks};
-use holdfast::cache::Settings;
-use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options};
+use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::cache::CacheSettings;
+use holdfast::core::clock::Env;
+use holdfast::core::principal::Verified;
 use holdfast::http::ApiRequest;
+use holdfast::identity::auth::{AuthOutcome, Authenticator, StaticJwks};
 use holdfast::model::{Model, parse};
 use holdfast::pipeline;
-use holdfast::principal::Verified;
 use holdfast::store::table::SharedTable;
 use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderName, HeaderValue, Method};
@@ -60,7 +60,7 @@ impl World {
         self.instance_over(&self.direct, Env::system(), patient())
     }
 
-    fn instance_over(&self, table: &SharedTable, env: Env, settings: Settings) -> Instance {
+    fn instance_over(&self, table: &SharedTable, env: Env, settings: CacheSettings) -> Instance {
         let jwks = Arc::new(StaticJwks::new(HashMap::new(), None));
         let authenticator = Authenticator::new(Arc::clone(&self.model), Arc::clone(table), jwks, env.clone());
         let app = App::new(Arc::clone(&self.model), Arc::clone(table), Arc::new(authenticator), env, "test");
@@ -69,8 +69,8 @@ impl World {
 }
 
 /// A cache that waits for its table however busy the machine is, and takes no samples.
-fn patient() -> Settings {
-    Settings { patience: Duration::from_secs(20), sample: 0, ..Settings::default() }
+fn patient() -> CacheSettings {
+    CacheSettings { timeout: Duration::from_secs(20), sample: 0, ..CacheSettings::default() }
 }
 
 fn table(endpoint: &str) -> DynamoTable {
@@ -125,7 +125,7 @@ impl Instance {
                 .collect(),
             body: if body.is_null() { Bytes::new() } else { body.to_string().into() },
             address: IpAddr::from([192, 0, 2, 1]),
-            context: Some(Outcome::Ok(Box::new(caller.0.clone())).to_context()),
+            context: Some(AuthOutcome::Ok(Box::new(caller.0.clone())).to_context()),
             deadline: self.app.env.now().plus(Duration::from_secs(60)),
             base_url: "https://api.example".to_owned(),
         };

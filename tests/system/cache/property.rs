@@ -8,8 +8,8 @@ use futures::future::join_all;
 use holdfast::cache::Event;
 use serde_json::Value;
 
-use super::chance::Chance;
 use super::random::{Shape, caller};
+use super::rng::Rng;
 use super::{Caller, Instance, Seen, World};
 
 /// Steps of one world: about as many reads compared as steps.
@@ -56,33 +56,33 @@ async fn compare(
 
 /// Runs one world; what is wrong, if anything is.
 async fn run(seed: u64) -> Result<Tally, String> {
-    let mut chance = Chance::new(seed);
-    let shape = Shape::random(&mut chance);
+    let mut rng = Rng::new(seed);
+    let shape = Shape::random(&mut rng);
     let world = World::new(&shape.yaml).await;
     let instances: Vec<Instance> = (0..INSTANCES).map(|_| world.instance()).collect();
     let plain = world.instance();
     let root = Caller::new("root", &["admin"]);
-    let callers: Vec<Caller> = (0..4).map(|_| caller(&mut chance)).collect();
+    let callers: Vec<Caller> = (0..4).map(|_| caller(&mut rng)).collect();
     // Reads that come again and again, or nothing would ever be a hit.
-    let addresses: Vec<String> = (0..12).map(|_| shape.read(&mut chance)).collect();
+    let addresses: Vec<String> = (0..12).map(|_| shape.read(&mut rng)).collect();
     // What is refused is compared too, but less often.
     let mut dull = HashSet::new();
     let mut tally = Tally::default();
     for _ in 0..STEPS {
-        let instance = &instances[chance.below(INSTANCES)];
-        if chance.percent(25) {
-            let (line, body) = shape.write(&mut chance);
+        let instance = &instances[rng.below(INSTANCES)];
+        if rng.percent(25) {
+            let (line, body) = shape.write(&mut rng);
             let seen = instance.call(&root, &line, &[], &body).await;
             if seen.status >= 500 {
                 return Err(format!("{line} {body}: {}", seen.text()));
             }
             tally.writes += 1;
-        } else if chance.percent(3) {
-            instance.done(&root, "POST _cache/purge", &shape.purge(&mut chance)).await;
+        } else if rng.percent(3) {
+            instance.done(&root, "POST _cache/purge", &shape.purge(&mut rng)).await;
         } else {
-            let mut pair = (chance.below(callers.len()), chance.below(addresses.len()));
-            if dull.contains(&pair) && chance.percent(80) {
-                pair = (chance.below(callers.len()), chance.below(addresses.len()));
+            let mut pair = (rng.below(callers.len()), rng.below(addresses.len()));
+            if dull.contains(&pair) && rng.percent(80) {
+                pair = (rng.below(callers.len()), rng.below(addresses.len()));
             }
             let (caller, address) = (&callers[pair.0], &addresses[pair.1]);
             let seen = compare(instance, &plain, caller, address, &mut tally).await?;

@@ -7,8 +7,8 @@ mod told;
 
 use std::collections::BTreeSet;
 
-use holdfast::document;
 use holdfast::model::{self, Entity, IdKind, Model};
+use holdfast::openapi;
 use holdfast_local::Options;
 use holdfast_tests::{Actor, System, northwind_model, root};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn seeded(source: String) -> Seeded {
 
 impl Seeded {
     async fn role(&self, name: &str) -> Role {
-        let made_up = document::of_role(&self.model, &[name]);
+        let made_up = openapi::of_role(&self.model, &[name]);
         let claims: Vec<(&str, Value)> = made_up.claims.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
         let actor = self.system.actor_with(SOMEBODY, &[name], &claims, None);
         let document = actor.get("/v1/openapi.json").await.expect(200).body;

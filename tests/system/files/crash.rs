@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::auth::Outcome;
 use holdfast::files::sweep;
 use holdfast::http::{ApiRequest, ApiResponse};
+use holdfast::identity::auth::AuthOutcome;
 use holdfast::pipeline;
 use holdfast::store::table::TableName;
 use holdfast::store::{items, keys};
@@ -23,7 +23,7 @@ use super::World;
 
 const CONTENT: &[u8] = b"the second picture";
 /// More calls than any of these handlers makes.
-const MOST: u32 = 12;
+const MAX_CALLS: u32 = 12;
 
 /// What a caller in role `admin` gets from a function.
 async fn call(app: &App, method: Method, path: &str, body: &Value) -> ApiResponse {
@@ -37,7 +37,7 @@ async fn call(app: &App, method: Method, path: &str, body: &Value) -> ApiRespons
         headers,
         body: if body.is_null() { Vec::new().into() } else { body.to_string().into_bytes().into() },
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        context: Some(Outcome::Ok(Box::new(somebody("root", "admin"))).to_context()),
+        context: Some(AuthOutcome::Ok(Box::new(somebody("root", "admin"))).to_context()),
         deadline: app.env.now().plus(Duration::from_secs(29)),
         base_url: "https://api.example".to_owned(),
     };
@@ -83,7 +83,7 @@ async fn whoever_dies_leaves_no_record_without_its_file_and_no_file_without_its_
     let mut deaths = 0;
     for operation in ["upload", "complete", "clear", "delete"] {
         for end in [End::Before, End::After] {
-            for at in 1..=MOST {
+            for at in 1..=MAX_CALLS {
                 let id = format!("{operation}-{end:?}-{at}");
                 let field = format!("/v1/books/{id}/cover");
                 call(&app, Method::POST, "/v1/books", &json!({ "id": id, "title": id })).await;
@@ -118,7 +118,7 @@ async fn whoever_dies_leaves_no_record_without_its_file_and_no_file_without_its_
     assert!(deaths > 20, "{deaths}");
     world.pass(2 * 86_400);
     for end in [End::Before, End::After] {
-        for at in 1..=MOST {
+        for at in 1..=MAX_CALLS {
             let crashing = Crashing::at(app.table.clone(), at, end);
             let dying = world.app_over(crashing.clone());
             let _killed = crashing.until_end(sweep(&dying, dying.env.now().plus(Duration::from_secs(20)))).await;

@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use holdfast::app::App;
-use holdfast::auth::{Authenticator, StaticJwks};
-use holdfast::clock::{Clock, Env, Micros, SystemClock, SystemRandom};
-use holdfast::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::aws::dynamodb::{DynamoTable, Options as TableOptions};
+use holdfast::aws::s3::S3Objects;
+use holdfast::core::clock::{Clock, Env, Micros, SystemClock, SystemRandom};
 use holdfast::files::{Swept, sweep};
-use holdfast::s3::S3Objects;
+use holdfast::identity::auth::{Authenticator, StaticJwks};
 use holdfast::store::table::SharedTable;
 use holdfast_local::Options;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, VOLATILE_TABLE};

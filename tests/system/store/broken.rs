@@ -188,15 +188,16 @@ async fn idempotency(store: &Store, table: &SharedTable) -> Result<(), String> {
     }
 }
 
-async fn keyed(store: &Store, table: &SharedTable, record: holdfast::value::Record) {
-    use holdfast::idempotency::{Answer, Keys, items};
-    use holdfast::store::write::Riders;
+async fn keyed(store: &Store, table: &SharedTable, record: holdfast::model::value::Record) {
+    use holdfast::store::idempotency::{Answer, Keys, items};
+    use holdfast::store::write::AttachedWrites;
     let secret = Keys::new(*b"a secret of this deployment");
     let (scope, print) = (secret.scope("c", "s", "one key"), secret.fingerprint("POST", "/", None));
     let answer = Answer { status: 201, headers: [].into(), body: Vec::new() };
     let rows = items(&scope, &print, &answer, store.env.now()).unwrap();
     let mutations = vec![Mutation::create(store.entity("author"), record)];
-    let batch = Batch { mutations, riders: Riders { idempotency: rows, ..Riders::default() }, ..Batch::default() };
+    let batch =
+        Batch { mutations, riders: AttachedWrites { idempotency: rows, ..AttachedWrites::default() }, ..Batch::default() };
     let writer = store.writer(table);
     if let Ok(written) = writer.write(&batch, store.deadline()).await {
         writer.clear(written.unsettled).await;

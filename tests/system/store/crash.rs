@@ -14,7 +14,7 @@ use super::broken::{Mechanism, perhaps_broken};
 use super::handler::{Request, handle};
 
 /// What a client can see of the data: authors by address with their counts, books with their authors, notes with their books.
-type Sight = BTreeMap<String, String>;
+type Snapshot = BTreeMap<String, String>;
 
 async fn filled() -> Store {
     let store = Store::plain().await;
@@ -46,8 +46,8 @@ async fn with_large_series() -> Store {
     store
 }
 
-async fn sight(store: &Store) -> Sight {
-    let mut seen = Sight::new();
+async fn sight(store: &Store) -> Snapshot {
+    let mut seen = Snapshot::new();
     for item in store.all("r#").await {
         let record = holdfast::store::items::decode(&item).unwrap();
         let kind = item.key.pk.split('#').nth(1).unwrap().to_owned();

@@ -1,9 +1,9 @@
 //! A handler as short as it can be: what a request with an `Idempotency-Key` does.
 
-use holdfast::clock::Env;
-use holdfast::idempotency::{self, Answer, Keys, Match};
+use holdfast::core::clock::Env;
+use holdfast::store::idempotency::{self, Answer, Keys, Match};
 use holdfast::store::table::{Attr, Item, Key, SharedTable, TableError, TableName};
-use holdfast::store::write::{Batch, Mutation, Riders, WriteError};
+use holdfast::store::write::{AttachedWrites, Batch, Mutation, WriteError};
 use holdfast::store::{items, keys};
 use serde_json::{Value, json};
 
@@ -55,8 +55,11 @@ pub async fn handle_with(
     let answer = Answer { status: 200, headers: [].into(), body: body.to_string().into_bytes() };
     let rows = idempotency::items(&scope, &print, &answer, env.now()).map_err(|error| TableError::Broken(error.to_string()))?;
     let audit = Item::new(Key::new("a#2026-11-21#0", env.bytes::<16>())).with("w", Attr::S(format!("{request:?}")));
-    let batch =
-        Batch { mutations, riders: Riders { idempotency: rows, audit: vec![audit], ..Riders::default() }, ..Batch::default() };
+    let batch = Batch {
+        mutations,
+        riders: AttachedWrites { idempotency: rows, audit: vec![audit], ..AttachedWrites::default() },
+        ..Batch::default()
+    };
     let writer = store.writer(table);
     match writer.write(&batch, store.deadline()).await {
         Ok(written) => {
@@ -94,7 +97,7 @@ async fn effect(store: &Store, table: &SharedTable, request: &Request, env: &Env
         Request::Move => {
             let before = read(book, "b0").await?;
             let mut after = before.clone();
-            after.version = holdfast::value::new_version(env);
+            after.version = holdfast::model::value::new_version(env);
             after.fields.insert("author_id".to_owned(), json!("bob"));
             (vec![Mutation::update(book, before, after)], json!({"moved": true}))
         }

@@ -28,11 +28,11 @@ struct Seeded(std::sync::Mutex<u64>);
 
 impl Seeded {
     fn below(&self, bound: u32) -> u32 {
-        holdfast::clock::Random::below(self, bound)
+        holdfast::core::clock::Random::below(self, bound)
     }
 }
 
-impl holdfast::clock::Random for Seeded {
+impl holdfast::core::clock::Random for Seeded {
     fn fill(&self, buffer: &mut [u8]) {
         let mut state = self.0.lock().unwrap();
         for byte in buffer {

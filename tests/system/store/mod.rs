@@ -10,14 +10,14 @@ mod semantics;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::{Clock, Env, Micros};
-use holdfast::dynamodb::{DynamoTable, Options};
+use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::core::clock::{Clock, Env, Micros};
+use holdfast::model::value::{Record, new_version};
 use holdfast::model::{Entity, Model, parse};
 use holdfast::store::table::{Item, SharedTable, TableName};
 use holdfast::store::verify::{Kind, Report, Verifier};
 use holdfast::store::write::{Batch, Mutation, WriteError, Writer};
 use holdfast::store::{items, keys};
-use holdfast::value::{Record, new_version};
 use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use holdfast_tests::proxy::{Faults, Proxy};
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use holdfast::store::table::{Attr, Expr, Item, Key, Reason, Returning, TableError, TableName, Transaction, Write};
 use holdfast::store::tags;
 use holdfast::store::write::{Batch, Mutation};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use holdfast::audit;
-use holdfast::consumer::{Change, Consumers, apply};
+use holdfast::identity::consumer::{Change, Consumers, apply};
+use holdfast::store::audit;
 use holdfast::store::table::{TableName, Write};
 
 use super::target::{Target, TargetArgs};
@@ -69,7 +69,7 @@ async fn steps(target: &Target, name: &str, source: &str, plan: bool) -> Result<
 mod tests {
     use std::path::Path;
 
-    use holdfast::clock::Micros;
+    use holdfast::core::clock::Micros;
 
     use super::super::serve::ENV_FILE;
     use super::*;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use holdfast::document::{self, Site};
 use holdfast::model::{Entity, IdKind, Model};
+use holdfast::openapi::{self, Site};
 use serde_json::{Map, Value};
 
 /// A request, as a shell line with curl.
@@ -37,7 +37,7 @@ pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Examp
     let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));
     all.extend(embedding.map(|(entity, to)| make("GET", format!("{}?limit=2&include={}", entity.plural, to.name), None)));
     all.push(make("GET", "_me".to_owned(), None));
-    let made = document::openapi(model, &document::of_role(model, &[role]), Site { url, environment: "local" });
+    let made = openapi::openapi(model, &openapi::of_role(model, &[role]), Site { url, environment: "local" });
     if let Some((entity, id, body)) = model.entities.iter().find_map(|entity| created(&made, entity)) {
         let one = format!("{}/{id}", entity.plural);
         let patch = &made["paths"][path_of_one(entity)]["patch"]["requestBody"]["content"]["application/json"]["example"];

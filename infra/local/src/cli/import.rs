@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use holdfast::auth::local::TokenRequest;
+use holdfast::identity::auth::local::TokenRequest;
 use holdfast::model::{self, Model};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use holdfast::document::{self, Site};
+use holdfast::openapi::{self, Site};
 
 use super::{DEFAULT_PORT, Failure, model};
 
@@ -33,8 +33,8 @@ pub fn run(args: &OpenApiArgs) -> Result<ExitCode, Failure> {
     let environment = if args.url.is_some() { "live" } else { "local" };
     let site = Site { url, environment };
     let made = match &args.role {
-        None => document::openapi_of_all(&model, site),
-        Some(name) => document::openapi(&model, &document::of_role(&model, &[&model::role(&model, name)?.name]), site),
+        None => openapi::openapi_of_all(&model, site),
+        Some(name) => openapi::openapi(&model, &openapi::of_role(&model, &[&model::role(&model, name)?.name]), site),
     };
     anstream::println!("{}", serde_json::to_string_pretty(&made)?);
     Ok(ExitCode::SUCCESS)

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use holdfast::auth::local::TokenRequest;
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
+use holdfast::identity::auth::local::TokenRequest;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 

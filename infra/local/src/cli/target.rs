@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use holdfast::aws::dynamodb::{DynamoTable, Options};
 use holdfast::aws::{self, SdkConfig};
-use holdfast::clock::Env;
-use holdfast::dynamodb::{DynamoTable, Options};
+use holdfast::core::clock::Env;
 use holdfast::model::Model;
 
 use super::serve::ENV_FILE;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
-use holdfast::auth::local::{LocalIssuer, TokenRequest};
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
+use holdfast::identity::auth::local::{LocalIssuer, TokenRequest};
 use serde_json::Value;
 
 use super::{DataArgs, Failure, parse};

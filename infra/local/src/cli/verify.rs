@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use holdfast::audit::check::{self, Checked, Fault};
-use holdfast::clock::Micros;
-use holdfast::s3_archive::S3Archive;
+use holdfast::aws::s3_archive::S3Archive;
+use holdfast::core::clock::Micros;
+use holdfast::store::audit::check::{self, Checked, Fault};
 use holdfast::store::verify::{Report, Verifier};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use hyper::service::service_fn;
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast::clock::{Env, Micros};
+use holdfast::core::clock::{Env, Micros};
 use http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ use crate::functions::{Function, Invocation};
 use crate::template::AuthorizerDef;
 
 /// Answers remembered at most; beyond that the oldest half is forgotten.
-const MOST_ANSWERS: usize = 10_000;
+const MAX_ANSWERS: usize = 10_000;
 
 /// The authorizer of the API with its remembered answers.
 pub struct Authorizer {
@@ -99,7 +99,7 @@ impl Authorizer {
             return;
         }
         let mut answers = self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if answers.len() >= MOST_ANSWERS {
+        if answers.len() >= MAX_ANSWERS {
             let mut ends: Vec<Micros> = answers.values().map(|(until, _)| *until).collect();
             ends.sort_unstable();
             let middle = ends[ends.len() / 2];

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -24,16 +24,16 @@ use tokio::net::TcpListener;
 
 use self::authorizer::{Authorizer, Verdict};
 use self::event::Received;
-use self::reply::{LARGEST_PAYLOAD, Refusal, Reply};
+use self::reply::{GatewayRefusal, MAX_PAYLOAD, Reply};
 use self::routes::{Match, Routes};
 use crate::functions::{Functions, Invocation};
 use crate::server::{Server, serve};
-use crate::template::{LONGEST_WAIT, Template, TemplateError};
+use crate::template::{MAX_WAIT, Template, TemplateError};
 
 /// Request line and header values together, bytes.
-const LARGEST_HEAD: usize = 10_240;
+const MAX_HEAD: usize = 10_240;
 /// Body of a request, bytes.
-const LARGEST_BODY: usize = 10 * 1024 * 1024;
+const MAX_BODY: usize = 10 * 1024 * 1024;
 
 /// The gateway.
 pub struct Gateway {
@@ -66,7 +66,7 @@ impl Gateway {
             Some(Authorizer::new(definition, called, timeout, env.clone()))
         });
         let routes = Routes::new(&template.routes);
-        Ok(Self { template, routes, functions, authorizer, env, wait: LONGEST_WAIT })
+        Ok(Self { template, routes, functions, authorizer, env, wait: MAX_WAIT })
     }
 
     /// The same gateway with another longest wait for a function: for tests.
@@ -102,9 +102,9 @@ impl Gateway {
         reply
     }
 
-    async fn answer(&self, request: Request<Incoming>, source_ip: &str, request_id: &str) -> Result<Reply, Refusal> {
-        if head_size(&request) > LARGEST_HEAD {
-            return Err(Refusal::HeadersTooLarge);
+    async fn answer(&self, request: Request<Incoming>, source_ip: &str, request_id: &str) -> Result<Reply, GatewayRefusal> {
+        if head_size(&request) > MAX_HEAD {
+            return Err(GatewayRefusal::HeadersTooLarge);
         }
         let (head, body) = request.into_parts();
         let body = read_body(body).await?;
@@ -120,12 +120,12 @@ impl Gateway {
             request_id,
             now_ms: self.env.now().millis(),
         };
-        let matched = self.routes.find(&head.method, &path).ok_or(Refusal::NotFound)?;
+        let matched = self.routes.find(&head.method, &path).ok_or(GatewayRefusal::NotFound)?;
         let common = event::common(&received, &matched);
         let context = self.authorize(&received, &matched, &common).await?;
         let payload = Bytes::from(event::for_function(common, &received, context).to_string());
-        if payload.len() > LARGEST_PAYLOAD {
-            return Err(Refusal::TooLarge);
+        if payload.len() > MAX_PAYLOAD {
+            return Err(GatewayRefusal::TooLarge);
         }
         self.invoke(&matched, payload, request_id).await
     }
@@ -136,7 +136,7 @@ impl Gateway {
         received: &Received<'_>,
         matched: &Match<'_>,
         common: &Map<String, Value>,
-    ) -> Result<Option<Value>, Refusal> {
+    ) -> Result<Option<Value>, GatewayRefusal> {
         let Some(authorizer) = self.authorizer.as_ref().filter(|_| matched.0.authorized) else {
             return Ok(None);
         };
@@ -146,38 +146,38 @@ impl Gateway {
         let verdict = authorizer.ask(identity, received.request_id, received.method, received.path, || common.clone());
         match verdict.await {
             Ok(Verdict::Allowed(context)) => Ok(Some(context)),
-            Ok(Verdict::Denied) => Err(Refusal::Forbidden),
+            Ok(Verdict::Denied) => Err(GatewayRefusal::Forbidden),
             Err(failure) => {
                 tracing::error!(%failure, "the authorizer gave no verdict");
-                Err(Refusal::Failed)
+                Err(GatewayRefusal::Failed)
             }
         }
     }
 
     /// Calls the function in a task of its own: as on Lambda, it runs to its end even if the client hangs up, and a panic
     /// ends this invocation alone.
-    async fn invoke(&self, matched: &Match<'_>, payload: Bytes, request_id: &str) -> Result<Reply, Refusal> {
-        let definition = self.template.function(&matched.0.function).ok_or(Refusal::Failed)?;
-        let function = self.functions.get(&definition.binary).ok_or(Refusal::Failed)?.clone();
+    async fn invoke(&self, matched: &Match<'_>, payload: Bytes, request_id: &str) -> Result<Reply, GatewayRefusal> {
+        let definition = self.template.function(&matched.0.function).ok_or(GatewayRefusal::Failed)?;
+        let function = self.functions.get(&definition.binary).ok_or(GatewayRefusal::Failed)?.clone();
         let deadline = self.env.now().plus(definition.timeout);
         let invocation =
             Invocation { payload, request_id: request_id.to_owned(), deadline_ms: u64::try_from(deadline.millis()).unwrap_or(0) };
         let limit = definition.timeout;
         let running = tokio::spawn(async move { tokio::time::timeout(limit, function.invoke(invocation)).await });
-        let outcome = tokio::time::timeout(self.wait, running).await.map_err(|_| Refusal::TimedOut)?;
+        let outcome = tokio::time::timeout(self.wait, running).await.map_err(|_| GatewayRefusal::TimedOut)?;
         match outcome {
             Ok(Ok(Ok(payload))) => reply::from_function(&payload),
             Ok(Ok(Err(failure))) => {
                 tracing::error!(function = definition.binary, %failure, "a function failed");
-                Err(Refusal::Failed)
+                Err(GatewayRefusal::Failed)
             }
             Ok(Err(_)) => {
                 tracing::error!(function = definition.binary, "a function was cut off at its timeout");
-                Err(Refusal::Failed)
+                Err(GatewayRefusal::Failed)
             }
             Err(error) => {
                 tracing::error!(function = definition.binary, %error, "a function panicked");
-                Err(Refusal::Failed)
+                Err(GatewayRefusal::Failed)
             }
         }
     }
@@ -195,19 +195,19 @@ fn head_size(request: &Request<Incoming>) -> usize {
     line + headers.sum::<usize>()
 }
 
-async fn read_body(body: Incoming) -> Result<Bytes, Refusal> {
-    match Limited::new(body, LARGEST_BODY).collect().await {
+async fn read_body(body: Incoming) -> Result<Bytes, GatewayRefusal> {
+    match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::BadRequest),
+        Err(error) if error.is::<LengthLimitError>() => Err(GatewayRefusal::TooLarge),
+        Err(_) => Err(GatewayRefusal::BadRequest),
     }
 }
 
 /// A path as an HTTP API hands it over: every escape decoded, but `%25`, so that a decoded path is not decoded again.
-fn decoded(path: &str) -> Result<String, Refusal> {
+fn decoded(path: &str) -> Result<String, GatewayRefusal> {
     let kept: Result<Vec<_>, _> =
         path.split("%25").map(|part| percent_encoding::percent_decode_str(part).decode_utf8()).collect();
-    Ok(kept.map_err(|_| Refusal::BadRequest)?.join("%25"))
+    Ok(kept.map_err(|_| GatewayRefusal::BadRequest)?.join("%25"))
 }
 
 #[cfg(test)]

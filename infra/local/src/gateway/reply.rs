@@ -13,11 +13,11 @@ use serde_json::Value;
 pub type Reply = Response<Full<Bytes>>;
 
 /// Largest payload that Lambda takes or gives in one synchronous call: 6 MB.
-pub const LARGEST_PAYLOAD: usize = 6 * 1024 * 1024;
+pub const MAX_PAYLOAD: usize = 6 * 1024 * 1024;
 
 /// Answers of the gateway itself: it has no problem+json.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum GatewayRefusal {
     /// The path is no UTF-8 once decoded.
     BadRequest,
     /// The authorizer denied the call.
@@ -34,7 +34,7 @@ pub enum Refusal {
     TimedOut,
 }
 
-impl Refusal {
+impl GatewayRefusal {
     /// The response.
     pub fn reply(self) -> Reply {
         let (status, message) = match self {
@@ -70,26 +70,26 @@ struct Answer {
 /// Reads what a function returned.
 ///
 /// # Errors
-/// [`Refusal::Failed`] when it is over 6 MB or no answer in the format.
-pub fn from_function(payload: &[u8]) -> Result<Reply, Refusal> {
-    if payload.len() > LARGEST_PAYLOAD {
+/// [`GatewayRefusal::Failed`] when it is over 6 MB or no answer in the format.
+pub fn from_function(payload: &[u8]) -> Result<Reply, GatewayRefusal> {
+    if payload.len() > MAX_PAYLOAD {
         tracing::error!(bytes = payload.len(), "a function's answer is over 6 MB");
-        return Err(Refusal::Failed);
+        return Err(GatewayRefusal::Failed);
     }
     let answer: Answer = serde_json::from_slice(payload).map_err(|error| {
         tracing::error!(%error, "a function's answer is not in payload format 2.0");
-        Refusal::Failed
+        GatewayRefusal::Failed
     })?;
     let body = match (answer.body, answer.is_base64_encoded) {
         (None, _) => Bytes::new(),
         (Some(text), false) => Bytes::from(text),
-        (Some(text), true) => Bytes::from(STANDARD.decode(text).map_err(|_| Refusal::Failed)?),
+        (Some(text), true) => Bytes::from(STANDARD.decode(text).map_err(|_| GatewayRefusal::Failed)?),
     };
     let mut reply = Response::new(Full::new(body));
-    *reply.status_mut() = StatusCode::from_u16(answer.status_code).map_err(|_| Refusal::Failed)?;
-    copy_headers(answer.headers, reply.headers_mut()).ok_or(Refusal::Failed)?;
+    *reply.status_mut() = StatusCode::from_u16(answer.status_code).map_err(|_| GatewayRefusal::Failed)?;
+    copy_headers(answer.headers, reply.headers_mut()).ok_or(GatewayRefusal::Failed)?;
     for cookie in answer.cookies {
-        reply.headers_mut().append(SET_COOKIE, HeaderValue::try_from(cookie).map_err(|_| Refusal::Failed)?);
+        reply.headers_mut().append(SET_COOKIE, HeaderValue::try_from(cookie).map_err(|_| GatewayRefusal::Failed)?);
     }
     Ok(reply)
 }
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_is_a_failure() {
-        let huge = format!(r#"{{"statusCode":200,"body":"{}"}}"#, "x".repeat(LARGEST_PAYLOAD));
+        let huge = format!(r#"{{"statusCode":200,"body":"{}"}}"#, "x".repeat(MAX_PAYLOAD));
         for payload in ["", "{}", "[]", r#"{"statusCode":200,"body":"*","isBase64Encoded":true}"#, r#"{"statusCode":7}"#, &huge] {
-            assert_eq!(from_function(payload.as_bytes()).unwrap_err(), Refusal::Failed);
+            assert_eq!(from_function(payload.as_bytes()).unwrap_err(), GatewayRefusal::Failed);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use holdfast::clock::Env;
+use holdfast::core::clock::Env;
 use lambda_runtime::LambdaEvent;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

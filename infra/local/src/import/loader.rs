@@ -16,7 +16,7 @@ const PARALLEL: usize = 16;
 /// How often a row is sent before its failure counts: time-outs, limits and unavailability pass.
 const ATTEMPTS: u32 = 8;
 /// A wait longer than this is no pause but an exhausted quota: the load ends, and is repeated later.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// Creates records through an API.
 pub struct Loader {
@@ -221,7 +221,7 @@ impl Loader {
                 Err(_) => (0, HeaderMap::new(), Value::Null),
             };
             let Some(pause) = pause(status, &headers, &body, attempt) else { return Ok((status, headers, body)) };
-            if attempt >= ATTEMPTS || pause > LONGEST_PAUSE {
+            if attempt >= ATTEMPTS || pause > MAX_PAUSE {
                 let why = describe(status, &body);
                 return Err(LoadError(format!("{}:{}: {why}; repeat the import later to go on", row.file, row.line)));
             }

@@ -1,7 +1,7 @@
 //! Many clients at once, several instances over one store.
 
 use super::*;
-use crate::limit::Refusal;
+use crate::limit::LimitRefusal;
 
 /// Sends `clients` concurrent requests of each consumer through the instances in turn, all at one moment; counts what was admitted.
 async fn volley(instances: &[Arc<Limiter>], subjects: &[LimitSubject], clients: usize, now: Micros) -> Vec<u64> {
@@ -12,7 +12,7 @@ async fn volley(instances: &[Arc<Limiter>], subjects: &[LimitSubject], clients: 
         tasks.spawn(async move {
             match limiter.admit(&subject, &one(Operation::Read), now).await {
                 Ok(admission) => (which, admission.cost),
-                Err(Refusal::Denied(_)) => (which, 0),
+                Err(LimitRefusal::Denied(_)) => (which, 0),
                 Err(other) => panic!("{other:?}"),
             }
         });

@@ -1,7 +1,7 @@
 //! Leases never admit more than the plan, cost little, and lose little.
 
 use super::*;
-use crate::limit::Refusal;
+use crate::limit::LimitRefusal;
 
 /// The most units that any interval holds beyond `burst + rate * length`; admissions are (moment, units), in order.
 fn most_over(admitted: &[(u64, u64)], per_second: u64, burst: u64) -> i128 {
@@ -80,7 +80,7 @@ async fn a_quota_loses_at_most_a_seconds_demand_an_instance() {
     for step in 0..2_000 {
         match second.admit(&subject, &one(Operation::Read), at(70_000_000 + step * 20_000)).await {
             Ok(_) => admitted += 1,
-            Err(Refusal::Denied(_)) => refused += 1,
+            Err(LimitRefusal::Denied(_)) => refused += 1,
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -109,7 +109,7 @@ async fn a_revocation_reaches_a_hot_consumer_within_a_second() {
     for step in 0..=100 {
         last = refused(step * 10_000).await.map(|_| ());
     }
-    assert_eq!(last, Err(Refusal::Revoked));
+    assert_eq!(last, Err(LimitRefusal::Revoked));
 }
 
 /// A burst out of idleness is a consumer's right, however many requests come at once and whoever answers them.
@@ -128,4 +128,44 @@ async fn a_burst_out_of_idleness_is_admitted_whole() {
             assert_eq!(admitted, burst, "at {per_second} a second");
         }
     }
+}
+
+/// One item takes about 1,000 write units a second. A consumer at 5,000 requests a second over 200 instances is hot on none of
+/// them that asks for more than 25 a second; the item tells each of them what all ask for.
+#[tokio::test]
+async fn a_consumer_that_is_spread_thinly_over_200_instances_is_leased_to() {
+    const INSTANCES: u64 = 200;
+    const SECONDS: u64 = 10;
+    let (embedded, table) = store().await;
+    // Hot by its own demand only far above what an instance sees here.
+    let instances: Vec<Limiter> = (0..INSTANCES).map(|_| limiter(&table, Some(1_000))).collect();
+    let limits = plan(vec![rate("burst", 10_000, Duration::from_secs(1), 20_000)], vec![quota("day", 10_000_000, Window::Day)]);
+    let subject = subject("c", &limits);
+    let mut calls = Vec::new();
+    for second in 0..SECONDS {
+        embedded.table.meter().take();
+        for step in 0..25 * INSTANCES {
+            let offset = second * 1_000_000 + step * 1_000_000 / (25 * INSTANCES);
+            let limiter = &instances[usize::try_from(step % INSTANCES).unwrap()];
+            limiter.admit(&subject, &one(Operation::Read), at(offset)).await.unwrap();
+        }
+        calls.push(embedded.table.meter().take().total_calls());
+    }
+    let (total, admitted) = (calls.iter().sum::<u64>(), 25 * INSTANCES * SECONDS);
+    assert!(total * 5 <= admitted, "{total} calls for {admitted} requests, by second: {calls:?}");
+    assert!(calls[2..].iter().all(|calls| *calls <= 500), "under half of what one item takes: {calls:?}");
+}
+
+/// What makes a consumer hot over all instances has to last for a second: a burst out of idleness is admitted whole here too.
+#[tokio::test]
+async fn a_burst_over_many_instances_is_no_reason_for_leases() {
+    let (_embedded, table) = store().await;
+    let instances: Vec<Limiter> = (0..50).map(|_| limiter(&table, Some(20))).collect();
+    let subject = subject("c", &plan(vec![rate("burst", 100, Duration::from_secs(1), 500)], vec![]));
+    let mut admitted = 0;
+    for step in 0..700usize {
+        let outcome = instances[step % 50].admit(&subject, &one(Operation::Read), at(0)).await;
+        admitted += u64::from(outcome.is_ok());
+    }
+    assert_eq!(admitted, 500);
 }

@@ -9,10 +9,10 @@ mod reference;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, LimitSubject, Limiter, Overrides, ResolvedPlan, Settings};
-use crate::clock::{Env, Micros};
-use crate::dynamodb::embedded::Embedded;
-use crate::model::{Cost, EntityIx, Operation, Plan, Quota, Rate, Window};
+use super::{Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan};
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::{Env, Micros};
+use crate::model::{Cost, EntityIx, Operation, Quota, Rate, RatePlan, Window};
 use crate::store::table::SharedTable;
 
 /// 2027-03-31T23:59:00Z: a minute before an hour, a day and a month end.
@@ -28,8 +28,8 @@ fn quota(name: &str, limit: u64, window: Window) -> Quota {
     Quota { name: name.into(), limit, window }
 }
 
-fn plan(rates: Vec<Rate>, quotas: Vec<Quota>) -> Plan {
-    Plan {
+fn plan(rates: Vec<Rate>, quotas: Vec<Quota>) -> RatePlan {
+    RatePlan {
         name: "test".into(),
         description: None,
         rates,
@@ -40,7 +40,7 @@ fn plan(rates: Vec<Rate>, quotas: Vec<Quota>) -> Plan {
     }
 }
 
-fn subject(consumer: &str, plan: &Plan) -> LimitSubject {
+fn subject(consumer: &str, plan: &RatePlan) -> LimitSubject {
     let plan = Arc::new(ResolvedPlan::new(plan, &Overrides::new()).unwrap());
     LimitSubject { consumer: consumer.into(), plan, key_id: None, epoch: 0 }
 }
@@ -50,7 +50,7 @@ fn one(operation: Operation) -> [Call; 1] {
 }
 
 fn limiter(table: &SharedTable, hot: Option<u64>) -> Limiter {
-    Limiter::new(Arc::clone(table), Env::still(Micros(0)), Settings { hot })
+    Limiter::new(Arc::clone(table), Env::still(Micros(0)), LimiterSettings { hot })
 }
 
 async fn store() -> (Embedded, SharedTable) {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use time::OffsetDateTime;
 
-use crate::clock::Micros;
-use crate::model::{Plan, Window};
+use crate::core::clock::Micros;
+use crate::model::{RatePlan, Window};
 
 /// A token bucket: `tokens / per` tokens, where `per` is the period in microseconds, so that filling is whole-numbered.
 #[derive(Clone)]
@@ -18,13 +18,13 @@ struct Bucket {
 /// The plan's meaning for one consumer.
 #[derive(Clone)]
 pub struct Reference {
-    plan: Plan,
+    plan: RatePlan,
     buckets: Vec<Bucket>,
     counts: HashMap<(usize, String), u64>,
 }
 
 impl Reference {
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(plan: RatePlan) -> Self {
         let buckets = plan.rates.iter().map(|rate| Bucket { scaled: full(rate), at: 0 }).collect();
         Self { plan, buckets, counts: HashMap::new() }
     }

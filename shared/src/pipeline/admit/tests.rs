@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{AdmitError, Headers, admit};
-use crate::consumer::{Change, Consumers};
+use crate::core::principal::{Principal, Verified};
+use crate::http::problem::{Code, Problem};
+use crate::identity::consumer::{Change, Consumers};
 use crate::limit::Call;
 use crate::model::Operation;
 use crate::notify;
 use crate::pipeline::system::tests::{World, principal};
-use crate::principal::{Principal, Verified};
-use crate::problem::{Code, Problem};
 use crate::store::table::{TableName, Write};
 
 async fn asked(world: &World, who: &Principal, count: u64) -> Result<Headers, AdmitError> {

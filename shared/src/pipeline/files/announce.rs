@@ -4,15 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+use crate::core::json::whole;
 use crate::files::upload::Announced;
-use crate::json::whole;
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::FileLimits;
-use crate::object::media;
-use crate::problem::{Code, FieldError, Problem};
+use crate::store::object::media;
 
 const MEMBERS: [&str; 4] = ["filename", "content_type", "size", "sha256"];
 /// Longest name, characters.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME: usize = 255;
 
 /// What the caller announces.
 ///
@@ -70,9 +70,7 @@ fn filename(value: &Value) -> Result<(), (&'static str, String)> {
     match value.as_str().map(|name| name.chars().count()) {
         None => Err(("type", "must be a text".to_owned())),
         Some(0) => Err(("minLength", "must not be empty".to_owned())),
-        Some(count) if count > LONGEST_NAME => {
-            Err(("maxLength", format!("must have at most {LONGEST_NAME} characters, has {count}")))
-        }
+        Some(count) if count > MAX_NAME => Err(("maxLength", format!("must have at most {MAX_NAME} characters, has {count}"))),
         Some(_) => Ok(()),
     }
 }

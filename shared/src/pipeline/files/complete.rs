@@ -1,50 +1,52 @@
 //! `POST /v1/{plural}/{id}/{field}/complete`: what arrived is held against what was announced, and the record shows it.
 //!
-//! The transaction of the record keeps the new object and lets the old one vanish; it is repeated while others change the record.
+//! The transaction of the record keeps the new object and lets the old one pending_deletion; it is repeated while others change the record.
 //! Completing what is complete already changes nothing and says so with the same answer; with an `Idempotency-Key` also when the
 //! file has been replaced since.
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Target, announce, record_of};
+use super::announce;
+use super::target::{Target, record_of};
 use crate::files::upload::{self, Begun};
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::route::FileRef;
 use crate::http::{Reply, VERSION, conditional};
-use crate::idempotency::{self, Answer};
-use crate::model::{Action, EntityIx, FieldIx};
-use crate::object::{self, File, media};
+use crate::model::Action;
+use crate::model::value::{Record, new_version};
 use crate::pipeline::Context;
 use crate::pipeline::system::{body, parameters::Parameters};
 use crate::pipeline::write::commit::{Pauses, deadline};
-use crate::pipeline::write::idempotent::{Claim, reply_of};
+use crate::pipeline::write::idempotent::{KeyReservation, reply_of};
 use crate::pipeline::write::prepare::{merged, shown, stamp};
 use crate::pipeline::write::refused::unknown_outcome;
 use crate::pipeline::write::replay::masked;
-use crate::pipeline::write::rights::{Rights, Sight};
-use crate::problem::{Code, FieldError, Problem};
+use crate::pipeline::write::rights::{EffectiveAccess, Rights};
+use crate::store::idempotency::{self, Answer};
 use crate::store::keys;
+use crate::store::object::{self, File, media};
+use crate::store::pending_deletion::{PendingDeletion, RETAINED};
 use crate::store::table::{Item, TableError, TableName};
-use crate::store::vanish::{KEPT, Vanishing};
-use crate::store::write::{Batch, Check, Mutation, Riders, WriteError};
-use crate::value::{Record, new_version};
+use crate::store::write::{AttachedWrites, Batch, Check, Mutation, WriteError};
 
 /// Answers it.
 ///
 /// # Errors
 /// 409 while nothing has arrived, or where the caller began no upload; 410 where it was not completed in time; 422 for content that
 /// is not what was announced; 403, 404, 412 as for any write.
-pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn complete(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     let rights = target.rights(cx, Action::Upload)?;
     Parameters::read(cx.request, &[])?;
     empty_body(cx)?;
-    let claim = Claim::of(cx, None).await?;
+    let claim = KeyReservation::of(cx, None).await?;
     let mut pauses = Pauses::new();
     let mut verified = None;
     loop {
         let (record, begun) = read(cx, &target).await?;
-        let sight = rights.look(cx, &record).await?;
-        target.permit(&rights, &sight, Action::Upload)?;
+        let effective = rights.look(cx, &record).await?;
+        target.permit(&rights, &effective, Action::Upload)?;
         if let Some(claim) = &claim
             && let Some(kept) = claim.found(cx).await?
         {
@@ -52,7 +54,7 @@ pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: Field
         }
         let begun = begun.ok_or_else(|| Problem::conflict("You have begun no upload here; ask for a link with upload first."))?;
         if object::key_of(&record.fields, target.field) == Some(&begun.object) {
-            return Ok(answer(&target, &record, &sight));
+            return Ok(answer(&target, &record, &effective));
         }
         conditional::check_write(&cx.request.headers, Some(&record.version), false)?;
         if verified.as_ref() != Some(&begun.object) {
@@ -60,7 +62,7 @@ pub async fn complete(cx: &Context<'_>, entity: EntityIx, id: &str, field: Field
             verify(&target, &begun).await?;
             verified = Some(begun.object.clone());
         }
-        match commit(cx, &target, &rights, (record, sight), &begun, claim.as_ref()).await? {
+        match commit(cx, &target, &rights, (record, effective), &begun, claim.as_ref()).await? {
             Ok(reply) => return Ok(reply),
             Err(WriteError::Rider(row)) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
             Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_))
@@ -122,9 +124,9 @@ async fn commit(
     cx: &Context<'_>,
     target: &Target<'_>,
     rights: &Rights<'_>,
-    (before, sight): (Record, Sight),
+    (before, effective): (Record, EffectiveAccess),
     begun: &Begun,
-    claim: Option<&Claim>,
+    claim: Option<&KeyReservation>,
 ) -> Result<Result<Reply, WriteError>, Problem> {
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
     let file = File {
@@ -149,8 +151,8 @@ async fn commit(
     if new.writable.is_none() {
         return Err(rights.forbidden());
     }
-    let checks: Vec<Check> = merged(sight.checks, new.checks.clone());
-    let told = target.told(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
+    let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
+    let told = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
     let reply = answer(target, &after, &new);
     let idempotency = match claim {
         Some(claim) => idempotency::items(&claim.scope, &claim.print, &kept(&reply), cx.app.env.now()),
@@ -159,11 +161,11 @@ async fn commit(
     let batch = Batch {
         mutations: vec![Mutation::update(target.entity, before, after)],
         checks,
-        riders: Riders {
+        riders: AttachedWrites {
             idempotency: idempotency.map_err(Problem::internal)?,
             audit: vec![told],
-            conditioned: vec![Vanishing::keep(begun.vanishing.clone())],
-            ..Riders::default()
+            conditioned: vec![PendingDeletion::keep(begun.vanishing.clone())],
+            ..AttachedWrites::default()
         },
     };
     match cx.app.writer.write(&batch, deadline(cx)).await {
@@ -176,10 +178,10 @@ async fn commit(
 }
 
 /// The record as the caller may read it.
-fn answer(target: &Target<'_>, record: &Record, sight: &Sight) -> Reply {
-    let body = shown(target.entity, record, sight.readable.clone());
+fn answer(target: &Target<'_>, record: &Record, effective: &EffectiveAccess) -> Reply {
+    let body = shown(target.entity, record, effective.readable.clone());
     let reply = Reply::json(StatusCode::OK, &body);
-    if sight.readable.is_some() { reply.version(&record.version) } else { reply }
+    if effective.readable.is_some() { reply.version(&record.version) } else { reply }
 }
 
 /// The answer as it is remembered.
@@ -198,10 +200,10 @@ async fn already(
     row: Option<&Item>,
 ) -> Result<Reply, Problem> {
     let (record, _) = read(cx, target).await?;
-    let sight = rights.look(cx, &record).await?;
-    target.permit(rights, &sight, Action::Upload)?;
+    let effective = rights.look(cx, &record).await?;
+    target.permit(rights, &effective, Action::Upload)?;
     match object::key_of(&record.fields, target.field) == Some(&begun.object) {
-        true => Ok(answer(target, &record, &sight)),
+        true => Ok(answer(target, &record, &effective)),
         false => Err(too_late(row)),
     }
 }
@@ -209,7 +211,7 @@ async fn already(
 /// What the row that lets the object vanish says.
 fn too_late(row: Option<&Item>) -> Problem {
     match row {
-        Some(row) if row.attrs.contains_key(KEPT) => Problem::conflict(
+        Some(row) if row.attrs.contains_key(RETAINED) => Problem::conflict(
             "This upload was completed before, and its file has been replaced or cleared since; begin a new one.",
         ),
         _ => Problem::new(Code::Gone, "This upload was not completed in time; begin a new one."),

@@ -12,20 +12,21 @@ use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::json;
 
-use super::{Target, record_of, secret, secret_json};
-use crate::clock::Micros;
+use super::target::{Target, record_of, secret, secret_json};
+use crate::core::clock::Micros;
+use crate::core::id::MAX_SAFE_INTEGER;
+use crate::http::problem::Problem;
+use crate::http::route::FileRef;
 use crate::http::{JSON, Reply, header_value, negotiate};
-use crate::id::MAX_SAFE_INTEGER;
-use crate::model::{Action, EntityIx, FieldIx, FileLimits};
-use crate::object::disposition::{self, Disposition};
-use crate::object::{self, Download, File, Objects, media};
+use crate::model::value::Record;
+use crate::model::{Action, FileLimits};
 use crate::pipeline::Context;
 use crate::pipeline::admit::{AdmitError, Headers};
 use crate::pipeline::system::parameters::{Parameters, refuse};
-use crate::problem::Problem;
 use crate::store::keys;
+use crate::store::object::disposition::{self, Disposition};
+use crate::store::object::{self, Download, File, Objects, media};
 use crate::store::table::{Key, Returning, TableName, Write};
-use crate::value::Record;
 
 /// Answers it, and gives the limits that stand on the answer.
 ///
@@ -34,16 +35,14 @@ use crate::value::Record;
 pub async fn download(
     cx: &Context<'_>,
     admission: impl Future<Output = Result<Headers, AdmitError>>,
-    entity: EntityIx,
-    id: &str,
-    field: FieldIx,
+    file: &FileRef,
 ) -> Result<(Headers, Result<Reply, Problem>), AdmitError> {
     let mut admission = pin!(admission);
     // Whoever was denied a moment ago is denied without a call.
     if let Poll::Ready(decided) = futures::poll!(admission.as_mut()) {
-        return Ok((decided?, link(cx, entity, id, field).await.map(|(reply, _)| reply)));
+        return Ok((decided?, link(cx, file).await.map(|(reply, _)| reply)));
     }
-    let (limits, link) = futures::join!(admission, link(cx, entity, id, field));
+    let (limits, link) = futures::join!(admission, link(cx, file));
     match (limits, link) {
         (Ok(limits), link) => Ok((limits, link.map(|(reply, _)| reply))),
         (Err(refused), link) => {
@@ -56,7 +55,7 @@ pub async fn download(
 }
 
 /// What is asked for.
-pub(super) struct Asked {
+pub(super) struct DownloadRequest {
     expires_in: Option<u64>,
     disposition: Disposition,
 }
@@ -70,19 +69,19 @@ async fn withdraw_best_effort(cx: &Context<'_>, key: Key) {
 }
 
 /// The answer with the link, and its entry in the audit trail.
-async fn link(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<(Reply, Key), Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+async fn link(cx: &Context<'_>, file: &FileRef) -> Result<(Reply, Key), Problem> {
+    let target = Target::of(cx, file)?;
     let rights = target.rights(cx, Action::Download)?;
-    let asked = Asked::read(&Parameters::read(cx.request, &["expires_in", "disposition"])?)?;
+    let asked = DownloadRequest::read(&Parameters::read(cx.request, &["expires_in", "disposition"])?)?;
     let now = cx.app.env.now();
     let window = asked.window(target.limits.link_expiry);
     let expires_at = end(now, window).rfc3339();
 
-    let told = target.told(cx, "download", json!({ "expires_at": expires_at, "disposition": asked.disposition.name() }));
+    let told = target.audit_entry(cx, "download", json!({ "expires_at": expires_at, "disposition": asked.disposition.name() }));
     let entry = told.key.clone();
     let told = cx.app.table.write(TableName::Data, Write::Put { item: told, condition: None }, Returning::Nothing);
     let found = async {
-        let place = [(TableName::Data, keys::record(target.entity, id))];
+        let place = [(TableName::Data, keys::record(target.entity, target.id))];
         let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
         target.permit(&rights, &rights.look(cx, &record).await?, Action::Download)?;
         signed(target.objects, target.limits, target.field, &record, asked.disposition, now, window).await
@@ -146,10 +145,10 @@ pub(super) fn end(now: Micros, window: Duration) -> Micros {
 }
 
 pub(super) fn no_file() -> Problem {
-    Problem::new(crate::problem::Code::NotFound, "There is no file in this field of the record.")
+    Problem::new(crate::http::problem::Code::NotFound, "There is no file in this field of the record.")
 }
 
-impl Asked {
+impl DownloadRequest {
     /// # Errors
     /// 400 that names the parameter.
     pub(super) fn read(parameters: &Parameters) -> Result<Self, Problem> {

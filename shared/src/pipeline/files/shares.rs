@@ -8,29 +8,31 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::announce;
 use super::download::{end, whole};
-use super::{Target, announce, record_of, secret_json};
-use crate::audit;
-use crate::auth::Sharer;
-use crate::clock::Micros;
-use crate::consumer::record::Row;
+use super::target::{Target, record_of, secret_json};
+use crate::core::clock::Micros;
+use crate::core::id::MAX_SAFE_INTEGER;
 use crate::files::share::{self, Share, Terms};
 use crate::http::Reply;
-use crate::id::MAX_SAFE_INTEGER;
-use crate::model::{Action, EntityIx, FieldIx, SystemPermission};
-use crate::object::{self, File};
+use crate::http::problem::{FieldError, Problem};
+use crate::http::route::FileRef;
+use crate::identity::auth::Sharer;
+use crate::identity::consumer::record::Row;
+use crate::model::{Action, SystemPermission};
 use crate::pipeline::Context;
-use crate::pipeline::system::once::{Once, bare};
+use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
 use crate::pipeline::system::{body, permit};
 use crate::pipeline::write::rights::Rights;
-use crate::problem::{FieldError, Problem};
+use crate::store::audit;
 use crate::store::keys;
+use crate::store::object::{self, File};
 use crate::store::repeat::repeated;
 use crate::store::table::{Reason, TableError, TableName, Transaction, Write};
 
 /// Most uses that a share may be limited to.
-const MOST: u64 = 1_000_000;
+const MAX_DOWNLOADS: u64 = 1_000_000;
 /// Shares that are revoked in one transaction: three rows each, and an entry of the audit trail.
 const AT_ONCE: usize = 30;
 
@@ -39,8 +41,8 @@ const AT_ONCE: usize = 30;
 ///
 /// # Errors
 /// 422 for a body that is wrong; 403 and 404 as for a download; 404 without a file.
-pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn create(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     if target.limits.share_expiry.is_none() {
         return Err(Problem::not_found());
     }
@@ -53,7 +55,7 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     Parameters::read(cx.request, &[])?;
     let body = body::optional(cx.request)?;
     let wish = wished(&body)?;
-    let once = match Once::begin(cx, Some(&body)).await {
+    let once = match IdempotentChange::begin(cx, Some(&body)).await {
         Ok(once) => once,
         Err(before) => return before,
     };
@@ -65,7 +67,7 @@ async fn created(
     target: &Target<'_>,
     rights: &Rights<'_>,
     (expires_in, most): (Option<u64>, Option<i64>),
-    once: &Once<'_>,
+    once: &IdempotentChange<'_>,
 ) -> Result<Reply, Problem> {
     let id = target.id;
     let longest = target.limits.share_expiry.ok_or_else(Problem::not_found)?;
@@ -91,7 +93,7 @@ async fn created(
     };
     let (secret, mut writes) = share::create(&cx.app.env, target.entity, &terms, object, ends, most);
     let detail = json!({ "share": terms.id, "expires_at": ends.rfc3339(), "max_downloads": most });
-    writes.push(Write::Put { item: target.told(cx, "share.create", detail), condition: None });
+    writes.push(Write::Put { item: target.audit_entry(cx, "share.create", detail), condition: None });
     let kept = json!({ "id": terms.id, "expires_at": ends.rfc3339() });
     writes.extend(once.rows(&bare(StatusCode::CREATED, Some(&kept))));
     commit(cx, writes).await?;
@@ -110,7 +112,7 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
     let mut number = |name: &str, most: u64, what: &str| match members.get(name) {
         None | Some(Value::Null) => None,
         Some(value) => {
-            let number = crate::json::whole(value).filter(|number| (1..=most).contains(number));
+            let number = crate::core::json::whole(value).filter(|number| (1..=most).contains(number));
             if number.is_none() {
                 errors.push(FieldError::new(format!("/{name}"), "minimum", format!("must be {what}")));
             }
@@ -119,7 +121,7 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
     };
     let longest = MAX_SAFE_INTEGER.unsigned_abs();
     let expires_in = number("expires_in", longest, &format!("a whole number of seconds from 1 to {longest}"));
-    let most = number("max_downloads", MOST, &format!("a whole number from 1 to {MOST}"));
+    let most = number("max_downloads", MAX_DOWNLOADS, &format!("a whole number from 1 to {MAX_DOWNLOADS}"));
     match errors.is_empty() {
         true => Ok((expires_in, most.and_then(|most| i64::try_from(most).ok()))),
         false => Err(announce::invalid(errors)),
@@ -130,11 +132,11 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
 ///
 /// # Errors
 /// As [`create`].
-pub async fn list(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn list(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     let parameters = Parameters::read(cx.request, &["limit", "cursor"])?;
     let all = administers(cx, &target).await?;
-    let pk = keys::share_of_file(target.entity, id, &target.field.name, "").pk;
+    let pk = keys::share_of_file(target.entity, target.id, &target.field.name, "").pk;
     let own = |share: &Share| all || share.terms.sharer.consumer == cx.principal.consumer;
     page(cx, &parameters, pk, &own).await
 }
@@ -190,15 +192,15 @@ fn position(cursor: &str) -> Result<Vec<u8>, Problem> {
 ///
 /// # Errors
 /// As [`list`].
-pub async fn revoke(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx, share: &str) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn revoke(cx: &Context<'_>, file: &FileRef, share: &str) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     Parameters::read(cx.request, &[])?;
     let all = administers(cx, &target).await?;
-    let once = match Once::begin(cx, None).await {
+    let once = match IdempotentChange::begin(cx, None).await {
         Ok(once) => once,
         Err(before) => return before,
     };
-    let listing = keys::share_of_file(target.entity, id, &target.field.name, share);
+    let listing = keys::share_of_file(target.entity, target.id, &target.field.name, share);
     let found = share::one(&*cx.app.table, listing).await?;
     let share =
         found.filter(|share| all || share.terms.sharer.consumer == cx.principal.consumer).ok_or_else(Problem::not_found)?;
@@ -211,11 +213,11 @@ pub async fn revoke(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
 ///
 /// # Errors
 /// As [`list`].
-pub async fn revoke_all(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn revoke_all(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     Parameters::read(cx.request, &[])?;
     let all = administers(cx, &target).await?;
-    let pk = keys::share_of_file(target.entity, id, &target.field.name, "").pk;
+    let pk = keys::share_of_file(target.entity, target.id, &target.field.name, "").pk;
     end_all(cx, pk, &|share| all || share.terms.sharer.consumer == cx.principal.consumer).await
 }
 

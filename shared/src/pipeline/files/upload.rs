@@ -6,21 +6,23 @@ use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::announce;
 use super::download::{end, whole};
 use super::shares::commit;
-use super::{Target, announce, record_of, secret_json};
-use crate::clock::Micros;
+use super::target::{Target, record_of, secret_json};
+use crate::core::clock::Micros;
 use crate::files::upload::{self, Announced};
+use crate::http::problem::Problem;
+use crate::http::route::FileRef;
 use crate::http::{JSON, Reply};
-use crate::idempotency::Answer;
-use crate::model::{Action, EntityIx, FieldIx};
-use crate::object::Upload;
+use crate::model::Action;
 use crate::pipeline::Context;
-use crate::pipeline::system::once::{Once, bare};
+use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
 use crate::pipeline::system::{body, parameters::Parameters};
 use crate::pipeline::write::idempotent::REPLAYED;
-use crate::problem::Problem;
+use crate::store::idempotency::Answer;
 use crate::store::keys;
+use crate::store::object::Upload;
 use crate::store::table::{TableName, Write};
 
 /// What an `Idempotency-Key` remembers of an upload: enough to sign the same link again, and no link.
@@ -41,17 +43,17 @@ struct Kept {
 ///
 /// # Errors
 /// 422 for what the field does not take; 403, 404 as the permission says.
-pub async fn upload(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx) -> Result<Reply, Problem> {
-    let target = Target::of(cx, entity, id, field)?;
+pub async fn upload(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
+    let target = Target::of(cx, file)?;
     let rights = target.rights(cx, Action::Upload)?;
     Parameters::read(cx.request, &[])?;
     let body = body::json(cx.request, &[JSON])?;
     let file = announce::read(&body, target.limits)?;
-    let place = [(TableName::Data, keys::record(target.entity, id))];
+    let place = [(TableName::Data, keys::record(target.entity, target.id))];
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     target.permit(&rights, &rights.look(cx, &record).await?, Action::Upload)?;
 
-    let once = Once::of(cx, Some(&body)).await?;
+    let once = IdempotentChange::of(cx, Some(&body)).await?;
     if let Some(before) = once.before().await? {
         return again(&target, &file, &before).await;
     }
@@ -65,13 +67,13 @@ pub async fn upload(cx: &Context<'_>, entity: EntityIx, id: &str, field: FieldIx
     }
 }
 
-async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &Once<'_>) -> Result<Reply, Problem> {
+async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &IdempotentChange<'_>) -> Result<Reply, Problem> {
     let (now, window) = (cx.app.env.now(), whole(target.limits.link_expiry));
     let place = upload::place(target.entity, target.id, target.field, cx.principal);
     let (begun, mut rows) = upload::begin(&cx.app.env, place, file.clone(), window, now);
     let kept = Kept { object: begun.object, begun: now.0, window: window.as_secs() };
     let reply = link(target, file, &kept).await?;
-    let told = target.told(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
+    let told = target.audit_entry(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
     rows.push((TableName::Data, Write::Put { item: told, condition: None }));
     let kept = serde_json::to_value(&kept).map_err(Problem::internal)?;
     let remembered = once.rows(&bare(StatusCode::CREATED, Some(&kept)));

@@ -14,12 +14,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::fresh;
 use super::refused::no_index;
-use crate::cache::{Answer, Event, Filled, Look, Place, Sample};
+use crate::cache::{Answer, EntryDescriptor, Event, Filled, Lookup, Sample};
+use crate::http::problem::Problem;
 use crate::pipeline::{Context, embed};
-use crate::plan::{self, Plan};
-use crate::policy::Permitted;
-use crate::problem::Problem;
 use crate::query::ListQuery;
+use crate::query::plan::{self, QueryPlan};
+use crate::query::policy::Permitted;
 use crate::store::indexes::States;
 
 /// What is read.
@@ -34,7 +34,7 @@ pub(super) enum Read<'a> {
 /// An answer, how it was planned, and where it comes from.
 pub(super) struct Answered {
     pub(super) answer: Arc<Answer>,
-    pub(super) plan: Plan,
+    pub(super) plan: QueryPlan,
     pub(super) status: Status,
 }
 
@@ -75,9 +75,9 @@ pub(super) async fn answer(cx: &Context<'_>, permitted: &Permitted<ListQuery>, r
     let wanted = !is_refused(&cx.request.headers);
     // The states of indexes are guessed from the last time and read at the same time if that is long ago: one wait.
     let guess = app.indexes.last_known();
-    let (states, looked) = futures::join!(app.indexes.states(), look(cx, permitted, read, &guess, wanted));
+    let (states, looked) = futures::join!(app.indexes.states(), lookup(cx, permitted, read, &guess, wanted));
     let states = states?;
-    let looked = if states == guess { looked } else { look(cx, permitted, read, &states, wanted).await };
+    let looked = if states == guess { looked } else { lookup(cx, permitted, read, &states, wanted).await };
     let (plan, found) = looked?;
     let (answer, status) = serve(cx, permitted, read, &states, &plan, found).await?;
     Ok(Answered { answer, plan, status })
@@ -89,8 +89,8 @@ async fn serve(
     permitted: &Permitted<ListQuery>,
     read: Read<'_>,
     states: &States,
-    plan: &Plan,
-    found: Option<(Place, Look)>,
+    plan: &QueryPlan,
+    found: Option<(EntryDescriptor, Lookup)>,
 ) -> Result<(Arc<Answer>, Status), Problem> {
     let cache = &cx.app.cache;
     // Boxed: it is much larger than all that a hit needs.
@@ -108,17 +108,17 @@ async fn serve(
             cache.counters.add(Event::Bypass);
             (Arc::new(fresh().await?), Status::Bypass)
         }
-        Some((_, Look::Miss(None))) => (Arc::new(fresh().await?), Status::Miss),
-        Some((place, Look::Miss(Some(sight)))) => {
-            let (answer, filled) = cache.fill(&place, &sight, fresh).await?;
+        Some((_, Lookup::Miss(None))) => (Arc::new(fresh().await?), Status::Miss),
+        Some((descriptor, Lookup::Miss(Some(sight)))) => {
+            let (answer, filled) = cache.fill(&descriptor, &sight, fresh).await?;
             (answer, Status::of(filled))
         }
-        Some((place, Look::Hit(answer))) if cache.samples() => match fresh().await {
-            Ok(read) => (sampled(cx, &place, answer, read).await, Status::Hit),
+        Some((descriptor, Lookup::Hit(answer))) if cache.samples() => match fresh().await {
+            Ok(read) => (sampled(cx, &descriptor, answer, read).await, Status::Hit),
             // The hit was right; that it could not be looked at again is no reason to fail.
             Err(_) => (answer, Status::Hit),
         },
-        Some((_, Look::Hit(answer))) => (answer, Status::Hit),
+        Some((_, Lookup::Hit(answer))) => (answer, Status::Hit),
     })
 }
 
@@ -133,35 +133,35 @@ impl Status {
 }
 
 /// The plan under these states, and what the cache has of its answer; `None` where it may have nothing.
-async fn look(
+async fn lookup(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,
     read: Read<'_>,
     states: &States,
     wanted: bool,
-) -> Result<(Plan, Option<(Place, Look)>), Problem> {
+) -> Result<(QueryPlan, Option<(EntryDescriptor, Lookup)>), Problem> {
     let model = &cx.app.model;
     embed::check(cx.app, states, permitted).map_err(|none| no_index(&none))?;
-    let (plan, place) = match read {
+    let (plan, descriptor) = match read {
         Read::List => {
             let plan = plan::plan(model, states, permitted).map_err(|none| no_index(&none))?;
-            let place = Place::of_list(model, states, permitted, &plan);
-            (plan, place)
+            let descriptor = EntryDescriptor::of_list(model, states, permitted, &plan);
+            (plan, descriptor)
         }
-        Read::Record(id) => (Plan::of_record(permitted), Place::of_record(model, states, permitted, id)),
+        Read::Record(id) => (QueryPlan::of_record(permitted), EntryDescriptor::of_record(model, states, permitted, id)),
     };
-    let Some(place) = place.filter(|_| wanted) else { return Ok((plan, None)) };
-    let found = cx.app.cache.look(&place).await;
-    Ok((plan, Some((place, found))))
+    let Some(descriptor) = descriptor.filter(|_| wanted) else { return Ok((plan, None)) };
+    let found = cx.app.cache.lookup(&descriptor).await;
+    Ok((plan, Some((descriptor, found))))
 }
 
 /// A hit beside what the data say now. A hit that was wrong is told to the log and to nobody else.
-async fn sampled(cx: &Context<'_>, place: &Place, hit: Arc<Answer>, read: Answer) -> Arc<Answer> {
-    match cx.app.cache.compare(place, &hit, &read).await {
+async fn sampled(cx: &Context<'_>, descriptor: &EntryDescriptor, hit: Arc<Answer>, read: Answer) -> Arc<Answer> {
+    match cx.app.cache.compare(descriptor, &hit, &read).await {
         Sample::Same => hit,
         Sample::Unclear => Arc::new(read),
         Sample::Stale => {
-            cx.notes.stale();
+            cx.metrics.stale();
             tracing::error!(correlation_id = cx.correlation, path = cx.request.path, "the cache held a wrong answer");
             Arc::new(read)
         }

@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use super::refused::{bad_cursor, list_failed, no_index, scan_failed, too_many_to_count};
 use crate::cache::Answer;
+use crate::http::problem::Problem;
 use crate::pipeline::Context;
 use crate::pipeline::embed;
-use crate::pipeline::form;
-use crate::pipeline::list::{self, Judge};
+use crate::pipeline::list::{self, RowVisibility};
+use crate::pipeline::plan_stats;
 use crate::pipeline::scan::Row;
-use crate::plan::{Cursor, Plan};
-use crate::policy::Permitted;
-use crate::problem::Problem;
 use crate::query::ListQuery;
-use crate::shape;
+use crate::query::plan::{Cursor, QueryPlan};
+use crate::query::policy::Permitted;
+use crate::query::shape;
 use crate::store::indexes::States;
 use crate::store::table::TableName;
 use crate::store::{items, keys};
@@ -27,7 +27,7 @@ pub(super) async fn list(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,
     states: &States,
-    plan: &Plan,
+    plan: &QueryPlan,
 ) -> Result<Answer, Problem> {
     let app = cx.app;
     let query = permitted.query();
@@ -41,7 +41,7 @@ pub(super) async fn list(
     let counted = async { if query.count { list::count(app, permitted, plan).await.map(Some) } else { Ok(None) } };
     let begun = app.env.now();
     let (page, counted) = futures::try_join!(list::page(app, permitted, plan, after), counted).map_err(scan_failed)?;
-    cx.notes.plan(form::of(&app.model, query, plan, &page, app.env.now().since(begun)));
+    cx.metrics.plan(plan_stats::of(&app.model, query, plan, &page, app.env.now().since(begun)));
     let total = match counted {
         None => None,
         Some(Some(total)) => Some(total as u64),
@@ -69,7 +69,7 @@ pub(super) async fn record(
     let found = app.table.get(&place, true).await?.into_iter().next().flatten();
     let record = found.as_ref().and_then(items::decode).ok_or_else(Problem::not_found)?;
     let row = Row { position: Vec::new(), record };
-    let judged = Judge::new(app, permitted).visible(vec![row]).await.map_err(scan_failed)?;
+    let judged = RowVisibility::new(app, permitted).visible(vec![row]).await.map_err(scan_failed)?;
     let Some((row, Some(mask))) = judged.into_iter().next() else { return Err(Problem::not_found()) };
     let rows = [(row.record, mask)];
     let shown = if permitted.includes().is_empty() {

@@ -14,13 +14,13 @@ use serde_json::Value;
 
 use super::context::Context;
 use super::deprecated;
-use super::form;
+use super::plan_stats;
 use crate::cache::{self, Answer};
+use crate::http::problem::Problem;
 use crate::http::{JSON, Reply, header_value};
 use crate::model::{Action, EntityIx, Operation};
-use crate::plan::{Cursor, CursorKeys, Plan};
-use crate::policy;
-use crate::problem::Problem;
+use crate::query::plan::{Cursor, CursorKeys, QueryPlan};
+use crate::query::policy;
 use crate::query::{self, ListQuery};
 use crate::store::indexes::States;
 
@@ -37,7 +37,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let view = policy::view(model, cx.principal, entity.ix, Action::List).map_err(|denied| refused(cx, &denied))?;
     let query = query::parse_list(model, entity, &view, &cx.request.query).map_err(|wrong| bad_parameters(&wrong))?;
     let permitted = policy::permit_list(model, cx.principal, query).map_err(|denied| refused(cx, &denied))?;
-    form::deprecated(model, permitted.query()).into_iter().for_each(|name| cx.notes.deprecated(name));
+    plan_stats::deprecated(model, permitted.query()).into_iter().for_each(|name| cx.metrics.deprecated(name));
     // Side by side, so that a new instance waits once for both.
     let secrets = app.secrets_for(permitted.query().cursor.as_deref());
     let (secrets, answered) = futures::join!(secrets, cached::answer(cx, &permitted, Read::List));
@@ -75,7 +75,7 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
 }
 
 /// The cursor behind this page.
-fn next_cursor(answer: &Answer, keys: &CursorKeys, query: &ListQuery, plan: &Plan) -> Option<String> {
+fn next_cursor(answer: &Answer, keys: &CursorKeys, query: &ListQuery, plan: &QueryPlan) -> Option<String> {
     let position = answer.next.clone()?;
     Some(Cursor { position }.seal(keys, query, plan))
 }

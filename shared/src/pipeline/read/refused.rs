@@ -1,12 +1,12 @@
 //! Why a read is refused, as the caller is told.
 
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::Model;
 use crate::pipeline::Context;
 use crate::pipeline::embed::ListError;
 use crate::pipeline::scan::ScanError;
-use crate::plan::{self, NoIndex};
-use crate::policy::{Denied, Permitted};
-use crate::problem::{Code, FieldError, Problem};
+use crate::query::plan::{self, NoIndex};
+use crate::query::policy::{Denied, Permitted};
 use crate::query::{BadParameter, ListQuery};
 
 /// All parameters that are wrong: the first in the detail, each among the errors.

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::http::body::{media_type, parse};
+use crate::http::problem::Problem;
 use crate::http::{ApiRequest, JSON, negotiate};
-use crate::problem::Problem;
 
 /// Media type of a merge patch (RFC 7396).
 pub(in crate::pipeline) const MERGE_PATCH: &str = "application/merge-patch+json";

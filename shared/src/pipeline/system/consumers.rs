@@ -4,15 +4,16 @@ use http::header::{CACHE_CONTROL, IF_MATCH, IF_NONE_MATCH, LOCATION, REFERRER_PO
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::once::Once;
+use super::idempotent_change::IdempotentChange;
 use super::parameters::{Parameters, bad_cursor};
 use super::{body, permit};
-use crate::consumer::{Change, Consumer, ConsumerError, Consumers, Riders};
 use crate::http::conditional::check_write;
+use crate::http::links;
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, header_value};
+use crate::identity::consumer::{AttachedWrites, Change, Consumer, ConsumerError, Consumers};
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
-use crate::problem::{Code, FieldError, Problem};
 
 const PERMISSION: SystemPermission = SystemPermission::Consumers;
 /// Member of a consumer that lists its keys.
@@ -115,7 +116,7 @@ impl Work<'_> {
 
 /// Does it once by its Idempotency-Key.
 async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Result<Reply, Problem> {
-    let once = match Once::begin(cx, body).await {
+    let once = match IdempotentChange::begin(cx, body).await {
         Ok(once) => once,
         Err(before) => return before,
     };
@@ -128,7 +129,7 @@ async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Resul
     once.end(outcome).await
 }
 
-async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: Riders<'_>) -> Result<Reply, Problem> {
+async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: AttachedWrites<'_>) -> Result<Reply, Problem> {
     let consumers = of(cx, riders);
     match work {
         Work::Create => with_secret(cx, StatusCode::CREATED, &consumers.create(body).await.map_err(problem)?).await,
@@ -146,7 +147,7 @@ async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: Riders<'_>
         Work::CreateKey(id) => {
             let created = consumers.create_key(id, &cx.app.environment, body).await.map_err(problem)?;
             let document = serde_json::to_value(&created).map_err(Problem::internal)?;
-            let location = header_value(key_path(id, &created.view.id));
+            let location = header_value(links::key(id, &created.view.id));
             Ok(confidential(Reply::json(StatusCode::CREATED, &document).header(LOCATION, location)))
         }
         Work::DeleteKey(id, key_id) => {
@@ -176,16 +177,8 @@ fn begin(cx: &Context<'_>) -> Result<(), Problem> {
     Parameters::read(cx.request, &[]).map(drop)
 }
 
-fn of<'a>(cx: &'a Context<'_>, riders: Riders<'a>) -> Consumers<'a> {
+fn of<'a>(cx: &'a Context<'_>, riders: AttachedWrites<'a>) -> Consumers<'a> {
     Consumers { table: &*cx.app.table, model: &cx.app.model, env: &cx.app.env, riders }
-}
-
-pub(super) fn path(id: &str) -> String {
-    format!("/v1/_consumers/{id}")
-}
-
-pub(super) fn key_path(id: &str, key_id: &str) -> String {
-    format!("{}/keys/{key_id}", path(id))
 }
 
 /// What a request's conditions, already held against the present state, ask of the write.
@@ -243,7 +236,7 @@ fn confidential(reply: Reply) -> Reply {
 fn shown(status: StatusCode, consumer: &Consumer) -> Reply {
     let reply = Reply::json(status, &consumer.to_json()).version(&consumer.version);
     match status {
-        StatusCode::CREATED => reply.header(LOCATION, header_value(path(&consumer.id))),
+        StatusCode::CREATED => reply.header(LOCATION, header_value(links::consumer(&consumer.id))),
         _ => reply,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::http::Reply;
-use crate::problem::Problem;
+use crate::http::problem::Problem;
 use crate::store::keys;
 use crate::store::table::TableName;
 

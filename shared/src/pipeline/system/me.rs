@@ -4,12 +4,12 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::http::Reply;
-use crate::limit::{Forecast, Standing, WindowState};
+use crate::http::problem::Problem;
+use crate::limit::{Forecast, LimitStatus, WindowState};
 use crate::pipeline::Context;
 use crate::pipeline::admit;
-use crate::problem::Problem;
 
 /// Answers it. The limits are read with the store's strongest consistency and charged nothing here.
 pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
@@ -37,7 +37,7 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
     Ok(Reply::json(StatusCode::OK, &document))
 }
 
-fn limits(standing: &Standing, now: Micros) -> Vec<Value> {
+fn limits(standing: &LimitStatus, now: Micros) -> Vec<Value> {
     let forecast = |window: &WindowState| standing.forecasts.iter().find(|one| window.quota && one.name == window.name);
     standing.windows.iter().map(|window| limit(window, forecast(window), now)).collect()
 }

@@ -6,8 +6,8 @@ pub(super) mod body;
 mod consumers;
 pub mod dashboard;
 mod health;
+pub(super) mod idempotent_change;
 mod me;
-pub(super) mod once;
 pub(super) mod parameters;
 mod purge;
 #[cfg(test)]
@@ -18,35 +18,32 @@ mod usage;
 pub use health::{alive, ready};
 
 use crate::http::Reply;
-use crate::http::route::Route;
+use crate::http::problem::Problem;
+use crate::http::route::System;
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
-use crate::problem::Problem;
 
 /// Answers a request for a system resource.
 ///
 /// # Errors
-/// As the resource says; 403 `forbidden` without its permission; 404 for a route that is none of these.
-pub async fn handle(cx: &Context<'_>, route: &Route) -> Result<Reply, Problem> {
-    match route {
-        Route::Consumers => consumers::list(cx).await,
-        Route::CreateConsumer => consumers::create(cx).await,
-        Route::Consumer { id } => consumers::get(cx, id).await,
-        Route::ReplaceConsumer { id } => consumers::put(cx, id).await,
-        Route::PatchConsumer { id } => consumers::patch(cx, id).await,
-        Route::DeleteConsumer { id } => consumers::delete(cx, id).await,
-        Route::CreateKey { id } => consumers::create_key(cx, id).await,
-        Route::DeleteKey { id, key_id } => consumers::delete_key(cx, id, key_id).await,
-        Route::Me => me::me(cx).await,
-        Route::Purge => purge::purge(cx).await,
-        Route::Usage => usage::usage(cx).await,
-        Route::UsageDashboard => dashboard::dashboard(cx).await,
-        Route::UsageMetrics => dashboard::openmetrics(cx).await,
-        Route::Notifications => trail::notifications(cx).await,
-        Route::Audit => trail::audit(cx).await,
-        Route::Health => Ok(alive()),
-        Route::Ready => ready(cx.app).await,
-        _ => Err(Problem::not_found()),
+/// As the resource says; 403 `forbidden` without its permission.
+pub async fn handle(cx: &Context<'_>, resource: &System) -> Result<Reply, Problem> {
+    match resource {
+        System::Consumers => consumers::list(cx).await,
+        System::CreateConsumer => consumers::create(cx).await,
+        System::Consumer { id } => consumers::get(cx, id).await,
+        System::ReplaceConsumer { id } => consumers::put(cx, id).await,
+        System::PatchConsumer { id } => consumers::patch(cx, id).await,
+        System::DeleteConsumer { id } => consumers::delete(cx, id).await,
+        System::CreateKey { id } => consumers::create_key(cx, id).await,
+        System::DeleteKey { id, key_id } => consumers::delete_key(cx, id, key_id).await,
+        System::Me => me::me(cx).await,
+        System::Purge => purge::purge(cx).await,
+        System::Usage => usage::usage(cx).await,
+        System::UsageDashboard => dashboard::dashboard(cx).await,
+        System::UsageMetrics => dashboard::openmetrics(cx).await,
+        System::Notifications => trail::notifications(cx).await,
+        System::Audit => trail::audit(cx).await,
     }
 }
 

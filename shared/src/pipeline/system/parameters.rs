@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::clock::Micros;
+use crate::core::clock::Micros;
+use crate::core::id::is_id_part;
+use crate::http::problem::Problem;
 use crate::http::{ApiRequest, Reply, header_value};
-use crate::id::is_id_part;
-use crate::problem::Problem;
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, page_limit, split_parameters};
 
 /// The parameters of a request, all of them known to its resource, none twice.

@@ -7,18 +7,18 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::once::{Once, bare};
+use super::idempotent_change::{IdempotentChange, bare};
 use super::parameters::Parameters;
 use super::{body, permit};
-use crate::audit;
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
+use crate::model::value::new_version;
 use crate::model::{Entity, Model, SystemPermission};
 use crate::pipeline::Context;
-use crate::problem::{Code, FieldError, Problem};
+use crate::store::audit;
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Expr, Key, Reason, TableError, TableName, Transaction, Write};
 use crate::store::{items, keys, tags};
-use crate::value::new_version;
 
 /// Tags of one transaction, which has the audit trail's row too, and perhaps that of an idempotency key.
 const TAGS: usize = 98;
@@ -37,14 +37,14 @@ pub(super) async fn purge(cx: &Context<'_>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
     let body = body::json(cx.request, &[JSON])?;
     let target = target(&cx.app.model, &body)?;
-    let once = match Once::begin(cx, Some(&body)).await {
+    let once = match IdempotentChange::begin(cx, Some(&body)).await {
         Ok(once) => once,
         Err(before) => return before,
     };
     once.end(purged(cx, &target, &once).await).await
 }
 
-async fn purged(cx: &Context<'_>, target: &Target<'_>, once: &Once<'_>) -> Result<Reply, Problem> {
+async fn purged(cx: &Context<'_>, target: &Target<'_>, once: &IdempotentChange<'_>) -> Result<Reply, Problem> {
     let touched: Vec<Key> = tags_of(cx, target).await?.into_iter().collect();
     let told = Write::Put { item: audit::item(entry(cx, target), &cx.app.env), condition: None };
     let last = touched.len().div_ceil(TAGS);

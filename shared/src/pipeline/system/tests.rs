@@ -8,23 +8,23 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, LINK, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::handle;
+use super::{alive, handle, ready};
 use crate::app::App;
-use crate::auth::Authenticator;
-use crate::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
-use crate::clock::Env;
-use crate::dynamodb::embedded::Embedded;
-use crate::http::route::route;
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::Env;
+use crate::core::principal::{Principal, Verified};
+use crate::http::problem::{Code, Problem};
+use crate::http::route::{Route, find};
 use crate::http::{JSON, Reply, VERSION, tests::request};
+use crate::identity::auth::Authenticator;
+use crate::identity::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
 use crate::model::parse;
-use crate::notify::{Kind, tell_operator};
+use crate::model::value::Record;
+use crate::notify::{Kind, enqueue_for_operator};
 use crate::pipeline::{Context, Gate};
-use crate::principal::{Principal, Verified};
-use crate::problem::{Code, Problem};
 use crate::store::table::{Key, Returning, SharedTable, TableName, Write};
 use crate::store::{items, keys, tags};
-use crate::usage::Notes;
-use crate::value::Record;
+use crate::usage::RequestMetrics;
 
 const MODEL: &str = "
 name: Test
@@ -86,7 +86,7 @@ impl World {
             request.body = Bytes::from(body.to_string());
             request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(JSON));
         }
-        let route = route(&self.app.model, &request.method, &request.path)?;
+        let matched = find(&self.app.model, &request.method, &request.path).1?;
         let gate = Gate::open();
         let cx = Context {
             app: &self.app,
@@ -94,9 +94,14 @@ impl World {
             principal: who,
             correlation: "c-1",
             gate: &gate,
-            notes: &Notes::default(),
+            metrics: &RequestMetrics::default(),
         };
-        handle(&cx, &route).await
+        match matched.route {
+            Route::System(resource) => handle(&cx, &resource).await,
+            Route::Health => Ok(alive()),
+            Route::Ready => ready(&self.app).await,
+            other => panic!("{other:?} is no system resource"),
+        }
     }
 
     async fn ops(&self, line: &str, body: Value) -> Result<Reply, Problem> {
@@ -172,7 +177,8 @@ async fn a_consumers_life_with_conditions_and_its_trail() {
     let secret = body(&key)["key"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("hf_test_"));
     let bearer = format!("Bearer {secret}");
-    let known = crate::auth::principal(&world.app.model, &world.app.authenticator, None, Some(&bearer), world.app.env.now());
+    let known =
+        crate::identity::auth::principal(&world.app.model, &world.app.authenticator, None, Some(&bearer), world.app.env.now());
     assert_eq!(known.await.unwrap().consumer, "acme");
     let address = header(&key, LOCATION).to_owned();
     let gone = world.ops(&format!("DELETE {address}"), none.clone()).await.unwrap();
@@ -279,7 +285,7 @@ async fn a_repetition_at_the_same_time_makes_one_key() {
     let ids: std::collections::BTreeSet<String> =
         both.await.into_iter().map(|reply| body(&reply.unwrap())["id"].to_string()).collect();
     assert_eq!(ids.len(), 1);
-    let consumers = crate::consumer::Consumers {
+    let consumers = crate::identity::consumer::Consumers {
         table: &*world.app.table,
         model: &world.app.model,
         env: &world.app.env,
@@ -294,7 +300,7 @@ async fn the_secret_of_webhooks_is_shown_once_and_can_be_changed() {
     use crate::notify::{Addresses as _, webhook};
     let world = World::new().await;
     let none = Value::Null;
-    let recipients = crate::consumer::Recipients {
+    let recipients = crate::identity::consumer::Recipients {
         table: world.app.table.clone(),
         model: world.app.model.clone(),
         env: world.app.env.clone(),
@@ -491,7 +497,7 @@ async fn me_says_what_is_left_and_charges_nothing() {
 async fn notices_are_the_callers_own_unless_it_may_see_all() {
     let world = World::new().await;
     let told = Kind::Suspicious { address: None, key_id: Some("k".into()), count: 20 };
-    tell_operator(&*world.app.table, &world.app.env, told, world.app.env.now()).await.unwrap();
+    enqueue_for_operator(&*world.app.table, &world.app.env, told, world.app.env.now()).await.unwrap();
     let acme = principal("acme", "reader");
     let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
     crate::pipeline::admit::admit(&world.app, &acme, [192, 0, 2, 1].into(), &[call]).await.unwrap();

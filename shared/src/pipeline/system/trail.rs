@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::parameters::{Parameters, bad_cursor, moment, refuse};
 use super::{may, permit};
-use crate::audit::{self, AuditError, MAX_ACTION, OTHER_RESOURCES, Wanted};
-use crate::clock::Micros;
+use crate::core::clock::Micros;
 use crate::http::Reply;
+use crate::http::problem::Problem;
 use crate::model::SystemPermission;
 use crate::notify;
 use crate::pipeline::Context;
-use crate::problem::Problem;
+use crate::store::audit::{self, AuditError, MAX_ACTION, OTHER_RESOURCES, Wanted};
 
 /// How far the audit trail is read back where nothing is said.
 const RECENT: Duration = Duration::from_secs(30 * 86_400);

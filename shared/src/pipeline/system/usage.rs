@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::parameters::{Parameters, moment, refuse};
 use super::{may, permit};
+use crate::http::problem::Problem;
 use crate::http::{JSON, Reply, negotiate};
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
-use crate::problem::Problem;
 use crate::usage::merge::Level;
 use crate::usage::query::{self, Dimension};
 use crate::usage::read;
@@ -24,7 +24,7 @@ const POINTS: i64 = 1_600;
 const KNOWN: [&str; 5] = ["from", "to", "granularity", "group_by", "consumer"];
 
 /// What is asked for.
-struct Asked {
+struct UsageRequest {
     level: Level,
     /// From this moment, before that one: seconds since 1970.
     range: (i64, i64),
@@ -69,7 +69,7 @@ pub(super) fn whose(cx: &Context<'_>, named: Option<&str>) -> Result<Option<Stri
     }
 }
 
-fn asked(cx: &Context<'_>) -> Result<Asked, Problem> {
+fn asked(cx: &Context<'_>) -> Result<UsageRequest, Problem> {
     let parameters = Parameters::read(cx.request, &KNOWN)?;
     let level = match parameters.get("granularity") {
         None | Some("hour") => Level::Hour,
@@ -77,7 +77,7 @@ fn asked(cx: &Context<'_>) -> Result<Asked, Problem> {
         Some("day") => Level::Day,
         Some(_) => return Err(refuse("granularity", "must be minute, hour or day")),
     };
-    Ok(Asked {
+    Ok(UsageRequest {
         level,
         range: range(&parameters, level, cx.app.env.now().seconds())?,
         by: dimensions(parameters.get("group_by"))?,

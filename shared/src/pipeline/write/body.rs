@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::What;
 use crate::http::body::{media_type, parse};
+use crate::http::problem::{FieldError, Problem};
 use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, cors, header_value, negotiate};
-use crate::problem::{FieldError, Problem};
 
 /// Media type of a merge patch (RFC 7396).
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -65,5 +65,6 @@ fn json_patch(body: &Value) -> Result<json_patch::Patch, Problem> {
 }
 
 fn invalid_patch(errors: Vec<FieldError>) -> Problem {
-    Problem::new(crate::problem::Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.").with_errors(errors)
+    Problem::new(crate::http::problem::Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.")
+        .with_errors(errors)
 }

@@ -6,15 +6,15 @@ use futures::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::commit::{Outcome, run};
-use super::idempotent::{Claim, reply_of};
+use super::commit::{ChangeOutcome, run};
+use super::idempotent::{KeyReservation, reply_of};
 use super::prepare::Prepared;
 use super::{Change, What, body, one_answer, rights};
-use crate::http::{ApiRequest, MAX_BULK as MOST, Reply, header_value, path_id, respond};
-use crate::idempotency::Answer;
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::{ApiRequest, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id, respond};
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::pipeline::{Context, deprecated};
-use crate::problem::{Code, FieldError, Problem};
+use crate::store::idempotency::Answer;
 
 /// Operations of a call that is not atomic which are under way at once.
 const AT_ONCE: usize = 8;
@@ -30,21 +30,21 @@ pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let (changes, atomic) = read(cx, entity, &body)?;
     let reply = match atomic {
         false => each(cx, entity, &body, &changes).await?,
-        true => together(cx, &body, &changes).await?,
+        true => apply_atomically(cx, &body, &changes).await?,
     };
     let operations: Vec<Operation> = bulk_cost(cx.request).into_iter().map(|(operation, _)| operation).collect();
     Ok(deprecated::of_write(cx, reply, entity, &operations))
 }
 
 /// All operations in one transaction.
-async fn together(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
-    let claim = Claim::of(cx, Some(body)).await?;
+async fn apply_atomically(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
+    let claim = KeyReservation::of(cx, Some(body)).await?;
     if changes.is_empty() {
         return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
     }
     match run(cx, changes, claim.as_ref(), true, all_answers).await? {
-        Outcome::Done(answer) => reply_of(answer, false),
-        Outcome::Replayed(answer) => reply_of(answer, true),
+        ChangeOutcome::Done(answer) => reply_of(answer, false),
+        ChangeOutcome::Replayed(answer) => reply_of(answer, true),
     }
 }
 
@@ -52,7 +52,7 @@ async fn together(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]) -> Res
 pub fn bulk_cost(request: &ApiRequest) -> Vec<(Operation, u64)> {
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else { return vec![(Operation::Update, 1)] };
     let mut counts: BTreeMap<Operation, u64> = BTreeMap::new();
-    for operation in body.get("operations").and_then(Value::as_array).into_iter().flatten().take(MOST) {
+    for operation in body.get("operations").and_then(Value::as_array).into_iter().flatten().take(MAX_OPERATIONS) {
         let kind = match operation.get("op").and_then(Value::as_str) {
             Some("create") => Operation::Create,
             Some("delete") => Operation::Delete,
@@ -66,8 +66,8 @@ pub fn bulk_cost(request: &ApiRequest) -> Vec<(Operation, u64)> {
 /// Each operation in a transaction of its own. Where records of the entity may refer to each other, one after another, so that
 /// a record may refer to an earlier one.
 async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change<'_>]) -> Result<Reply, Problem> {
-    let claims = Claim::of_operations(cx, body, changes.len()).await?;
-    Claim::not_reused(cx, &claims).await?;
+    let claims = KeyReservation::of_operations(cx, body, changes.len()).await?;
+    KeyReservation::not_reused(cx, &claims).await?;
     let to_itself = entity.to_one.iter().any(|relation| relation.target == entity.ix);
     let jobs = changes.iter().enumerate().map(|(at, change)| {
         let claim = claims.get(at);
@@ -81,11 +81,11 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
     for outcome in outcomes {
         results.push(match outcome {
-            Ok(Outcome::Done(answer)) => {
+            Ok(ChangeOutcome::Done(answer)) => {
                 done += 1;
                 result(answer.status, &answer.body)
             }
-            Ok(Outcome::Replayed(answer)) => {
+            Ok(ChangeOutcome::Replayed(answer)) => {
                 replayed += 1;
                 result(answer.status, &answer.body)
             }
@@ -102,7 +102,7 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
 }
 
 /// The refusal of a call that did nothing because another request took its key at the same time.
-fn outrun(outcomes: &[Result<Outcome, Problem>]) -> Option<Problem> {
+fn outrun(outcomes: &[Result<ChangeOutcome, Problem>]) -> Option<Problem> {
     let reused = |problem: &&Problem| problem.code == Code::IdempotencyKeyReused;
     let found = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(reused)?;
     outcomes.iter().all(Result::is_err).then(|| Problem::new(found.code, found.detail.clone()))
@@ -162,8 +162,12 @@ fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &Value) -> Result<(Vec<C
     let mut changes = Vec::new();
     match body.get("operations").and_then(Value::as_array) {
         None => refuse("/operations".to_owned(), "type", "must be a list of operations".to_owned()),
-        Some(all) if all.len() > MOST => {
-            refuse("/operations".to_owned(), "maxItems", format!("has {} operations, at most {MOST} are taken", all.len()));
+        Some(all) if all.len() > MAX_OPERATIONS => {
+            refuse(
+                "/operations".to_owned(),
+                "maxItems",
+                format!("has {} operations, at most {MAX_OPERATIONS} are taken", all.len()),
+            );
         }
         Some(all) => {
             let mut seen: HashMap<String, usize> = HashMap::new();

@@ -4,31 +4,31 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::idempotent::Claim;
-use super::prepare::{Prepared, merged, placed, prepare, together};
+use super::idempotent::KeyReservation;
+use super::prepare::{Prepared, merge_problems, merged, prepare, with_pointer};
 use super::refused::refused;
 use super::replay::masked;
 use super::{Change, What};
-use crate::audit;
-use crate::clock::Micros;
+use crate::core::clock::Micros;
+use crate::http::problem::{Code, Problem};
 use crate::http::respond;
-use crate::idempotency::{self, Answer};
 use crate::model::Action;
+use crate::model::value::Record;
 use crate::pipeline::Context;
-use crate::policy::Access;
-use crate::problem::{Code, Problem};
+use crate::query::policy::Access;
+use crate::store::audit;
+use crate::store::idempotency::{self, Answer};
 use crate::store::table::{Item, TableError, TableName};
-use crate::store::write::{Batch, Riders, WriteError};
+use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// What a write leaves of the request's time, beyond what the pipeline keeps for the answer, so that it can say what happened.
 const RESERVE: i64 = 800_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+const MAX_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a client is told, and whether it was told before.
-pub(super) enum Outcome {
+pub(super) enum ChangeOutcome {
     /// It has been done.
     Done(Answer),
     /// It had been done already.
@@ -42,11 +42,11 @@ pub(super) enum Outcome {
 pub(super) async fn run(
     cx: &Context<'_>,
     changes: &[Change<'_>],
-    claim: Option<&Claim>,
+    claim: Option<&KeyReservation>,
     many: bool,
     answer: fn(&[Prepared]) -> Answer,
-) -> Result<Outcome, Problem> {
-    if let Some(problem) = together(changes.iter().filter_map(|change| never(cx, change)).collect()) {
+) -> Result<ChangeOutcome, Problem> {
+    if let Some(problem) = merge_problems(changes.iter().filter_map(|change| forbidden_for_all(cx, change)).collect()) {
         return Err(problem);
     }
     let mut pauses = Pauses::new();
@@ -55,16 +55,16 @@ pub(super) async fn run(
         if let (Some(claim), Some(entity)) = (claim, changes.first().map(|change| change.entity))
             && let Some(kept) = claim.kept(cx, row.as_ref()).await?
         {
-            return masked(cx, entity, many, kept).await.map(Outcome::Replayed);
+            return masked(cx, entity, many, kept).await.map(ChangeOutcome::Replayed);
         }
         let prepared = prepare_all(cx, changes, &stored).await?;
         let answer = answer(&prepared);
-        fits(cx, &answer)?;
+        check_answer_size(cx, &answer)?;
         let mut batch = batch(cx, changes, &prepared, claim, &answer)?;
         cx.gate.passed().await;
         let call = claim.and_then(|claim| claim.call.as_deref());
         let turn = match call {
-            Some(call) => call.turn().await,
+            Some(call) => call.lock().await,
             None => None,
         };
         if let (Some(call), Some(_)) = (call, &turn) {
@@ -77,7 +77,7 @@ pub(super) async fn run(
         match outcome {
             Ok(written) => {
                 cx.app.writer.clear(written.unsettled).await;
-                return Ok(Outcome::Done(answer));
+                return Ok(ChangeOutcome::Done(answer));
             }
             // Another request has taken the key, unless its row has gone again.
             Err(WriteError::Rider(_)) if let Some(call) = call => {
@@ -93,7 +93,7 @@ pub(super) async fn run(
 }
 
 /// Refuses, before it has an effect, a write whose answer could not be sent.
-fn fits(cx: &Context<'_>, answer: &Answer) -> Result<(), Problem> {
+fn check_answer_size(cx: &Context<'_>, answer: &Answer) -> Result<(), Problem> {
     let sent = respond::sent_bytes(cx.request, &answer.body)?;
     if sent <= respond::MAX_SENT {
         return Ok(());
@@ -120,7 +120,7 @@ fn is_outrun(changes: &[Change<'_>], error: &WriteError) -> bool {
 }
 
 /// What is forbidden whatever the record: nothing has to be read for that.
-fn never(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
+fn forbidden_for_all(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
     let forbidden = |action| Access::of(cx.model(), cx.principal, change.entity, action).is_forbidden();
     let (verb, is_forbidden) = match change.what {
         What::Create(_) => ("create", forbidden(Action::Create)),
@@ -128,7 +128,7 @@ fn never(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
         What::Merge(_) | What::JsonPatch(_) => ("update", forbidden(Action::Update)),
         What::Delete => ("delete", forbidden(Action::Delete)),
     };
-    is_forbidden.then(|| placed(Problem::forbidden(format!("You may not {verb} {}.", change.entity.plural)), change))
+    is_forbidden.then(|| with_pointer(Problem::forbidden(format!("You may not {verb} {}.", change.entity.plural)), change))
 }
 
 /// The idempotency row and the records as they are, strongly consistent, in one batch; beside it what has to precede a write.
@@ -136,7 +136,7 @@ fn never(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
 async fn read(
     cx: &Context<'_>,
     changes: &[Change<'_>],
-    claim: Option<&Claim>,
+    claim: Option<&KeyReservation>,
 ) -> Result<(Option<Item>, Vec<Option<Record>>), Problem> {
     let mut places: Vec<_> = claim.iter().map(|claim| idempotency::row_key(&claim.scope)).collect();
     // A creation does not look: the condition of its write finds out.
@@ -169,20 +169,20 @@ async fn prepare_all(cx: &Context<'_>, changes: &[Change<'_>], stored: &[Option<
     for (change, stored) in changes.iter().zip(stored) {
         match prepare(cx, change, stored.as_ref(), &prepared).await {
             Ok(one) => prepared.push(one),
-            Err(problem) => problems.push(placed(problem, change)),
+            Err(problem) => problems.push(with_pointer(problem, change)),
         }
     }
     if changes.len() == 1 && problems.len() == 1 {
         return Err(problems.swap_remove(0));
     }
-    together(problems).map_or(Ok(prepared), Err)
+    merge_problems(problems).map_or(Ok(prepared), Err)
 }
 
 fn batch(
     cx: &Context<'_>,
     changes: &[Change<'_>],
     prepared: &[Prepared],
-    claim: Option<&Claim>,
+    claim: Option<&KeyReservation>,
     answer: &Answer,
 ) -> Result<Batch, Problem> {
     let idempotency = match claim {
@@ -192,7 +192,11 @@ fn batch(
     Ok(Batch {
         mutations: prepared.iter().map(|one| one.mutation.clone()).collect(),
         checks: prepared.iter().fold(Vec::new(), |checks, one| merged(checks, one.checks.clone())),
-        riders: Riders { idempotency, audit: audit_entry(cx, changes, prepared).into_iter().collect(), ..Riders::default() },
+        riders: AttachedWrites {
+            idempotency,
+            audit: audit_entry(cx, changes, prepared).into_iter().collect(),
+            ..AttachedWrites::default()
+        },
     })
 }
 
@@ -241,7 +245,7 @@ impl Pauses {
             return false;
         }
         tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        self.next = (self.next * 2).min(MAX_PAUSE);
         true
     }
 }

@@ -7,10 +7,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::http::problem::{Code, Problem};
 use crate::http::{JSON, Reply, header_value, idempotency_key};
-use crate::idempotency::{self, Answer, Fingerprint, Match, Scope, complete, row_key};
 use crate::pipeline::Context;
-use crate::problem::{Code, Problem};
+use crate::store::idempotency::{self, Answer, Fingerprint, KeyScope, Match, complete, row_key};
 use crate::store::items;
 use crate::store::table::{Item, Write};
 
@@ -18,9 +18,9 @@ use crate::store::table::{Item, Write};
 pub(in crate::pipeline) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The key of a request, and what the request is compared by.
-pub(in crate::pipeline) struct Claim {
+pub(in crate::pipeline) struct KeyReservation {
     /// Where its row stands.
-    pub(in crate::pipeline) scope: Scope,
+    pub(in crate::pipeline) scope: KeyScope,
     /// What the request is.
     pub(in crate::pipeline) print: Fingerprint,
     /// The call that it is an operation of, where that one does not take effect as a whole.
@@ -30,23 +30,23 @@ pub(in crate::pipeline) struct Claim {
 /// A call whose operations take effect each on its own. The first of them to do so writes a row for the call, in its own
 /// transaction, where the row of any other request with the key would stand: from then on, and not before, the key is taken.
 pub(super) struct Call {
-    claim: Claim,
+    claim: KeyReservation,
     /// Whether the row is there; held while an operation tries to write it, because two at once would only conflict.
     taken: Mutex<bool>,
 }
 
 impl Call {
-    fn new(claim: Claim) -> Arc<Self> {
+    fn new(claim: KeyReservation) -> Arc<Self> {
         Arc::new(Self { claim, taken: Mutex::new(false) })
     }
 
     /// Where its row stands.
-    pub(super) const fn claim(&self) -> &Claim {
+    pub(super) const fn claim(&self) -> &KeyReservation {
         &self.claim
     }
 
     /// The turn to write the row; `None` where it is there. Whoever has written it says so in the guard.
-    pub(super) async fn turn(&self) -> Option<MutexGuard<'_, bool>> {
+    pub(super) async fn lock(&self) -> Option<MutexGuard<'_, bool>> {
         let taken = self.taken.lock().await;
         (!*taken).then_some(taken)
     }
@@ -54,13 +54,13 @@ impl Call {
     /// The row, for the transaction of an operation: no other request may have one there; this call, sent twice, may.
     pub(super) fn row(&self, cx: &Context<'_>) -> std::io::Result<Vec<Write>> {
         let nothing = Answer { status: StatusCode::OK.as_u16(), headers: BTreeMap::new(), body: Vec::new() };
-        let Claim { scope, print, .. } = &self.claim;
+        let KeyReservation { scope, print, .. } = &self.claim;
         let rows = idempotency::items(scope, print, &nothing, cx.app.env.now())?;
         Ok(rows.into_iter().map(|item| Write::Put { condition: Some(items::is_free_or_same(&item)), item }).collect())
     }
 }
 
-impl Claim {
+impl KeyReservation {
     /// The claim of the request as a whole; `None` without a key.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Claim {
     /// The claims of `count` operations that take effect each on its own; none without a key.
     ///
     /// # Errors
-    /// As [`Claim::of`].
+    /// As [`KeyReservation::of`].
     pub(in crate::pipeline) async fn of_operations(cx: &Context<'_>, body: &Value, count: usize) -> Result<Vec<Self>, Problem> {
         let Some(key) = key(cx)? else { return Ok(Vec::new()) };
         let secrets = cx.app.secrets().await?;
@@ -91,7 +91,7 @@ impl Claim {
     /// of one call.
     ///
     /// # Errors
-    /// As [`Claim::kept`].
+    /// As [`KeyReservation::kept`].
     pub(super) async fn not_reused(cx: &Context<'_>, claims: &[Self]) -> Result<(), Problem> {
         let Some(call) = claims.first().and_then(|claim| claim.call.as_ref()) else { return Ok(()) };
         let all: Vec<&Self> = std::iter::once(&call.claim).chain(claims).collect();
@@ -108,7 +108,7 @@ impl Claim {
     /// The answer that was given to this request before, if one was.
     ///
     /// # Errors
-    /// As [`Claim::kept`].
+    /// As [`KeyReservation::kept`].
     pub(in crate::pipeline) async fn found(&self, cx: &Context<'_>) -> Result<Option<Answer>, Problem> {
         let row = cx.app.table.get(&[row_key(&self.scope)], true).await?.pop().flatten();
         self.kept(cx, row.as_ref()).await
@@ -132,7 +132,7 @@ impl Claim {
     }
 }
 
-fn print(keys: &crate::idempotency::Keys, cx: &Context<'_>, body: Option<&Value>) -> Fingerprint {
+fn print(keys: &crate::store::idempotency::Keys, cx: &Context<'_>, body: Option<&Value>) -> Fingerprint {
     keys.fingerprint(cx.request.method.as_str(), &cx.request.path, body)
 }
 

@@ -24,13 +24,13 @@ use serde_json::Value;
 
 use super::{Context, deprecated};
 use crate::http::Reply;
+use crate::http::problem::Problem;
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
-use crate::problem::Problem;
 
 pub use bulk::{bulk, bulk_cost};
 
-use commit::{Outcome, run};
-use idempotent::{Claim, reply_of};
+use commit::{ChangeOutcome, run};
+use idempotent::{KeyReservation, reply_of};
 use prepare::Prepared;
 
 /// What a caller wants to happen to one record.
@@ -119,10 +119,10 @@ async fn single(
     body.into_iter().for_each(|body| note_deprecated(cx, entity, body));
     let operation = what.operation();
     let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
-    let claim = Claim::of(cx, body).await?;
+    let claim = KeyReservation::of(cx, body).await?;
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
-    let replayed = matches!(outcome, Outcome::Replayed(_));
-    let (Outcome::Done(answer) | Outcome::Replayed(answer)) = outcome;
+    let replayed = matches!(outcome, ChangeOutcome::Replayed(_));
+    let (ChangeOutcome::Done(answer) | ChangeOutcome::Replayed(answer)) = outcome;
     Ok(deprecated::of_write(cx, reply_of(answer, replayed)?, entity, &[operation]))
 }
 
@@ -130,15 +130,17 @@ async fn single(
 fn note_deprecated(cx: &Context<'_>, entity: &Entity, body: &Value) {
     let set = body.as_object().into_iter().flat_map(serde_json::Map::keys);
     let old = set.filter_map(|name| entity.by_field(name)).filter(|field| field.deprecated.is_some());
-    old.for_each(|field| cx.notes.deprecated(format!("{}.{}", entity.name, field.name)));
+    old.for_each(|field| cx.metrics.deprecated(format!("{}.{}", entity.name, field.name)));
 }
 
 /// The answer to a change of one record.
-fn one_answer(prepared: &[Prepared]) -> crate::idempotency::Answer {
+fn one_answer(prepared: &[Prepared]) -> crate::store::idempotency::Answer {
     match prepared.first() {
         Some(prepared) => prepared.answer(),
-        None => {
-            crate::idempotency::Answer { status: StatusCode::NO_CONTENT.as_u16(), headers: Default::default(), body: Vec::new() }
-        }
+        None => crate::store::idempotency::Answer {
+            status: StatusCode::NO_CONTENT.as_u16(),
+            headers: Default::default(),
+            body: Vec::new(),
+        },
     }
 }

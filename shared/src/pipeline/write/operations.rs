@@ -3,20 +3,24 @@
 use json_patch::{Patch, PatchErrorKind, PatchOperation};
 use serde_json::Value;
 
-use crate::json;
+use crate::core::json;
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::Entity;
-use crate::problem::{Code, FieldError, Problem};
 
 /// Most operations of a patch.
-const MOST: usize = 1000;
+const MAX_PATCH_OPERATIONS: usize = 1000;
 
 /// The document after all operations.
 ///
 /// # Errors
 /// 409 `conflict` for a `test` that fails; 422 for an operation that cannot be done, or for too many of them.
 pub(super) fn apply(entity: &Entity, patch: &Patch, mut document: Value) -> Result<Value, Problem> {
-    if patch.0.len() > MOST {
-        return Err(invalid("", "maxItems", format!("has {} operations, at most {MOST} are taken", patch.0.len())));
+    if patch.0.len() > MAX_PATCH_OPERATIONS {
+        return Err(invalid(
+            "",
+            "maxItems",
+            format!("has {} operations, at most {MAX_PATCH_OPERATIONS} are taken", patch.0.len()),
+        ));
     }
     for (at, operation) in patch.0.iter().enumerate() {
         if is_met(operation, &document) {

@@ -3,17 +3,17 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::rights::{Rights, Sight};
+use super::rights::{EffectiveAccess, Rights};
 use super::{Change, What, operations};
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{VERSION, conditional};
-use crate::idempotency::Answer;
-use crate::model::validate::{self, Current, Violation};
+use crate::model::validate::{self, Current, FieldViolation};
+use crate::model::value::{Record, new_version};
 use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Masks};
-use crate::object;
 use crate::pipeline::Context;
-use crate::problem::{Code, FieldError, Problem};
+use crate::store::idempotency::Answer;
+use crate::store::object;
 use crate::store::write::{Check, Mutation};
-use crate::value::{Record, new_version};
 
 /// A change that is allowed and valid, from the state that was read.
 pub(super) struct Prepared {
@@ -85,14 +85,14 @@ async fn put_new(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bo
         let fields = validate::replace(cx.model(), entity, masks, id, None, body)?;
         if !entity.id_parts().is_empty() && validate::composite_id(entity, &fields).as_deref() != Some(id) {
             let message = "does not agree with the parts of the id".to_owned();
-            return Err(vec![Violation { pointer: "/id".to_owned(), code: "read_only".to_owned(), message }]);
+            return Err(vec![FieldViolation { pointer: "/id".to_owned(), code: "read_only".to_owned(), message }]);
         }
         Ok((Some(id.to_owned()), fields))
     };
     creation(cx, change, earlier, make).await
 }
 
-type Made = Result<(Option<String>, Map<String, Value>), Vec<Violation>>;
+type Made = Result<(Option<String>, Map<String, Value>), Vec<FieldViolation>>;
 
 /// The fields that may be set depend on what the record becomes, so it is made twice: with all fields that could ever be
 /// allowed, and, where the result allows fewer, with those alone, which refuses the others by name.
@@ -109,8 +109,8 @@ async fn creation(
     let id = id.unwrap_or_else(|| cx.app.env.uuid_v7().to_string());
     let mut after = Record { id, version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, true);
-    let sight = rights.look_after(cx, earlier, &after).await?;
-    let Some(writable) = &sight.writable else { return Err(rights.forbidden()) };
+    let effective = rights.look_after(cx, earlier, &after).await?;
+    let Some(writable) = &effective.writable else { return Err(rights.forbidden()) };
     if !writable.contains_all(&masks.writable) {
         make(&Masks { readable: masks.readable.clone(), writable: writable.clone() }).map_err(Problem::validation)?;
     }
@@ -118,12 +118,12 @@ async fn creation(
     known.union(&masks.writable);
     Ok(Prepared {
         status: StatusCode::CREATED,
-        shown: Some(shown(entity, &after, sight.readable)),
+        shown: Some(shown(entity, &after, effective.readable)),
         action: Action::Create,
         changed: Vec::new(),
         known,
         location: Some(format!("/v1/{}/{}", entity.plural, after.id)),
-        checks: sight.checks,
+        checks: effective.checks,
         mutation: Mutation::create(entity, after),
     })
 }
@@ -185,12 +185,12 @@ async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], b
     })
 }
 
-fn may_change(rights: &Rights<'_>, sight: &Sight, change: &Change<'_>, before: &Record) -> Result<Masks, Problem> {
-    let (readable, writable) = rights.to_change(sight)?;
+fn may_change(rights: &Rights<'_>, effective: &EffectiveAccess, change: &Change<'_>, before: &Record) -> Result<Masks, Problem> {
+    let (readable, writable) = rights.to_change(effective)?;
     conditional::check_write(&change.conditions, Some(&before.version), change.entity.require_if_match)?;
     // Whether an unreadable value that cannot change is the one that was sent must not be told, so it cannot be sent at all.
-    let told = |field: &FieldIx| change.entity.field(*field).immutable && !readable.contains(*field);
-    let writable = writable.iter().filter(|field| !told(field)).collect();
+    let hidden = |field: &FieldIx| change.entity.field(*field).immutable && !readable.contains(*field);
+    let writable = writable.iter().filter(|field| !hidden(field)).collect();
     Ok(Masks { readable, writable })
 }
 
@@ -228,7 +228,7 @@ pub(in crate::pipeline) fn merged(mut checks: Vec<Check>, more: Vec<Check>) -> V
 }
 
 /// A problem of a change, told by its place in the request's body.
-pub(super) fn placed(mut problem: Problem, change: &Change<'_>) -> Problem {
+pub(super) fn with_pointer(mut problem: Problem, change: &Change<'_>) -> Problem {
     if change.place.is_empty() || problem.code.status().is_server_error() {
         return problem;
     }
@@ -242,7 +242,7 @@ pub(super) fn placed(mut problem: Problem, change: &Change<'_>) -> Problem {
 }
 
 /// One problem of several: the code of the first, the places of all.
-pub(super) fn together(mut problems: Vec<Problem>) -> Option<Problem> {
+pub(super) fn merge_problems(mut problems: Vec<Problem>) -> Option<Problem> {
     if let Some(at) = problems.iter().position(|problem| problem.code.status().is_server_error()) {
         return Some(problems.swap_remove(at));
     }

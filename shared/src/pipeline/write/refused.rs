@@ -1,12 +1,12 @@
 //! What a refusal of the store means for the client.
 
 use super::Change;
-use super::prepare::{Prepared, placed};
+use super::prepare::{Prepared, with_pointer};
+use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::{Action, FieldIx};
 use crate::pipeline::Context;
-use crate::policy::Access;
-use crate::problem::{Code, FieldError, Problem};
-use crate::store::write::{MOST_ACTIONS, MOST_BYTES, WriteError};
+use crate::query::policy::Access;
+use crate::store::write::{MAX_ACTIONS, MAX_BYTES, WriteError};
 
 /// The problem. `keyed`: the request has an idempotency key, so that a repetition finds out what an unknown outcome was.
 pub(super) fn refused(
@@ -17,7 +17,7 @@ pub(super) fn refused(
     keyed: bool,
 ) -> Problem {
     let at = |mutation: usize, problem: Problem| match changes.get(mutation) {
-        Some(change) => placed(problem, change),
+        Some(change) => with_pointer(problem, change),
         None => problem,
     };
     match error {
@@ -84,19 +84,19 @@ fn with_field(
 
 fn too_large(operations: usize, actions: usize, bytes: usize) -> Problem {
     let fit = |needed: usize, most: usize| operations * most / needed.max(1);
-    let advice = match fit(actions, MOST_ACTIONS).min(fit(bytes, MOST_BYTES)) {
+    let advice = match fit(actions, MAX_ACTIONS).min(fit(bytes, MAX_BYTES)) {
         fits if operations > 1 && fits > 0 => format!(" About {fits} operations like these fit."),
         _ => String::new(),
     };
     let detail = format!(
-        "The write needs {actions} items and {bytes} bytes in one transaction, which takes {MOST_ACTIONS} items and {MOST_BYTES} \
+        "The write needs {actions} items and {bytes} bytes in one transaction, which takes {MAX_ACTIONS} items and {MAX_BYTES} \
          bytes.{advice}"
     );
     Problem::new(Code::PayloadTooLarge, detail)
         .with_member("items", actions)
-        .with_member("max_items", MOST_ACTIONS)
+        .with_member("max_items", MAX_ACTIONS)
         .with_member("bytes", bytes)
-        .with_member("max_bytes", MOST_BYTES)
+        .with_member("max_bytes", MAX_BYTES)
 }
 
 /// 409 for a request with an idempotency key of which nothing is known at its deadline.

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use crate::idempotency::Answer;
+use crate::http::problem::Problem;
+use crate::model::value::Record;
 use crate::model::{Action, Entity, FieldMask, Path};
 use crate::pipeline::Context;
 use crate::pipeline::related::Related;
-use crate::policy::Access;
-use crate::problem::Problem;
+use crate::query::policy::Access;
+use crate::store::idempotency::Answer;
 use crate::store::table::{TableError, TableName};
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// The answer with what the caller may read by present permissions, judged by the present state of its records. `many`: it is
 /// that of a `_bulk` call, whose records shrink to their ids where they may not be read any more.

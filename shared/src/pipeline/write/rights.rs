@@ -1,13 +1,13 @@
 //! What a caller may do to one record in one state.
 
 use super::prepare::Prepared;
+use crate::http::problem::Problem;
+use crate::model::value::Record;
 use crate::model::{Action, Entity, EntityIx, FieldMask, Model, Path};
 use crate::pipeline::Context;
 use crate::pipeline::related::Related;
-use crate::policy::Access;
-use crate::problem::Problem;
+use crate::query::policy::Access;
 use crate::store::write::Check;
-use crate::value::Record;
 
 /// A caller's access to an entity: to read, and to change it by one action.
 pub(in crate::pipeline) struct Rights<'a> {
@@ -21,7 +21,7 @@ pub(in crate::pipeline) struct Rights<'a> {
 }
 
 /// What rights come to for one state of a record.
-pub(in crate::pipeline) struct Sight {
+pub(in crate::pipeline) struct EffectiveAccess {
     /// The fields that the caller sees; `None`: not even that there is such a record.
     pub(in crate::pipeline) readable: Option<FieldMask>,
     /// The fields that the caller may set; `None`: the action is not allowed.
@@ -67,19 +67,24 @@ impl<'a> Rights<'a> {
     }
 
     /// What may be done to a record in this state; reads what the conditions reach through its refs.
-    pub(in crate::pipeline) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<Sight, Problem> {
+    pub(in crate::pipeline) async fn look(&self, cx: &Context<'_>, record: &Record) -> Result<EffectiveAccess, Problem> {
         self.look_after(cx, &[], record).await
     }
 
     /// As [`Rights::look`], where what the conditions reach may be made by `earlier` operations of the same transaction.
-    pub(super) async fn look_after(&self, cx: &Context<'_>, earlier: &[Prepared], record: &Record) -> Result<Sight, Problem> {
+    pub(super) async fn look_after(
+        &self,
+        cx: &Context<'_>,
+        earlier: &[Prepared],
+        record: &Record,
+    ) -> Result<EffectiveAccess, Problem> {
         let made = earlier.iter().filter(|_| !self.paths.is_empty()).filter_map(|one| {
             let after = one.mutation.after.clone()?;
             Some(((one.mutation.entity, after.id.clone()), after))
         });
         let related = Related::load_with(cx.app, self.entity, &[record], &self.paths, made.collect()).await?;
         let mask = |access: &Access| access.mask(cx.model(), self.entity, &related.values(record));
-        Ok(Sight { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
+        Ok(EffectiveAccess { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
     }
 
     /// Readable and writable fields of a stored record that is to be changed.
@@ -87,8 +92,8 @@ impl<'a> Rights<'a> {
     /// # Errors
     /// 404 for a record that the caller may not see, 403 for one that may be seen and not changed. Who may read nothing of the
     /// entity at all, but change it, sees a record exactly if it may be changed.
-    pub(in crate::pipeline) fn to_change(&self, sight: &Sight) -> Result<(FieldMask, FieldMask), Problem> {
-        match (&sight.readable, &sight.writable) {
+    pub(in crate::pipeline) fn to_change(&self, effective: &EffectiveAccess) -> Result<(FieldMask, FieldMask), Problem> {
+        match (&effective.readable, &effective.writable) {
             (Some(readable), Some(writable)) => Ok((readable.clone(), writable.clone())),
             (Some(_), None) => Err(self.forbidden()),
             (None, Some(writable)) if self.read.is_forbidden() => Ok((FieldMask::none(), writable.clone())),

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Entry, Indexes, State, attribute, fingerprint};
+use crate::model::value::{Record, new_version};
 use crate::model::{Entity, Index};
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::verify::Verifier;
 use crate::store::{items, keys, tags};
-use crate::value::{Record, new_version};
 
 /// Time after which every writer knows that a run has begun: what it remembers is [`super::REFRESH`] old at most, and a write
 /// takes at most as long as a request may.

@@ -11,10 +11,10 @@
 //!
 //! The first writer of an entity finds no states: there are no records either, so all indexes are ready.
 //!
-//! Beside them stands the *regime*: which tags writers keep, see [`regime`].
+//! Beside them stands the *tag policy*: which tags writers keep, see [`tag_policy`].
 
 mod backfill;
-mod regime;
+mod tag_policy;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +28,7 @@ use sha2::{Digest as _, Sha256};
 use super::keys;
 use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
 
 pub use backfill::{Progress, ReindexError, SETTLE};
@@ -174,7 +174,7 @@ impl Indexes {
     /// The states of all entities in the model's order, then the regime.
     async fn load(&self) -> Result<Vec<Option<Item>>, TableError> {
         let entities = self.model.entities.iter().map(keys::index_states);
-        let keys: Vec<_> = entities.chain([keys::tag_regime()]).map(|key| (TableName::Data, key)).collect();
+        let keys: Vec<_> = entities.chain([keys::tag_policy()]).map(|key| (TableName::Data, key)).collect();
         self.table.get(&keys, true).await
     }
 
@@ -191,12 +191,12 @@ impl Indexes {
             }
         }
         let recorded = items.last().and_then(Option::as_ref);
-        States { not_ready, other_tags: recorded.is_some_and(|recorded| !regime::is_own(&self.model, recorded)) }
+        States { not_ready, other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)) }
     }
 
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
-        let (mut marked, mut created) = (false, self.announce_regime(items.last().and_then(Option::as_ref)).await?);
+        let (mut marked, mut created) = (false, self.announce_tag_policy(items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
             match item {
                 None => created |= self.found(entity).await?,

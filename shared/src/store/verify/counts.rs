@@ -5,12 +5,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::find::named;
 use super::{Kind, Problem, Report, Verifier, decoded};
+use crate::model::value::Record;
+use crate::model::value::encode::{encode, order_at};
 use crate::model::{Entity, FieldType, OnDelete, Path, by_ref};
 use crate::store::table::{Item, Key, RangeQuery, TableError, TableName};
 use crate::store::write::{COUNT, RESTRICTING, referred};
 use crate::store::{items, keys};
-use crate::value::Record;
-use crate::value::encode::{encode, order_at};
 
 /// References found minus references counted, by guard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

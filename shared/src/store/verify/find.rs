@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::{Kind, Problem, Report, Verifier, decoded};
+use crate::model::value::Record;
 use crate::model::{Entity, Field};
 use crate::store::table::{Item, Key, TableError, TableName};
 use crate::store::write::{OWNER, Writer, unique_hash};
 use crate::store::{items, keys};
-use crate::value::Record;
 
 /// Records whose companions are read together.
 const CHUNK: usize = 50;

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::table::{Item, Key, SharedTable, TableError, TableName};
 use super::write::{WriteError, Writer};
 use super::{items, keys, tags};
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, Model};
 
 use counts::Counts;
@@ -275,6 +275,6 @@ impl Verifier {
     }
 }
 
-fn decoded(item: Option<&Item>) -> Option<crate::value::Record> {
+fn decoded(item: Option<&Item>) -> Option<crate::model::value::Record> {
     item.and_then(items::decode)
 }

@@ -4,10 +4,10 @@ use super::counts::Difference;
 use super::find::Expected;
 use super::{Kind, Verifier};
 use crate::model::Entity;
+use crate::model::value::Record;
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::write::{CLOSED, COUNT, OWNER, RESTRICTING};
 use crate::store::{keys, tags};
-use crate::value::Record;
 
 impl Verifier {
     /// Whether it went through. A condition that failed means that somebody else has changed things: nothing to repair.

@@ -3,16 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use super::guards::{Guard, referred};
-use super::unique::{self, Claim};
+use super::unique::{self, UniqueClaim};
 use super::{Batch, Mutation, WriteError};
-use crate::clock::Env;
+use crate::core::clock::Env;
+use crate::model::value::{Record, new_version};
 use crate::model::{Entity, FieldIx, FieldType, Model, OnDelete};
-use crate::object;
+use crate::store::object;
+use crate::store::pending_deletion::PendingDeletion;
 use crate::store::table::{Attr, Expr, Item, Key, TableName, Transaction, Write};
 use crate::store::tags::{self, Unsettled};
-use crate::store::vanish::Vanishing;
 use crate::store::{items, keys};
-use crate::value::{Record, new_version};
 
 /// What an action is for: tells which constraint its failure means.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,11 +41,11 @@ pub(super) enum Purpose {
 
 /// All actions but those of the tags, which name the transaction's token.
 #[derive(Default)]
-pub(super) struct Plan {
+pub(super) struct TransactionPlan {
     actions: Vec<(Purpose, Write)>,
     /// Records that change.
     records: HashSet<Key>,
-    claims: Merged<(Claim, Vec<(usize, FieldIx)>)>,
+    claims: Merged<(UniqueClaim, Vec<(usize, FieldIx)>)>,
     guards: Merged<Guard>,
     tags: Vec<(Key, Vec<String>)>,
     /// Keys of objects that nothing refers to any more.
@@ -93,12 +93,12 @@ pub(super) struct Built {
     pub(super) bytes: usize,
 }
 
-impl Plan {
+impl TransactionPlan {
     pub(super) fn new(model: &Model, batch: &Batch) -> Result<Self, WriteError> {
         Self::closing(model, batch, None)
     }
 
-    /// As [`Plan::new`], but the delete that `closing` names leaves its guards, closed, and a tombstone.
+    /// As [`TransactionPlan::new`], but the delete that `closing` names leaves its guards, closed, and a tombstone.
     pub(super) fn closing(model: &Model, batch: &Batch, closing: Option<Closing>) -> Result<Self, WriteError> {
         let mut plan = Self::default();
         let mut touches = Vec::new();
@@ -280,7 +280,7 @@ impl Plan {
             actions.chain(claims).chain(guards).map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
         let (version, now) = (new_version(env), env.now());
         for key in &self.released {
-            let row = Vanishing::object(env, key, now).item();
+            let row = PendingDeletion::object(env, key, now).item();
             writes.push((TableName::Data, Write::Put { item: row, condition: None }));
             purposes.push(Purpose::Rider);
         }

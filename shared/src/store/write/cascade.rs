@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use super::commit::Pauses;
 use super::{Batch, Mutation, WriteError, Writer, Written};
-use crate::clock::Micros;
+use crate::core::clock::Micros;
+use crate::model::value::encode::{encode, order_at};
+use crate::model::value::{Record, new_version};
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, OnDelete, by_ref};
 use crate::store::table::{Item, RangeQuery, TableError, TableName};
 use crate::store::{items, keys};
-use crate::value::encode::{encode, order_at};
-use crate::value::{Record, new_version};
 
 /// Children that are looked at for one transaction: more could not fit, each takes two actions at least.
-const MOST_CHILDREN: usize = 50;
+const MAX_CHILDREN: usize = 50;
 
 /// What stands for the deletes of a batch.
 enum Expanded {
@@ -39,7 +39,7 @@ impl Writer {
         loop {
             let expanded = self.expand(batch, forced).await.map_err(|error| of_caller(error, batch, mutation))?;
             let large = match expanded {
-                Expanded::Large => WriteError::TooLarge { actions: super::MOST_ACTIONS + 1, bytes: 0 },
+                Expanded::Large => WriteError::TooLarge { actions: super::MAX_ACTIONS + 1, bytes: 0 },
                 Expanded::Small(expanded) => {
                     let refused = match self.attempt(&expanded, deadline).await {
                         Ok(written) => return Ok(written),
@@ -54,7 +54,7 @@ impl Writer {
                     }
                 }
             };
-            return if batch.mutations.len() == 1 { self.in_steps(batch, forced, deadline).await } else { Err(large) };
+            return if batch.mutations.len() == 1 { self.delete_staged(batch, forced, deadline).await } else { Err(large) };
         }
     }
 
@@ -74,7 +74,7 @@ impl Writer {
             let parent_entity = self.model.entity(entity);
             let mut again = at + 1;
             for (child_entity, field) in &parent_entity.referenced_by {
-                let children = self.children(parent_entity, &parent.id, *child_entity, *field, MOST_CHILDREN + 1).await?;
+                let children = self.children(parent_entity, &parent.id, *child_entity, *field, MAX_CHILDREN + 1).await?;
                 for child in children {
                     let key = (*child_entity, child.id.clone());
                     let place = known.get(&key).copied();
@@ -105,7 +105,7 @@ impl Writer {
                         }
                     }
                 }
-                if expanded.mutations.len() > own + MOST_CHILDREN {
+                if expanded.mutations.len() > own + MAX_CHILDREN {
                     return Ok(Expanded::Large);
                 }
             }

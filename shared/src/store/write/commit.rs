@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::build::{Built, Plan};
+use super::build::{Built, TransactionPlan};
 use super::guards::Refused;
-use super::{Batch, MOST_ACTIONS, MOST_BYTES, WriteError, Writer, Written};
-use crate::clock::Micros;
+use super::{Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
+use crate::core::clock::Micros;
 use crate::store::table::TableError;
 
 /// First and longest pause between attempts. A conflict ends when the other transaction does, within some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(8);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// Pauses that grow, drawn at random, until a deadline.
 pub(super) struct Pauses<'a> {
@@ -33,19 +33,19 @@ impl<'a> Pauses<'a> {
             return false;
         }
         tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(LONGEST_PAUSE);
+        self.next = (self.next * 2).min(MAX_PAUSE);
         true
     }
 }
 
 impl Writer {
     pub(super) async fn attempt(&self, batch: &Batch, deadline: Micros) -> Result<Written, Refused> {
-        self.commit(batch, &Plan::new(&self.model, batch)?, deadline).await
+        self.commit(batch, &TransactionPlan::new(&self.model, batch)?, deadline).await
     }
 
     /// Sends a plan. A conflict is tried again as a new transaction; after an unknown outcome the very same transaction is
     /// sent again, because only its token tells whether it has been done.
-    pub(super) async fn commit(&self, batch: &Batch, plan: &Plan, deadline: Micros) -> Result<Written, Refused> {
+    pub(super) async fn commit(&self, batch: &Batch, plan: &TransactionPlan, deadline: Micros) -> Result<Written, Refused> {
         let mut built = self.fitting(plan)?;
         let mut pauses = Pauses::new(self, deadline);
         let mut uncertain = false;
@@ -56,7 +56,7 @@ impl Writer {
                     return Ok(Written { unsettled: built.unsettled, actions, cascading: false });
                 }
                 Err(TableError::Cancelled(reasons)) => {
-                    if let Some(refused) = self.judge(batch, &built.purposes, reasons) {
+                    if let Some(refused) = self.classify_cancellation(batch, &built.purposes, reasons) {
                         return Err(refused);
                     }
                 }
@@ -76,11 +76,11 @@ impl Writer {
         }
     }
 
-    fn fitting(&self, plan: &Plan) -> Result<Built, WriteError> {
+    fn fitting(&self, plan: &TransactionPlan) -> Result<Built, WriteError> {
         let token = uuid::Builder::from_random_bytes(self.env.bytes::<16>()).into_uuid().simple().to_string();
         let built = plan.transaction(&self.env, token);
         let (actions, bytes) = (built.purposes.len(), built.bytes);
-        if actions > MOST_ACTIONS || bytes > MOST_BYTES {
+        if actions > MAX_ACTIONS || bytes > MAX_BYTES {
             return Err(WriteError::TooLarge { actions, bytes });
         }
         Ok(built)

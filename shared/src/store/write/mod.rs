@@ -8,10 +8,10 @@
 //! idempotency row among the riders a repetition finds out.
 
 mod build;
+mod cancellation;
 mod cascade;
 mod commit;
 mod guards;
-mod judge;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use super::table::{Item, SharedTable, TableError, Write};
 use super::tags::Unsettled;
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
+use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, Model};
-use crate::value::Record;
 
 pub(crate) use guards::referred;
 pub use guards::{CLOSED, COUNT, RESTRICTING};
@@ -31,9 +31,9 @@ pub use steps::Swept;
 pub use unique::{OWNER, unique_hash};
 
 /// Most actions of a transaction.
-pub const MOST_ACTIONS: usize = 100;
+pub const MAX_ACTIONS: usize = 100;
 /// Most bytes of a transaction's items: DynamoDB's 4 MB, without what its own bookkeeping may add.
-pub const MOST_BYTES: usize = 4_000_000;
+pub const MAX_BYTES: usize = 4_000_000;
 
 /// The change of one record: create (`before` is none), update, or delete (`after` is none). `before` is the state that the
 /// change was computed from; it must still be the stored one. A new `version` in `after` is the caller's to make.
@@ -90,8 +90,8 @@ impl Check {
 
 /// Items that are written with the effect or not at all.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Riders {
-    /// The idempotency row and its parts ([`crate::idempotency::Stored::items`]).
+pub struct AttachedWrites {
+    /// The idempotency row and its parts ([`crate::store::idempotency::Stored::items`]).
     pub idempotency: Vec<Item>,
     /// Audit entries: keys that exist nowhere yet.
     pub audit: Vec<Item>,
@@ -109,7 +109,7 @@ pub struct Batch {
     /// What must not have changed.
     pub checks: Vec<Check>,
     /// What rides along.
-    pub riders: Riders,
+    pub riders: AttachedWrites,
 }
 
 /// A write that is done.
@@ -170,15 +170,15 @@ pub enum WriteError {
         /// An entity whose records may be those.
         by: EntityIx,
     },
-    /// The condition of one of [`Riders::conditioned`] was not met; the item as it was, if there is one.
+    /// The condition of one of [`AttachedWrites::conditioned`] was not met; the item as it was, if there is one.
     Rider(Option<Box<Item>>),
     /// There is a live idempotency row of this key: another request with it has had its effect.
     IdempotencyRow(Option<Box<Item>>),
     /// It does not fit into one transaction. Nothing was sent.
     TooLarge {
-        /// Actions that it needs; at most [`MOST_ACTIONS`] fit.
+        /// Actions that it needs; at most [`MAX_ACTIONS`] fit.
         actions: usize,
-        /// Bytes that it needs; at most [`MOST_BYTES`] fit.
+        /// Bytes that it needs; at most [`MAX_BYTES`] fit.
         bytes: usize,
     },
     /// Two changes of one record, or two that claim one unique value.
@@ -262,7 +262,7 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Contradiction`], or [`WriteError::ReferenceMissing`] for a reference to what the batch itself deletes.
     pub fn measure(&self, batch: &Batch) -> Result<(usize, usize), WriteError> {
-        let plan = build::Plan::new(&self.model, batch)?;
+        let plan = build::TransactionPlan::new(&self.model, batch)?;
         let transaction = plan.transaction(&self.env, String::new());
         Ok((transaction.transaction.writes.len(), transaction.bytes))
     }

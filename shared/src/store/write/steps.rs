@@ -9,15 +9,15 @@
 
 use std::time::Duration;
 
-use super::build::{Closing, Plan};
+use super::build::{Closing, TransactionPlan};
 use super::commit::Pauses;
 use super::guards::{CLOSED, COUNT, RESTRICTING, Refused};
 use super::{Batch, Mutation, WriteError, Writer, Written};
-use crate::clock::{Env, Micros};
+use crate::core::clock::{Env, Micros};
+use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, OnDelete};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, RangeQuery, TableError, TableName, Write};
-use crate::value::Record;
 
 /// Children that a step of a large cascade begins with; halved while they do not fit.
 const STEP: usize = 8;
@@ -39,7 +39,7 @@ pub struct Swept {
 
 impl Writer {
     /// A delete beyond one transaction: the record goes at once, its children follow.
-    pub(super) async fn in_steps(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
+    pub(super) async fn delete_staged(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
         let mutation = &batch.mutations[0];
         let entity = self.model.entity(mutation.entity);
         if !forced {
@@ -49,7 +49,7 @@ impl Writer {
             .with(ENTITY, Attr::S(entity.name.clone()))
             .with(ID, Attr::S(mutation.id().to_owned()))
             .with(MADE, Attr::N(self.env.now().millis()));
-        let plan = Plan::closing(&self.model, batch, Some(Closing { mutation: 0, forced, tombstone }))?;
+        let plan = TransactionPlan::closing(&self.model, batch, Some(Closing { mutation: 0, forced, tombstone }))?;
         let mut written = match self.commit(batch, &plan, deadline).await {
             Ok(written) => written,
             Err(Refused::Error(error)) => return Err(error),
@@ -126,7 +126,7 @@ impl Writer {
                 }
             }
             if !found {
-                match self.bury(entity, id, deadline).await {
+                match self.remove_tombstone(entity, id, deadline).await {
                     Ok(done) => return Ok(done),
                     // A reference of the last moment before the guards closed, or one that no index shows yet.
                     Err(WriteError::Busy) if pauses.pause().await => {}
@@ -170,8 +170,8 @@ impl Writer {
     }
 
     /// Removes guards and tombstone. `true` also where another has done so; [`WriteError::Busy`] where somebody still refers.
-    async fn bury(&self, entity: &Entity, id: &str, deadline: Micros) -> Result<bool, WriteError> {
-        let mut plan = Plan::new(&self.model, &Batch::default())?;
+    async fn remove_tombstone(&self, entity: &Entity, id: &str, deadline: Micros) -> Result<bool, WriteError> {
+        let mut plan = TransactionPlan::new(&self.model, &Batch::default())?;
         for shard in 0..entity.shards {
             let condition = Expr::new("attribute_not_exists(pk) OR #n = :zero").name("#n", COUNT).value(":zero", Attr::N(0));
             plan.add(Write::Delete { key: keys::guard(entity, id, shard), condition: Some(condition) });

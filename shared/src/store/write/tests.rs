@@ -134,7 +134,7 @@ async fn a_cascade_beyond_one_transaction_is_completed_and_nothing_comes_back() 
     }
     // No time for the children: the record is gone, they are found by the sweep alone.
     let late = Batch { mutations: vec![Mutation::delete(fix.entity("series"), series)], ..Batch::default() };
-    let plan = build::Plan::closing(
+    let plan = build::TransactionPlan::closing(
         &fix.model,
         &late,
         Some(build::Closing {
@@ -245,14 +245,14 @@ async fn tags_change_with_every_write_and_stay_unsettled_until_cleared() {
     }
     let note = fix.record("n", json!({}));
     let batch = Batch { mutations: vec![Mutation::create(fix.entity("note"), note)], ..Batch::default() };
-    let plan = build::Plan::new(&fix.model, &batch).unwrap().transaction(&fix.env, String::new());
+    let plan = build::TransactionPlan::new(&fix.model, &batch).unwrap().transaction(&fix.env, String::new());
     let tags = plan.purposes.iter().filter(|purpose| **purpose == build::Purpose::Tag).count();
     assert_eq!(tags, 1, "no list of an entity that is never cached needs a tag, but others may embed it");
 }
 
 #[tokio::test]
 async fn a_write_costs_what_the_arithmetic_says() {
-    use crate::dynamodb::{Kind, measured};
+    use crate::store::meter::{Kind, measured};
     let fix = Fixture::new().await;
     fix.create("author", "ann", json!({})).await;
     let book = fix.record("b", json!({"title": "t", "author_id": "ann"}));

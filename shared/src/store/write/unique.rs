@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::model::value::encode;
 use crate::model::{Entity, Field, Model};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Write};
-use crate::value::encode;
 
 /// Attribute of a unique row: the id of the record that has the value.
 pub const OWNER: &str = "id";
@@ -30,14 +30,14 @@ pub(super) fn row(model: &Model, entity: &Entity, field: &Field, value: Option<&
 
 /// What a transaction does to one unique row.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Claim {
+pub(super) struct UniqueClaim {
     /// Whose it is afterwards.
     pub(super) taken: Option<String>,
     /// Whose it was before.
     pub(super) released: Option<String>,
 }
 
-impl Claim {
+impl UniqueClaim {
     pub(super) fn write(&self, key: &Key) -> Write {
         let mut condition = Expr::new("attribute_not_exists(pk)");
         for (name, id) in [(":taken", &self.taken), (":released", &self.released)] {

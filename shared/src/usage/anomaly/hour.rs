@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::usage::sheet::Sheet;
+use crate::usage::counts::UsageCounts;
 
 /// What is looked at of an hour.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -37,7 +37,7 @@ pub struct History {
 impl Hour {
     /// The hour of a consumer in its sheet.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-    pub fn of(start: i64, sheet: &Sheet, consumer: &str) -> Self {
+    pub fn of(start: i64, sheet: &UsageCounts, consumer: &str) -> Self {
         let mut hour = Self { start, ..Self::default() };
         for ((_, route, _), numbers) in sheet.cells.iter().filter(|((of, ..), _)| of == consumer) {
             let refused = numbers.forbidden + numbers.missing;

@@ -5,15 +5,15 @@
 //! compared, because everything would look new. Around the median the usual scatter is 1.4826 times the median absolute deviation
 //! (which is the standard deviation where values scatter normally, and hardly moved by outliers), at least that of chance.
 
+mod baseline;
 #[cfg(test)]
 mod generated;
-mod habit;
 mod hour;
 
-pub use habit::looked_at;
+pub use baseline::looked_at;
 pub use hour::{History, Hour};
 
-use habit::{Habit, habit};
+use baseline::{Baseline, habit};
 
 /// Deviations, in units of the usual scatter, from which something is told.
 const FAR: f64 = 6.0;
@@ -80,7 +80,7 @@ pub fn find(now: &Hour, history: &History) -> Vec<Anomaly> {
     found
 }
 
-fn volume(now: &Hour, habit: &Habit) -> Option<Anomaly> {
+fn volume(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
     let (seen, usual) = (now.requests, habit.requests.middle);
     // Chance alone scatters counts by the root of their mean; no consumer is more even than a fifth of it.
     let scatter = habit.requests.scatter.max(usual.sqrt()).max(usual / 5.0).max(5.0);
@@ -99,7 +99,7 @@ fn volume(now: &Hour, habit: &Habit) -> Option<Anomaly> {
 }
 
 /// A share that is far above its habit and above a least share that is worth telling.
-fn share(now: &Hour, part: f64, habit: &habit::Scatter, least: f64) -> Option<(f64, f64)> {
+fn share(now: &Hour, part: f64, habit: &baseline::Scatter, least: f64) -> Option<(f64, f64)> {
     if now.requests < ENOUGH {
         return None;
     }
@@ -110,7 +110,7 @@ fn share(now: &Hour, part: f64, habit: &habit::Scatter, least: f64) -> Option<(f
     (seen > limit).then_some((seen, limit))
 }
 
-fn errors(now: &Hour, habit: &Habit) -> Option<Anomaly> {
+fn errors(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
     let (seen, limit) = share(now, now.errors, &habit.errors, 0.1)?;
     let usual = habit.errors.middle;
     let evidence = format!(
@@ -123,7 +123,7 @@ fn errors(now: &Hour, habit: &Habit) -> Option<Anomaly> {
     Some(Anomaly { sign: Sign::Errors, seen, usual, limit, evidence })
 }
 
-fn probing(now: &Hour, habit: &Habit) -> Option<Anomaly> {
+fn probing(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
     let (seen, limit) = share(now, now.refused, &habit.refused, 0.2)?;
     let usual = habit.refused.middle;
     let evidence = format!(
@@ -138,7 +138,7 @@ fn probing(now: &Hour, habit: &Habit) -> Option<Anomaly> {
 
 /// Half of many requests being one and the same is a loop, unless that is what this consumer always does; without any history it
 /// takes nearly all of very many.
-fn repeated(now: &Hour, habit: Option<&Habit>) -> Option<Anomaly> {
+fn repeated(now: &Hour, habit: Option<&Baseline>) -> Option<Anomaly> {
     let seen = now.repeated / now.requests.max(1.0);
     let (usual, limit, least) = match habit {
         Some(habit) => (habit.repeated.middle, (habit.repeated.most * 1.5).max(0.5), 10.0 * ENOUGH),

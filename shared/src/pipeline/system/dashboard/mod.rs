@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 use super::may;
 use super::parameters::{Parameters, refuse};
 use super::usage::{flush_best_effort, whose};
-use crate::clock::Micros;
-use crate::consumer::Consumers;
+use crate::core::clock::Micros;
+use crate::http::problem::Problem;
 use crate::http::{ApiRequest, JSON, Reply, header_value, negotiate};
+use crate::identity::consumer::Consumers;
 use crate::limit::ResolvedPlan;
 use crate::model::{Model, SystemPermission};
 use crate::notify;
 use crate::pipeline::{Context, admit};
-use crate::problem::Problem;
 use crate::usage::merge::Level;
-use crate::usage::{board, metrics, read};
+use crate::usage::{dashboard, metrics, read};
 
 const HTML: &str = "text/html";
 const OPENMETRICS: &str = "application/openmetrics-text";
@@ -57,7 +57,7 @@ pub fn page(model: &Model) -> Reply {
 
 /// The page, or its data for those who prefer JSON.
 pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
-    let asked = Asked::read(cx.request)?;
+    let asked = DashboardRequest::read(cx.request)?;
     let headers = &cx.request.headers;
     if negotiate::names(headers, JSON) && negotiate::quality(headers, JSON) >= negotiate::quality(headers, HTML) {
         return Ok(Reply::json(StatusCode::OK, &data(cx, asked).await?));
@@ -84,13 +84,13 @@ pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
 }
 
 /// What is asked for, of the page as of its data.
-struct Asked {
+struct DashboardRequest {
     /// Of [`RANGES`].
     range: (&'static str, Level, i64),
     consumer: Option<String>,
 }
 
-impl Asked {
+impl DashboardRequest {
     fn read(request: &ApiRequest) -> Result<Self, Problem> {
         let parameters = Parameters::read(request, &["range", "consumer"])?;
         let name = parameters.get("range").unwrap_or("24h");
@@ -102,7 +102,7 @@ impl Asked {
     }
 }
 
-async fn data(cx: &Context<'_>, asked: Asked) -> Result<Value, Problem> {
+async fn data(cx: &Context<'_>, asked: DashboardRequest) -> Result<Value, Problem> {
     let (name, level, points) = asked.range;
     let consumer = whose(cx, asked.consumer.as_deref())?;
     flush_best_effort(cx).await;
@@ -113,12 +113,12 @@ async fn data(cx: &Context<'_>, asked: Asked) -> Result<Value, Problem> {
     let (sheets, anomalies, limits) = futures::join!(read, anomalies(cx, of, from), limits(cx, of, level));
     let sheets = sheets?;
     let moment = |seconds: i64| Micros(seconds.saturating_mul(1_000_000)).rfc3339();
-    let mut document = board::summary(&sheets);
+    let mut document = dashboard::summary(&sheets);
     document["range"] =
         json!({"name": name, "from": moment(from), "to": moment(now), "step_seconds": level.seconds(), "points": points});
     document["consumer"] = json!(consumer);
     document["everybody"] = json!(may(cx, SystemPermission::Usage));
-    document["series"] = json!(board::series(&sheets));
+    document["series"] = json!(dashboard::series(&sheets));
     document["anomalies"] = json!(anomalies?);
     document["limits"] = json!(limits?);
     Ok(document)

@@ -1,6 +1,6 @@
 //! The page of usage: one file without any address outside; charts by uPlot.
 
-use crate::document::{Page, assemble};
+use crate::openapi::{Page, assemble};
 
 const HTML: &str = include_str!("page.html");
 const STYLE: &str = concat!(include_str!("vendor/uPlot-1.6.32.min.css"), "\n", include_str!("page.css"));

@@ -13,16 +13,16 @@ use http::{HeaderName, Method};
 use serde_json::{Value, json};
 
 use crate::app::App;
-use crate::auth::{Authenticator, StaticJwks};
-use crate::clock::Env;
-use crate::dynamodb::embedded::Embedded;
+use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::clock::Env;
+use crate::core::principal::{Principal, Verified};
+use crate::http::problem::Problem;
 use crate::http::{Reply, VERSION, header_value};
+use crate::identity::auth::{Authenticator, StaticJwks};
 use crate::model::parse;
 use crate::pipeline::{Context, Gate};
-use crate::principal::{Principal, Verified};
-use crate::problem::Problem;
 use crate::store::table::{SharedTable, TableName};
-use crate::usage::Notes;
+use crate::usage::RequestMetrics;
 
 const MODEL: &str = "
 name: Test
@@ -137,7 +137,7 @@ impl World {
             principal: who,
             correlation: "c",
             gate: &gate,
-            notes: &Notes::default(),
+            metrics: &RequestMetrics::default(),
         };
         let reply: Reply = match (method.as_str(), id) {
             ("POST", Some("_bulk")) => super::bulk(&cx, entity).await,

@@ -1,0 +1,128 @@
+//! The table of endpoints: one row for each method of each path. Routing, `Allow`, preflights, costs, the order of admission and effect,
+//! the documents and the tests of the template all read it; a new route begins with a row here.
+
+use http::Method;
+
+use super::endpoint::{Auth, Charge, Effect, Endpoint, Function, Make};
+use super::kinds::{ConsumerShares, Document, Files, Records, Route, System};
+use crate::model::Operation;
+
+/// All endpoints. The first pattern that a path fits counts; rows of one pattern stand together.
+pub(super) const ENDPOINTS: &[Endpoint] = &[
+    system(Method::GET, "/v1/_consumers", Effect::Read, |_| Route::System(System::Consumers)),
+    system(Method::POST, "/v1/_consumers", Effect::Write, |_| Route::System(System::CreateConsumer)),
+    system(Method::GET, "/v1/_consumers/{consumer}", Effect::Read, |found| Route::System(System::Consumer { id: found.id })),
+    system(Method::PUT, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+        Route::System(System::ReplaceConsumer { id: found.id })
+    }),
+    system(Method::PATCH, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+        Route::System(System::PatchConsumer { id: found.id })
+    }),
+    system(Method::DELETE, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+        Route::System(System::DeleteConsumer { id: found.id })
+    }),
+    system(Method::POST, "/v1/_consumers/{consumer}/keys", Effect::Write, |found| {
+        Route::System(System::CreateKey { id: found.id })
+    }),
+    system(Method::DELETE, "/v1/_consumers/{consumer}/keys/{key_id}", Effect::Write, |found| {
+        Route::System(System::DeleteKey { id: found.id, key_id: found.other })
+    }),
+    of_shares(Method::GET, "/v1/_consumers/{consumer}/shares", Effect::Read, |found| {
+        Route::ConsumerShares(found.id, ConsumerShares::List)
+    }),
+    of_shares(Method::DELETE, "/v1/_consumers/{consumer}/shares", Effect::Write, |found| {
+        Route::ConsumerShares(found.id, ConsumerShares::Revoke)
+    }),
+    system(Method::GET, "/v1/_me", Effect::Read, |_| Route::System(System::Me)),
+    system(Method::POST, "/v1/_cache/purge", Effect::Write, |_| Route::System(System::Purge)),
+    system(Method::GET, "/v1/_usage", Effect::Read, |_| Route::System(System::Usage)),
+    page("/v1/_usage/dashboard", |_| Route::System(System::UsageDashboard)),
+    system(Method::GET, "/v1/_usage/metrics", Effect::Read, |_| Route::System(System::UsageMetrics)),
+    system(Method::GET, "/v1/_notifications", Effect::Read, |_| Route::System(System::Notifications)),
+    system(Method::GET, "/v1/_audit", Effect::Read, |_| Route::System(System::Audit)),
+    open("/v1/_health", Effect::Read, Function::DataApi, |_| Route::Health),
+    open("/v1/_health/ready", Effect::Read, Function::DataApi, |_| Route::Ready),
+    open("/v1/_shares/{secret}", Effect::Write, Function::Download, |found| Route::Share { secret: found.other }),
+    document("/v1/openapi.json", |_| Route::Document(Document::Json)),
+    document("/v1/openapi.yaml", |_| Route::Document(Document::Yaml)),
+    document("/v1/docs", |_| Route::Document(Document::Page)),
+    document("/v1/docs/llms.txt", |_| Route::Document(Document::Llms)),
+    records(Method::GET, "/v1/{plural}", Charge::Entity(Operation::List), Effect::Read, |found| {
+        Route::Records(found.entity, Records::List)
+    }),
+    records(Method::POST, "/v1/{plural}", Charge::Entity(Operation::Create), Effect::Write, |found| {
+        Route::Records(found.entity, Records::Create)
+    }),
+    records(Method::POST, "/v1/{plural}/_bulk", Charge::Bulk, Effect::Write, |found| Route::Records(found.entity, Records::Bulk)),
+    records(Method::GET, "/v1/{plural}/{id}", Charge::Entity(Operation::Read), Effect::Read, |found| {
+        Route::Records(found.entity, Records::Get { id: found.id })
+    }),
+    records(Method::PUT, "/v1/{plural}/{id}", Charge::Entity(Operation::Update), Effect::Write, |found| {
+        Route::Records(found.entity, Records::Replace { id: found.id })
+    }),
+    records(Method::PATCH, "/v1/{plural}/{id}", Charge::Entity(Operation::Update), Effect::Write, |found| {
+        Route::Records(found.entity, Records::Patch { id: found.id })
+    }),
+    records(Method::DELETE, "/v1/{plural}/{id}", Charge::Entity(Operation::Delete), Effect::Write, |found| {
+        Route::Records(found.entity, Records::Delete { id: found.id })
+    }),
+    file(Method::POST, "/v1/{plural}/{id}/{field}/upload", Operation::Upload, Effect::Write, |found| {
+        Route::Files(found.file(), Files::Upload)
+    }),
+    file(Method::POST, "/v1/{plural}/{id}/{field}/complete", Operation::Upload, Effect::Write, |found| {
+        Route::Files(found.file(), Files::Complete)
+    }),
+    file(Method::GET, "/v1/{plural}/{id}/{field}/download", Operation::Download, Effect::Write, |found| {
+        Route::Download(found.file())
+    }),
+    file(Method::GET, "/v1/{plural}/{id}/{field}/shares", Operation::Download, Effect::Read, |found| {
+        Route::Files(found.file(), Files::ListShares)
+    }),
+    file(Method::POST, "/v1/{plural}/{id}/{field}/shares", Operation::Download, Effect::Write, |found| {
+        Route::Files(found.file(), Files::CreateShare)
+    }),
+    file(Method::DELETE, "/v1/{plural}/{id}/{field}/shares", Operation::Download, Effect::Write, |found| {
+        Route::Files(found.file(), Files::DeleteShares)
+    }),
+    file(Method::DELETE, "/v1/{plural}/{id}/{field}/shares/{share_id}", Operation::Download, Effect::Write, |found| {
+        Route::Files(found.file(), Files::DeleteShare { share: found.other })
+    }),
+];
+
+const fn records(method: Method, pattern: &'static str, charge: Charge, effect: Effect, make: Make) -> Endpoint {
+    Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
+}
+
+const fn file(method: Method, pattern: &'static str, operation: Operation, effect: Effect, make: Make) -> Endpoint {
+    let charge = Charge::Entity(operation);
+    Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::Download, make }
+}
+
+const fn system(method: Method, pattern: &'static str, effect: Effect, make: Make) -> Endpoint {
+    Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
+}
+
+const fn of_shares(method: Method, pattern: &'static str, effect: Effect, make: Make) -> Endpoint {
+    Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::Download, make }
+}
+
+const fn page(pattern: &'static str, make: Make) -> Endpoint {
+    let (charge, effect) = (Charge::System, Effect::Read);
+    Endpoint { method: Method::GET, pattern, charge, effect, auth: Auth::Optional, function: Function::DataApi, make }
+}
+
+const fn document(pattern: &'static str, make: Make) -> Endpoint {
+    Endpoint {
+        method: Method::GET,
+        pattern,
+        charge: Charge::Free,
+        effect: Effect::Read,
+        auth: Auth::Optional,
+        function: Function::Docs,
+        make,
+    }
+}
+
+const fn open(pattern: &'static str, effect: Effect, function: Function, make: Make) -> Endpoint {
+    Endpoint { method: Method::GET, pattern, charge: Charge::Free, effect, auth: Auth::Open, function, make }
+}

@@ -1,0 +1,166 @@
+//! From the `Authorization` header to an [`AuthOutcome`]: the authorizer calls it, and so does a function that has to decide itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::jws::Unverified;
+use super::keys::{KeyStore, NoKey};
+use super::{AuthOutcome, AuthRefusal, JwksSource, api_key, claims, jwks};
+use crate::core::clock::{Env, Micros};
+use crate::core::principal::Verified;
+use crate::identity::consumer::record::Row;
+use crate::identity::consumer::{ApiKey, Consumer};
+use crate::model::{Auth, Issuer, Model};
+use crate::store::keys as place;
+use crate::store::table::{Key, SharedTable, TableName};
+
+/// Verifies credentials. Made once per process; it holds the issuers' keys.
+pub struct Authenticator {
+    model: Arc<Model>,
+    issuers: Vec<Issuer>,
+    keys: KeyStore,
+    table: SharedTable,
+    env: Env,
+}
+
+/// Why a credential is not good: its own fault, or ours.
+enum Failure {
+    Refused(AuthRefusal),
+    Unavailable(String),
+}
+
+impl From<AuthRefusal> for Failure {
+    fn from(refusal: AuthRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Failure> for AuthOutcome {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl Authenticator {
+    /// Verifies with the model's issuers and consumers in `table`.
+    pub fn new(model: Arc<Model>, table: SharedTable, jwks: Arc<dyn JwksSource>, env: Env) -> Self {
+        let issuers = model.auth.issuers.clone();
+        Self { model, issuers, keys: KeyStore::new(jwks, env.clone()), table, env }
+    }
+
+    /// With a breaker before the issuers: [`KeyStore::with_breaker`].
+    #[must_use]
+    pub fn with_breaker(self, failures: u32, open: Option<Duration>) -> Self {
+        Self { keys: self.keys.with_breaker(failures, open), ..self }
+    }
+
+    /// With one issuer more than the model names: the local one ([`super::local`]), in development only.
+    #[must_use]
+    pub fn with_issuer(mut self, issuer: Issuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// What the value of an `Authorization` header is worth at this moment.
+    pub async fn authenticate(&self, authorization: Option<&str>) -> AuthOutcome {
+        let Some(header) = authorization else { return AuthRefusal::Missing.into() };
+        let credential = match bearer(header) {
+            Ok(credential) => credential,
+            Err(refusal) => return refusal.into(),
+        };
+        let now = self.env.now();
+        let verified = if api_key::is_api_key(credential) {
+            self.by_api_key(credential, now).await
+        } else {
+            self.by_token(credential, now).await
+        };
+        verified.map_or_else(AuthOutcome::from, |verified| AuthOutcome::Ok(Box::new(verified)))
+    }
+
+    async fn by_token(&self, token: &str, now: Micros) -> Result<Verified, Failure> {
+        let token = Unverified::parse(token)?;
+        let unverified = crate::core::json::strict_object(&token.payload).ok_or(AuthRefusal::Malformed)?;
+        let named = unverified.get("iss").and_then(Value::as_str).ok_or(AuthRefusal::Issuer)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.issuer == named).ok_or(AuthRefusal::Issuer)?;
+        if !issuer.algorithms.iter().any(|name| jwks::algorithm(name) == Some(token.algorithm)) {
+            return Err(AuthRefusal::Algorithm.into());
+        }
+        let key = self.keys.find(&issuer.jwks_uri, token.kid.as_deref(), token.algorithm).await.map_err(|none| match none {
+            NoKey::Refused(refusal) => Failure::Refused(refusal),
+            NoKey::Unavailable(why) => Failure::Unavailable(why),
+        })?;
+        if !token.signed_by(&key) {
+            return Err(AuthRefusal::Signature.into());
+        }
+        let verified = claims::verify(&self.model.auth, issuer, &unverified, now)?;
+        let row = self.consumer(&verified.consumer).await?;
+        apply_consumer(&self.model.auth, verified, row)
+    }
+
+    async fn by_api_key(&self, key: &str, now: Micros) -> Result<Verified, Failure> {
+        let presented = api_key::parse(key).ok_or(AuthRefusal::ApiKey)?;
+        let stored = self.get(place::api_key(presented.id)).await?.ok_or(AuthRefusal::UnknownApiKey)?;
+        let stored = ApiKey::from_item(&stored).map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))?;
+        if !presented.is(&stored.hash) || stored.revoked.is_some() || stored.publishable != presented.publishable {
+            return Err(AuthRefusal::UnknownApiKey.into());
+        }
+        if stored.expires.is_some_and(|expires| now.seconds() >= expires) {
+            return Err(AuthRefusal::Expired.into());
+        }
+        let row = self.consumer(&stored.consumer).await?;
+        if row.as_ref().is_none_or(|row| row.consumer.is_none()) {
+            return Err(AuthRefusal::UnknownApiKey.into());
+        }
+        let verified = Verified {
+            consumer: stored.consumer.clone(),
+            subject: stored.consumer,
+            key_id: Some(stored.id),
+            expires: stored.expires,
+            anonymous: stored.publishable,
+            ..Verified::default()
+        };
+        apply_consumer(&self.model.auth, verified, row)
+    }
+
+    async fn consumer(&self, id: &str) -> Result<Option<Row>, Failure> {
+        let item = self.get(place::consumer(id)).await?;
+        item.map(|item| Row::from_item(&item)).transpose().map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))
+    }
+
+    /// Strongly consistent: a revocation holds from the next look on.
+    async fn get(&self, key: Key) -> Result<Option<crate::store::table::Item>, Failure> {
+        let found = self.table.get(&[(TableName::Data, key)], true).await;
+        found.map(|items| items.into_iter().next().flatten()).map_err(|error| Failure::Unavailable(error.to_string()))
+    }
+}
+
+/// RFC 6750, 2.1; the scheme's case does not matter (RFC 9110, 11.1).
+fn bearer(header: &str) -> Result<&str, AuthRefusal> {
+    let (scheme, credential) = header.trim_ascii().split_once(' ').ok_or(AuthRefusal::Scheme)?;
+    let credential = credential.trim_ascii_start();
+    if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() || credential.contains([' ', '\t', ',']) {
+        return Err(AuthRefusal::Scheme);
+    }
+    Ok(credential)
+}
+
+/// What the consumer's row says goes before what the token says.
+fn apply_consumer(auth: &Auth, mut verified: Verified, row: Option<Row>) -> Result<Verified, Failure> {
+    let Some(Row { epoch, consumer, .. }) = row else { return Ok(verified) };
+    verified.epoch = Some(epoch);
+    let Some(consumer) = consumer else { return Ok(verified) };
+    let Consumer { plan, roles, claims, disabled, overrides, .. } = consumer;
+    if disabled {
+        return Err(AuthRefusal::Disabled.into());
+    }
+    verified.plan = plan.or(verified.plan);
+    verified.roles = roles.unwrap_or(verified.roles);
+    verified.claims.extend(claims::used(auth, |name| claims.get(name)));
+    verified.overrides = overrides;
+    Ok(verified)
+}

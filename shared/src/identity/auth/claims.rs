@@ -1,0 +1,154 @@
+//! The claims of a verified token (RFC 7519, 4.1): whether it is meant for us and now, and whom it names.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::AuthRefusal;
+use crate::core::clock::Micros;
+use crate::core::principal::Verified;
+use crate::model::{Auth, Issuer};
+
+/// Longest id of a consumer, characters: as ids in paths.
+pub(crate) const MAX_CONSUMER: usize = 128;
+/// Longest subject, bytes (OpenID Connect Core, 2, allows 255).
+const MAX_SUBJECT: usize = 255;
+/// The registered claim of a subject, a StringOrURI.
+const SUBJECT: &str = "sub";
+/// Claims that every caller has by being one; a token does not set them.
+const GIVEN: [&str; 2] = ["subject", "consumer"];
+
+/// Who a token names, roles and plan not yet compared with the model.
+///
+/// # Errors
+/// [`AuthRefusal::Expired`] or whatever else is wrong with the claims.
+pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, now: Micros) -> Result<Verified, AuthRefusal> {
+    if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
+        return Err(AuthRefusal::Issuer);
+    }
+    if !audiences(claims)?.iter().any(|audience| issuer.audiences.iter().any(|accepted| accepted == audience)) {
+        return Err(AuthRefusal::Audience);
+    }
+    let expires = check_times(issuer, claims, now)?;
+    let name = identity(claims, &issuer.consumer_claim)?;
+    let subject = identity(claims, &issuer.subject_claim)?;
+    Ok(Verified {
+        consumer: consumer_id(&issuer.alias, &name).ok_or(AuthRefusal::IdentityLength)?,
+        subject,
+        key_id: None,
+        roles: match look_up(claims, &issuer.roles_claim) {
+            Some(roles) => words(roles).ok_or(AuthRefusal::Claims)?,
+            None => issuer.default_roles.clone(),
+        },
+        plan: look_up(claims, &issuer.plan_claim).and_then(Value::as_str).map(str::to_owned),
+        scopes: look_up(claims, &issuer.scopes_claim).map(|scopes| words(scopes).ok_or(AuthRefusal::Claims)).transpose()?,
+        claims: used(auth, |name| look_up(claims, name)),
+        expires: Some(expires),
+        ..Verified::default()
+    })
+}
+
+/// The claims that the model's rules use.
+pub(crate) fn used<'c>(auth: &Auth, claim: impl Fn(&str) -> Option<&'c Value>) -> BTreeMap<String, Value> {
+    let names = auth.used_claims.iter().filter(|name| !GIVEN.contains(&name.as_str()));
+    names.filter_map(|name| Some((name.clone(), claim(name)?.clone()))).collect()
+}
+
+/// `<alias>:<claim>` as an id that can stand in a path, if it fits one.
+///
+/// Characters that an id cannot have become `:` and two hexadecimal digits per byte (`auth0|7` -> `idp:auth0:7c7`), as does `:` in a
+/// claim that needs it or already looks so; different claims therefore never meet in one id.
+pub fn consumer_id(alias: &str, claim: &str) -> Option<String> {
+    use std::fmt::Write as _;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._@-".contains(&b);
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    let looks_escaped = claim.as_bytes().windows(3).any(|w| w[0] == b':' && hex(w[1]) && hex(w[2]));
+    let verbatim = !looks_escaped && claim.bytes().all(|b| plain(b) || b == b':');
+    let mut id = format!("{alias}:");
+    for byte in claim.bytes() {
+        if plain(byte) || verbatim {
+            id.push(char::from(byte));
+        } else {
+            let _infallible = write!(id, ":{byte:02x}");
+        }
+        if id.len() > MAX_CONSUMER {
+            return None;
+        }
+    }
+    (!claim.is_empty()).then_some(id)
+}
+
+/// `exp`, `nbf`, `iat`, each with the issuer's leeway; the moment at which the token ends for us, leeway included.
+fn check_times(issuer: &Issuer, claims: &Map<String, Value>, now: Micros) -> Result<i64, AuthRefusal> {
+    let (exp, iat) = (date(claims, "exp")?.ok_or(AuthRefusal::Claims)?, date(claims, "iat")?.ok_or(AuthRefusal::Claims)?);
+    let leeway = i64::try_from(issuer.leeway.as_secs()).map_err(|_| AuthRefusal::Claims)?;
+    let longest = i64::try_from(issuer.max_lifetime.as_secs()).unwrap_or(i64::MAX);
+    let now = now.seconds();
+    if now >= exp.saturating_add(leeway) {
+        return Err(AuthRefusal::Expired);
+    }
+    if iat > now.saturating_add(leeway) || date(claims, "nbf")?.is_some_and(|nbf| nbf > now.saturating_add(leeway)) {
+        return Err(AuthRefusal::NotYetValid);
+    }
+    if exp.saturating_sub(iat) > longest {
+        return Err(AuthRefusal::Lifetime);
+    }
+    Ok(exp.saturating_add(leeway))
+}
+
+/// A NumericDate in whole seconds; fractions are cut. Beyond 2^53 a number of JSON means nothing certain.
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, AuthRefusal> {
+    const CERTAIN: f64 = 9_007_199_254_740_992.0;
+    match claims.get(name) {
+        None => Ok(None),
+        Some(Value::Number(number)) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Ok(Some(whole)),
+            #[expect(clippy::cast_possible_truncation, reason = "cut to whole seconds, bounded above")]
+            (None, Some(fraction)) if fraction.abs() < CERTAIN => Ok(Some(fraction.floor() as i64)),
+            _ => Err(AuthRefusal::Claims),
+        },
+        Some(_) => Err(AuthRefusal::Claims),
+    }
+}
+
+/// `aud` is one text or a list of them (RFC 7519, 4.1.3).
+fn audiences(claims: &Map<String, Value>) -> Result<Vec<&str>, AuthRefusal> {
+    match claims.get("aud") {
+        Some(Value::String(one)) => Ok(vec![one]),
+        Some(Value::Array(several)) => several.iter().map(|value| value.as_str().ok_or(AuthRefusal::Claims)).collect(),
+        Some(_) => Err(AuthRefusal::Claims),
+        None => Err(AuthRefusal::Audience),
+    }
+}
+
+/// A claim by its name, or else by the path that its dots make (`realm_access.roles`).
+fn look_up<'c>(claims: &'c Map<String, Value>, name: &str) -> Option<&'c Value> {
+    claims.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        look_up(claims.get(first)?.as_object()?, rest)
+    })
+}
+
+/// The claim that names somebody: a text. An issuer's own claim may be a whole number too; `sub` may not (RFC 7519, 4.1.2).
+fn identity(claims: &Map<String, Value>, name: &str) -> Result<String, AuthRefusal> {
+    let text = match look_up(claims, name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) if name != SUBJECT => number.as_i64().ok_or(AuthRefusal::Identity)?.to_string(),
+        _ => return Err(AuthRefusal::Identity),
+    };
+    match text.as_str() {
+        "" => Err(AuthRefusal::Identity),
+        long if long.len() > MAX_SUBJECT => Err(AuthRefusal::IdentityLength),
+        odd if odd.chars().any(char::is_control) => Err(AuthRefusal::IdentityControl),
+        _ => Ok(text),
+    }
+}
+
+/// A list of texts, or one text with blanks between (RFC 8693, 4.2).
+fn words(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(text.split_ascii_whitespace().map(str::to_owned).collect()),
+        Value::Array(elements) => elements.iter().map(|element| element.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}

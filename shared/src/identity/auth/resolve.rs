@@ -1,0 +1,123 @@
+//! From an outcome to a [`Principal`]: the only place that makes one.
+
+use serde_json::{Map, Value};
+
+use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError};
+use crate::core::clock::Micros;
+use crate::core::principal::{ANONYMOUS, Principal, Verified};
+use crate::model::Model;
+
+/// Why there is no principal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AuthFailure {
+    /// No credential where one is needed.
+    Missing,
+    /// A bad one. Counts against the coarse limit of the client's address.
+    Invalid(AuthRefusal),
+    /// One that has ended.
+    Expired,
+    /// It could not be decided, and verifying here did not help; why, for the log.
+    Unavailable(String),
+}
+
+impl AuthFailure {
+    /// The sentence for the caller.
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::Missing => AuthRefusal::Missing.message(),
+            Self::Invalid(refusal) => refusal.message(),
+            Self::Expired => AuthRefusal::Expired.message(),
+            Self::Unavailable(_) => "The credentials cannot be verified at the moment.",
+        }
+    }
+
+    /// The challenge of RFC 6750, 3 (`WWW-Authenticate`): an error code only where a credential came. `None` where the caller is
+    /// not to blame.
+    pub fn challenge(&self) -> Option<String> {
+        match self {
+            Self::Missing => Some("Bearer realm=\"holdfast\"".to_owned()),
+            Self::Invalid(_) | Self::Expired => {
+                Some(format!("Bearer realm=\"holdfast\", error=\"invalid_token\", error_description=\"{}\"", self.message()))
+            }
+            Self::Unavailable(_) => None,
+        }
+    }
+}
+
+impl From<ContextError> for AuthFailure {
+    fn from(error: ContextError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// The caller that the authorizer's context names.
+///
+/// # Errors
+/// [`AuthFailure::Unavailable`], and a refusal that may pass, ask the caller to verify itself ([`principal`] does); anything else
+/// is final.
+pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: Micros) -> Result<Principal, AuthFailure> {
+    from_outcome(model, AuthOutcome::from_context(context)?, now)
+}
+
+/// The caller of a request, by every way in which there can be one: the authorizer's context; verification here, where the
+/// authorizer could not decide, refused for a reason that may have passed since, or the route has none; nobody, where the model
+/// has a role for that.
+///
+/// # Errors
+/// [`AuthFailure`]. A bad credential is never taken for an anonymous caller.
+pub async fn principal(
+    model: &Model,
+    authenticator: &Authenticator,
+    context: Option<&Map<String, Value>>,
+    authorization: Option<&str>,
+    now: Micros,
+) -> Result<Principal, AuthFailure> {
+    if let Some(context) = context {
+        match principal_from_context(model, context, now) {
+            Err(AuthFailure::Unavailable(_)) => {}
+            // The gateway tells for minutes what was so once.
+            Err(AuthFailure::Invalid(refusal)) if refusal.may_pass() && authorization.is_some() => {}
+            decided => return decided,
+        }
+    }
+    if authorization.is_none() {
+        return anonymous(model).ok_or(AuthFailure::Missing);
+    }
+    from_outcome(model, authenticator.authenticate(authorization).await, now)
+}
+
+/// Nobody in particular, in the role that the model gives to callers without credentials, if it does.
+pub fn anonymous(model: &Model) -> Option<Principal> {
+    let role = model.auth.anonymous_role.clone()?;
+    Some(resolve(
+        model,
+        Verified {
+            consumer: ANONYMOUS.to_owned(),
+            subject: ANONYMOUS.to_owned(),
+            roles: vec![role],
+            anonymous: true,
+            ..Verified::default()
+        },
+    ))
+}
+
+fn from_outcome(model: &Model, outcome: AuthOutcome, now: Micros) -> Result<Principal, AuthFailure> {
+    match outcome {
+        AuthOutcome::Ok(verified) if verified.expires.is_some_and(|expires| now.seconds() >= expires) => {
+            Err(AuthFailure::Expired)
+        }
+        AuthOutcome::Ok(verified) => Ok(resolve(model, *verified)),
+        AuthOutcome::Invalid(AuthRefusal::Missing) => Err(AuthFailure::Missing),
+        AuthOutcome::Invalid(refusal) => Err(AuthFailure::Invalid(refusal)),
+        AuthOutcome::Expired => Err(AuthFailure::Expired),
+        AuthOutcome::Unavailable(why) => Err(AuthFailure::Unavailable(why)),
+    }
+}
+
+/// Roles and plan by the model that runs here: unknown roles give nothing, an unknown plan is the default one.
+pub(super) fn resolve(model: &Model, mut verified: Verified) -> Principal {
+    let held = std::mem::take(&mut verified.roles);
+    verified.roles = model.roles.iter().map(|role| &role.name).filter(|name| held.contains(name)).cloned().collect();
+    verified.plan = verified.plan.filter(|name| model.plan(name).is_some()).or_else(|| model.auth.default_plan.clone());
+    Principal::verified(verified)
+}

@@ -1,0 +1,189 @@
+//! Whoever shared a file, remembered for as long as the share lives, so that each use can ask what they may do by then.
+//!
+//! What the consumer's record says is not remembered but read again; what only the credential said (roles and claims of a token)
+//! is all that is known of it later, and is remembered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::claims;
+use super::resolve::resolve;
+use crate::core::principal::{Principal, Verified};
+use crate::identity::consumer::Consumer;
+use crate::identity::consumer::record::Row;
+use crate::model::Model;
+
+/// A caller without a credential.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sharer {
+    /// On whose account.
+    pub consumer: String,
+    /// Who.
+    pub subject: String,
+    /// Roles that the credential had; `None`: the consumer's record gave them.
+    roles: Option<Vec<String>>,
+    /// Plan that the credential named; `None`: the consumer's record, or nobody, did.
+    plan: Option<String>,
+    scopes: Option<Vec<String>>,
+    /// Claims that are not from the consumer's record.
+    claims: BTreeMap<String, Value>,
+    /// Epoch of the consumer, if it had a row.
+    epoch: Option<i64>,
+}
+
+impl Sharer {
+    /// What is to be remembered of a caller whose consumer's row is this.
+    pub fn of(caller: &Principal, row: Option<&Row>) -> Self {
+        let record = row.and_then(|row| row.consumer.as_ref());
+        Self {
+            consumer: caller.consumer.clone(),
+            subject: caller.subject.clone(),
+            roles: record.is_none_or(|record| record.roles.is_none()).then(|| caller.roles.clone()),
+            plan: caller.plan.clone().filter(|_| record.is_none_or(|record| record.plan.is_none())),
+            scopes: caller.scopes.clone(),
+            claims: caller
+                .claims
+                .iter()
+                .filter(|(name, _)| record.is_none_or(|record| !record.claims.contains_key(*name)))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+            epoch: row.map(|row| row.epoch),
+        }
+    }
+
+    /// What they may do by now; `None` where that is nothing: the consumer is disabled or was deleted since, or it is not known any
+    /// more which roles they have.
+    pub fn now(&self, model: &Model, row: Option<Row>) -> Option<Principal> {
+        let mut verified = Verified {
+            consumer: self.consumer.clone(),
+            subject: self.subject.clone(),
+            plan: self.plan.clone(),
+            scopes: self.scopes.clone(),
+            claims: self.claims.clone(),
+            epoch: row.as_ref().map(|row| row.epoch),
+            ..Verified::default()
+        };
+        let record = match row {
+            // A row stays when its consumer is deleted: one that was not there before, or in another state, tells of a deletion.
+            Some(Row { consumer: None, epoch, .. }) if self.epoch != Some(epoch) => return None,
+            None if self.epoch.is_some() => return None,
+            None => None,
+            Some(row) => row.consumer,
+        };
+        let roles = match record {
+            None => self.roles.clone(),
+            Some(Consumer { disabled: true, .. }) => return None,
+            Some(record) => {
+                verified.plan = record.plan.or(verified.plan);
+                verified.claims.extend(claims::used(&model.auth, |name| record.claims.get(name)));
+                verified.overrides = record.overrides;
+                record.roles.or_else(|| self.roles.clone())
+            }
+        };
+        verified.roles = roles?;
+        Some(resolve(model, verified))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const MODEL: &str = "
+name: T
+version: 1.0.0
+entities:
+  book: {id: string, fields: {title: string, owner: {type: string, max: 20}}}
+roles:
+  admin: {all: true}
+  reader: {entities: {book: {read: {rows: {owner: $claim.customer_id, title: $claim.region}}}}}
+plans: {small: {rates: {burst: {rate: 5}}}, large: {rates: {burst: {rate: 50}}}}
+auth: {claims: [customer_id, region]}
+";
+
+    fn record(roles: Option<&[&str]>, disabled: bool, claims: Value) -> Consumer {
+        Consumer {
+            id: "acme".into(),
+            name: None,
+            plan: None,
+            roles: roles.map(|roles| roles.iter().map(|role| (*role).to_owned()).collect()),
+            claims: serde_json::from_value(claims).unwrap(),
+            disabled,
+            notify: Vec::new(),
+            overrides: None,
+            webhook: None,
+            created_at: String::new(),
+            updated_at: String::new(),
+            version: String::new(),
+        }
+    }
+
+    fn row(epoch: i64, consumer: Option<Consumer>) -> Option<Row> {
+        Some(Row { epoch, keys: 0, consumer })
+    }
+
+    fn caller(roles: &[&str]) -> Principal {
+        Principal::verified(Verified {
+            consumer: "acme".into(),
+            subject: "ann".into(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+            plan: Some("large".into()),
+            claims: [("customer_id".to_owned(), json!("a")), ("region".to_owned(), json!("north"))].into(),
+            key_id: Some("k".into()),
+            expires: Some(1),
+            ..Verified::default()
+        })
+    }
+
+    #[test]
+    fn a_token_is_remembered_as_it_was() {
+        let model = crate::model::parse("m", MODEL).unwrap();
+        let sharer = Sharer::of(&caller(&["reader"]), None);
+        let now = sharer.now(&model, None).unwrap();
+        assert_eq!(
+            (now.roles.clone(), now.plan.as_deref(), now.key_id.clone()),
+            (vec!["reader".to_owned()], Some("large"), None)
+        );
+        assert_eq!(now.claims["region"], "north");
+        assert_eq!(now.expires, None);
+    }
+
+    #[test]
+    fn the_record_counts_as_it_is_by_now() {
+        let model = crate::model::parse("m", MODEL).unwrap();
+        let was = row(3, Some(record(Some(&["admin"]), false, json!({"customer_id": "a"}))));
+        let sharer = Sharer::of(&caller(&["admin"]), was.as_ref());
+        assert_eq!(sharer.now(&model, was).unwrap().roles, ["admin"]);
+        let fewer = row(4, Some(record(Some(&["reader"]), false, json!({"customer_id": "b"}))));
+        let now = sharer.now(&model, fewer).unwrap();
+        assert_eq!(
+            (now.roles.clone(), now.claims["customer_id"].clone(), now.epoch),
+            (vec!["reader".to_owned()], json!("b"), Some(4))
+        );
+        let without = sharer.now(&model, row(4, Some(record(Some(&["reader"]), false, json!({}))))).unwrap();
+        assert_eq!(without.claims.get("customer_id"), None, "the record gave it and does no longer");
+        assert_eq!(without.claims["region"], "north");
+        for gone in [
+            row(4, Some(record(Some(&["admin"]), true, json!({})))),
+            row(4, Some(record(None, false, json!({})))),
+            row(4, None),
+            None,
+        ] {
+            assert_eq!(sharer.now(&model, gone.clone()), None, "{gone:?}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_is_told_from_a_consumer_that_never_had_a_record() {
+        let model = crate::model::parse("m", MODEL).unwrap();
+        let deleted = row(7, None);
+        let sharer = Sharer::of(&caller(&["reader"]), deleted.as_ref());
+        assert!(sharer.now(&model, deleted).is_some(), "its tokens kept working when it shared");
+        assert_eq!(sharer.now(&model, row(9, None)), None);
+        assert_eq!(Sharer::of(&caller(&["reader"]), None).now(&model, row(2, None)), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! Claims: whom a token is for, when it holds, whom it names.
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::support::*;
+use crate::identity::auth::{AuthOutcome, AuthRefusal, consumer_id};
+
+fn world() -> (World, Signer) {
+    let signer = Signer::ed("ed", 1);
+    (World::new(&[&signer]), signer)
+}
+
+#[tokio::test]
+async fn issuer_and_audience_are_exact() {
+    let (world, signer) = world();
+    for issuer in [
+        json!("https://idp.example/"),
+        json!("https://IDP.example"),
+        json!("https://evil.example"),
+        json!([ISS]),
+        json!(1),
+        json!(null),
+    ] {
+        world.refused(&signer.token(&claims_with("iss", issuer)), AuthRefusal::Issuer).await;
+    }
+    for audience in [json!("API"), json!(""), json!("api other"), json!([]), json!(["x"]), json!(null)] {
+        world.refused(&signer.token(&claims_with("aud", audience)), AuthRefusal::Audience).await;
+    }
+    for audience in [json!(1), json!({ "api": 1 }), json!(["api", 1])] {
+        world.refused(&signer.token(&claims_with("aud", audience)), AuthRefusal::Claims).await;
+    }
+    for audience in [json!("other"), json!(["x", "api"])] {
+        world.accepted(&signer.token(&claims_with("aud", audience))).await;
+    }
+}
+
+/// Leeway 30 s, longest life 3600 s.
+#[tokio::test]
+async fn a_token_holds_from_its_start_to_its_end() {
+    let (world, signer) = world();
+    let cases = [
+        ("exp", NOW + 1, Ok(())),
+        ("exp", NOW, Ok(())),
+        ("exp", NOW - 29, Ok(())),
+        ("exp", NOW - 30, Err(AuthRefusal::Expired)),
+        ("exp", NOW - 1000, Err(AuthRefusal::Expired)),
+        ("exp", NOW - 10 + 3600, Ok(())),
+        ("exp", NOW - 10 + 3601, Err(AuthRefusal::Lifetime)),
+        ("exp", i64::MAX, Err(AuthRefusal::Lifetime)),
+        ("exp", i64::MIN, Err(AuthRefusal::Expired)),
+        ("nbf", NOW + 30, Ok(())),
+        ("nbf", NOW + 31, Err(AuthRefusal::NotYetValid)),
+        ("iat", NOW + 30, Ok(())),
+        ("iat", NOW + 31, Err(AuthRefusal::NotYetValid)),
+        ("iat", NOW + 600 - 3601, Err(AuthRefusal::Lifetime)),
+        ("iat", i64::MIN, Err(AuthRefusal::Lifetime)),
+    ];
+    for (name, value, expected) in cases {
+        let token = signer.token(&claims_with(name, json!(value)));
+        match expected {
+            Ok(()) => drop(world.accepted(&token).await),
+            Err(refusal) => world.refused(&token, refusal).await,
+        }
+    }
+    let token = signer.token(&claims());
+    world.clock.advance(629);
+    world.accepted(&token).await;
+    world.clock.advance(1);
+    world.refused(&token, AuthRefusal::Expired).await;
+}
+
+#[tokio::test]
+async fn moments_are_numbers_and_there() {
+    let (world, signer) = world();
+    for name in ["exp", "iat"] {
+        world.refused(&signer.token(&claims_with(name, json!(null))), AuthRefusal::Claims).await;
+    }
+    for name in ["exp", "iat", "nbf"] {
+        for value in [json!("1795219800"), json!(true), json!([1]), json!(1e300), json!(-1e300), json!(u64::MAX)] {
+            world.refused(&signer.token(&claims_with(name, value)), AuthRefusal::Claims).await;
+        }
+    }
+    assert_eq!(world.accepted(&signer.token(&claims_with("exp", json!(NOW as f64 + 99.9)))).await.expires, Some(NOW + 99 + 30));
+}
+
+#[tokio::test]
+async fn the_payload_is_an_object() {
+    let (world, signer) = world();
+    for payload in ["", "[]", "\"x\"", "null", "{", "{}{}", "\u{feff}{}"] {
+        world.refused(&signer.raw(&signer.header().to_string(), payload), AuthRefusal::Malformed).await;
+    }
+}
+
+#[tokio::test]
+async fn the_callers_name_is_a_short_text() {
+    let (world, signer) = world();
+    use AuthRefusal::{Identity, IdentityControl, IdentityLength};
+    for (subject, refusal) in [
+        (json!(""), Identity),
+        (json!(true), Identity),
+        (json!({}), Identity),
+        (json!(42), Identity),
+        (json!(1.5), Identity),
+        (json!(null), Identity),
+        (json!("x".repeat(256)), IdentityLength),
+        (json!("x".repeat(125)), IdentityLength),
+        (json!("é".repeat(21)), IdentityLength),
+        (json!("a\u{0}"), IdentityControl),
+        (json!("a\nb"), IdentityControl),
+    ] {
+        world.refused(&signer.token(&claims_with("sub", subject)), refusal).await;
+    }
+    assert!(IdentityLength.message().contains("at most 128 characters"), "it says what is wrong, not all that may be");
+    let verified = world.accepted(&signer.token(&claims_with("sub", json!("é".repeat(20))))).await;
+    assert_eq!((verified.consumer.len(), verified.subject.as_str()), (124, "é".repeat(20).as_str()), "é itself is none of it");
+    let verified = world.accepted(&signer.token(&claims_with("sub", json!("auth0|7")))).await;
+    assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("idp:auth0:7c7", "auth0|7"));
+}
+
+#[tokio::test]
+async fn an_issuers_own_claim_may_name_the_caller_by_a_number() {
+    let signer = Signer::ed("ed", 1);
+    let mut model = model();
+    model.auth.issuers[0].consumer_claim = "account".into();
+    let world = World::with_model(&[&signer], model);
+    assert_eq!(world.accepted(&signer.token(&claims_with("account", json!(42)))).await.consumer, "idp:42");
+    world.refused(&signer.token(&claims_with("account", json!(4.2))), AuthRefusal::Identity).await;
+}
+
+#[tokio::test]
+async fn claims_are_found_by_name_or_path_and_travel_if_used() {
+    let signer = Signer::ed("ed", 1);
+    let mut model = model();
+    let issuer = &mut model.auth.issuers[0];
+    issuer.consumer_claim = "org.id".into();
+    issuer.roles_claim = "realm_access.roles".into();
+    issuer.scopes_claim = "https://x.example/scopes".into();
+    let world = World::with_model(&[&signer], model);
+    let mut claims = claims();
+    claims["org"] = json!({ "id": "o1" });
+    claims["realm_access"] = json!({ "roles": ["admin", "reader"] });
+    claims["https://x.example/scopes"] = json!("order:read  *:list");
+    claims["plan"] = json!("gold");
+    claims["tenant"] = json!([1, 2]);
+    claims["subject"] = json!("somebody else");
+    claims["secret"] = json!("not used by any rule");
+    let verified = world.accepted(&signer.token(&claims)).await;
+    assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("idp:o1", "u1"));
+    assert_eq!(verified.roles, ["admin", "reader"]);
+    assert_eq!(verified.scopes, Some(vec!["order:read".into(), "*:list".into()]));
+    assert_eq!(verified.plan.as_deref(), Some("gold"));
+    assert_eq!(verified.claims, [("tenant".to_owned(), json!([1, 2]))].into(), "what the caller is by nature no token sets");
+}
+
+#[tokio::test]
+async fn roles_default_only_where_the_claim_is_absent() {
+    let (world, signer) = world();
+    for (roles, expected) in [
+        (json!(null), vec!["guest"]),
+        (json!([]), vec![]),
+        (json!(""), vec![]),
+        (json!("admin reader"), vec!["admin", "reader"]),
+        (json!(["admin"]), vec!["admin"]),
+    ] {
+        assert_eq!(world.accepted(&signer.token(&claims_with("roles", roles))).await.roles, expected);
+    }
+    for name in ["roles", "scope"] {
+        for wrong in [json!(1), json!({ "admin": true }), json!(["admin", 1]), json!([["admin"]])] {
+            world.refused(&signer.token(&claims_with(name, wrong)), AuthRefusal::Claims).await;
+        }
+    }
+    assert_eq!(world.accepted(&signer.token(&claims_with("scope", json!("")))).await.scopes, Some(vec![]), "narrowed to nothing");
+}
+
+#[test]
+fn consumers_of_issuers_read_well() {
+    for (claim, id) in [
+        ("u1", Some("a:u1")),
+        ("me@x.example", Some("a:me@x.example")),
+        ("urn:user:1", Some("a:urn:user:1")),
+        ("urn:ab:1", Some("a:urn:3aab:3a1")),
+        ("auth0|7", Some("a:auth0:7c7")),
+        ("a b", Some("a:a:20b")),
+        ("é", Some("a::c3:a9")),
+        ("", None),
+    ] {
+        assert_eq!(consumer_id("a", claim).as_deref(), id);
+    }
+}
+
+proptest! {
+    #[test]
+    fn different_claims_never_meet_in_one_consumer(a in "[ab7:c|#. é]{1,6}", b in "[ab7:c|#. é]{1,6}") {
+        prop_assert_eq!(a == b, consumer_id("i", &a) == consumer_id("i", &b));
+        prop_assert!(consumer_id("i", &a).is_none_or(|id| crate::core::id::is_id_part(&id)));
+    }
+
+    #[test]
+    fn no_claims_panic(name in "iss|aud|sub|exp|iat|nbf|roles|scope|plan|tenant", value in any::<f64>(), text in "\\PC{0,20}", whole: i64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let (world, signer) = world();
+        for value in [json!(value), json!(text), json!(whole), json!([text, whole]), json!({ "a": value })] {
+            if let AuthOutcome::Ok(verified) = runtime.block_on(world.bearer(&signer.token(&claims_with(&name, value.clone())))) {
+                let harmless = ["nbf", "roles", "scope", "plan", "tenant", "sub", "exp", "iat"];
+                prop_assert!(harmless.contains(&name.as_str()) && verified.consumer.starts_with("idp:"), "{name}: {value}");
+                prop_assert!(verified.expires.is_some_and(|end| end > NOW));
+                prop_assert!(crate::core::id::is_id_part(&verified.consumer));
+            }
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! API keys of a consumer: made, shown once, overlapping for rotation, revoked.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::commit::{ATTEMPTS, Change, ChangeKind, Committed, Present, commit, count_key, pause, put_limiter};
+use super::directory::Consumers;
+use super::input::{self, KeySettings};
+use super::record::Row;
+use super::{ApiKey, ConsumerError};
+use crate::core::api_key;
+use crate::core::clock::Micros;
+use crate::store::keys as place;
+use crate::store::table::{Expr, RangeQuery, Table, TableName, Write};
+
+/// Most keys of one consumer: they are deleted with it in one transaction.
+pub(super) const MAX_KEYS: i64 = 20;
+/// How long a revoked key stays named in the limiter: API Gateway caches an authorizer's answer for an hour at most.
+const REMEMBER: i64 = 2 * 3_600;
+/// Most revoked keys that are named; older ones are refused by the epoch alone.
+const MAX_REVOKED: usize = 25;
+
+/// A key just made.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct CreatedKey {
+    /// What may be shown again.
+    #[serde(flatten)]
+    pub view: KeyView,
+    /// The key itself: this once.
+    pub key: String,
+}
+
+impl std::fmt::Debug for CreatedKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreatedKey").field("view", &self.view).finish_non_exhaustive()
+    }
+}
+
+/// A key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyView {
+    /// Its id.
+    pub id: String,
+    /// When it was made, RFC 3339.
+    pub created_at: String,
+    /// When it ends, RFC 3339.
+    pub expires_at: Option<String>,
+    /// Whether it may be published.
+    pub publishable: bool,
+}
+
+impl KeyView {
+    fn of(key: &ApiKey) -> Self {
+        let moment = |seconds: i64| Micros(seconds.saturating_mul(1_000_000)).rfc3339();
+        Self {
+            id: key.id.clone(),
+            created_at: moment(key.created),
+            expires_at: key.expires.map(moment),
+            publishable: key.publishable,
+        }
+    }
+}
+
+impl Consumers<'_> {
+    /// The keys that a consumer has, expired ones too until they are deleted.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Store`].
+    pub async fn keys(&self, id: &str) -> Result<Vec<KeyView>, ConsumerError> {
+        let keys = listed(self.table, id).await?;
+        Ok(keys.iter().filter(|key| key.revoked.is_none()).map(KeyView::of).collect())
+    }
+
+    /// The keys of a consumer that are not revoked, as they are stored.
+    ///
+    /// # Errors
+    /// [`ConsumerError::Store`].
+    pub async fn stored_keys(&self, id: &str) -> Result<Vec<ApiKey>, ConsumerError> {
+        let keys = listed(self.table, id).await?;
+        Ok(keys.into_iter().filter(|key| key.revoked.is_none()).collect())
+    }
+
+    /// Makes a key for `environment` (`live`, `test`; a publishable key always has its own), unless the body is wrong.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Invalid`], [`ConsumerError::TooManyKeys`], [`ConsumerError::Contended`],
+    /// [`ConsumerError::Store`].
+    pub async fn create_key(&self, id: &str, environment: &str, body: &Value) -> Result<CreatedKey, ConsumerError> {
+        let KeySettings { expires_in, publishable } = input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
+        let environment = if publishable { api_key::PUBLISHABLE } else { environment };
+        for attempt in 0..ATTEMPTS {
+            let consumer = self.get(id).await?;
+            let new = api_key::generate(&*self.env.random, environment)
+                .ok_or_else(|| ConsumerError::Store(format!("`{environment}` is no name of an environment")))?;
+            let now = self.env.now().seconds();
+            let stored = ApiKey {
+                id: new.id,
+                consumer: id.to_owned(),
+                hash: new.hash.to_vec(),
+                created: now,
+                expires: expires_in.map(|seconds| now.saturating_add(seconds)),
+                revoked: None,
+                publishable,
+            };
+            let writes = vec![
+                count_key(id, MAX_KEYS),
+                Write::Put {
+                    item: stored.to_item(place::api_key(&stored.id)),
+                    condition: Some(Expr::new("attribute_not_exists(pk)")),
+                },
+                Write::Put { item: stored.to_item(place::api_key_listed(id, &stored.id)), condition: None },
+            ];
+            let shown = consumer.to_json();
+            let change = Change {
+                kind: ChangeKind::CreateKey,
+                consumer: id.to_owned(),
+                key_id: Some(stored.id.clone()),
+                before: Some(shown.clone()),
+                after: Some(shown),
+                version: None,
+                key: serde_json::to_value(KeyView::of(&stored)).ok(),
+            };
+            match commit(self.table, self.env, writes, (self.riders)(&change)).await? {
+                Committed::Done => return Ok(CreatedKey { view: KeyView::of(&stored), key: new.key }),
+                Committed::Again(0) if Present::read(self.table, id).await?.keys() >= MAX_KEYS => {
+                    return Err(ConsumerError::TooManyKeys);
+                }
+                Committed::Again(_) => pause(self.env, attempt).await,
+            }
+        }
+        Err(ConsumerError::Contended)
+    }
+
+    /// Revokes a key: it is refused from the next request on.
+    ///
+    /// # Errors
+    /// [`ConsumerError::NotFound`], [`ConsumerError::Contended`], [`ConsumerError::Store`].
+    pub async fn delete_key(&self, id: &str, key_id: &str) -> Result<(), ConsumerError> {
+        for attempt in 0..ATTEMPTS {
+            let present = Present::read(self.table, id).await?;
+            let row = present.row.as_ref().ok_or(ConsumerError::NotFound)?;
+            let consumer = row.consumer.as_ref().ok_or(ConsumerError::NotFound)?;
+            let now = self.env.now().seconds();
+            let keys = listed(self.table, id).await?;
+            let key = keys.iter().find(|key| key.id == key_id && key.revoked.is_none()).ok_or(ConsumerError::NotFound)?;
+            let next = Row { epoch: present.next_epoch(), keys: row.keys.saturating_sub(1), consumer: row.consumer.clone() };
+            let (remembered, forgotten) = sort_out(&keys, now);
+            let mut revoked: Vec<String> = remembered.iter().map(|key| key.id.clone()).collect();
+            revoked.push(key_id.to_owned());
+            let mut writes = vec![
+                present.put_row(id, &next)?,
+                put_limiter(id, next.epoch, consumer.disabled, Some(revoked)),
+                Write::Delete { key: place::api_key(key_id), condition: Some(Expr::new("attribute_exists(pk)")) },
+                Write::Put {
+                    item: ApiKey { revoked: Some(now), ..key.clone() }.to_item(place::api_key_listed(id, key_id)),
+                    condition: None,
+                },
+            ];
+            writes.extend(forgotten.iter().map(|key| Write::Delete { key: place::api_key_listed(id, &key.id), condition: None }));
+            let shown = consumer.to_json();
+            let change = Change {
+                kind: ChangeKind::DeleteKey,
+                consumer: id.to_owned(),
+                key_id: Some(key_id.to_owned()),
+                before: Some(shown.clone()),
+                after: Some(shown),
+                version: None,
+                key: None,
+            };
+            if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
+                return Ok(());
+            }
+            pause(self.env, attempt).await;
+        }
+        Err(ConsumerError::Contended)
+    }
+}
+
+/// Revoked keys that the limiter goes on naming (with room for one more), and those whose rows can go.
+fn sort_out(keys: &[ApiKey], now: i64) -> (Vec<&ApiKey>, Vec<&ApiKey>) {
+    let mut revoked: Vec<(i64, &ApiKey)> = keys.iter().filter_map(|key| Some((key.revoked?, key))).collect();
+    revoked.sort_by_key(|(at, key)| (std::cmp::Reverse(*at), key.id.clone()));
+    let (mut remembered, mut forgotten) = (Vec::new(), Vec::new());
+    for (at, key) in revoked {
+        let keep = at > now.saturating_sub(REMEMBER) && remembered.len() + 1 < MAX_REVOKED;
+        if keep { &mut remembered } else { &mut forgotten }.push(key);
+    }
+    (remembered, forgotten)
+}
+
+/// The writes that remove every key of a consumer.
+pub(super) async fn delete_all(table: &dyn Table, id: &str) -> Result<Vec<Write>, ConsumerError> {
+    let mut writes = Vec::new();
+    for key in listed(table, id).await? {
+        writes.push(Write::Delete { key: place::api_key_listed(id, &key.id), condition: None });
+        if key.revoked.is_none() {
+            writes.push(Write::Delete { key: place::api_key(&key.id), condition: None });
+        }
+    }
+    Ok(writes)
+}
+
+/// All rows of keys beside a consumer, revoked ones too.
+async fn listed(table: &dyn Table, id: &str) -> Result<Vec<ApiKey>, ConsumerError> {
+    let first = place::api_key_listed(id, "");
+    let mut keys = Vec::new();
+    let mut after = None;
+    loop {
+        let query = RangeQuery {
+            table: TableName::Data,
+            pk: first.pk.clone(),
+            from: after.is_none().then(|| first.sk.clone()),
+            to: None,
+            after,
+            descending: false,
+            limit: None,
+            consistent: true,
+            count_only: false,
+        };
+        let page = table.query(query).await?;
+        for item in &page.items {
+            keys.push(ApiKey::from_item(item)?);
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(keys),
+        }
+    }
+}

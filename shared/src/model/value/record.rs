@@ -1,0 +1,49 @@
+//! A record in memory.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use crate::core::clock::Env;
+use crate::model::{Entity, IdKind, Path};
+
+/// A stored record: its id, the random version of this state, and its fields in their normalised JSON form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The id as it stands in paths (`10248,11` for a composite one).
+    pub id: String,
+    /// Random, new with every change, never restarted: what `If-Match` compares.
+    pub version: String,
+    /// Values by API name. A field that is missing counts as null.
+    pub fields: Map<String, Value>,
+}
+
+impl Record {
+    /// The value at a path of the record itself; [`Path::Via`] and missing fields are null.
+    pub fn get<'a>(&'a self, entity: &Entity, path: Path) -> std::borrow::Cow<'a, Value> {
+        use std::borrow::Cow;
+        match path {
+            Path::Id => Cow::Owned(self.id_value(entity)),
+            Path::Own(field) => self.fields.get(&entity.field(field).name).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
+            Path::Via(..) => Cow::Owned(Value::Null),
+        }
+    }
+
+    /// The id as answers show it: a number for integer ids, else a string.
+    pub fn id_value(&self, entity: &Entity) -> Value {
+        id_value(&entity.id, &self.id)
+    }
+}
+
+/// An id as JSON shows it.
+fn id_value(kind: &IdKind, id: &str) -> Value {
+    match kind {
+        IdKind::Integer => id.parse::<i64>().map_or_else(|_| Value::String(id.to_owned()), Value::from),
+        _ => Value::String(id.to_owned()),
+    }
+}
+
+/// A new random version: 96 bits, 16 characters of base64url.
+pub fn new_version(env: &Env) -> String {
+    URL_SAFE_NO_PAD.encode(env.bytes::<12>())
+}

@@ -1,0 +1,195 @@
+//! Which indexes serve a list.
+//!
+//! Each alternative of the policy, together with the caller's filters, asks for an index whose equality fields are all fixed.
+//! Indexes of one order can be merged, so the choice is by order: for every order that the caller's sort accepts, the best index
+//! per alternative; then the order whose indexes fix most.
+
+use super::range::{self, fixed, full_order};
+use super::{Join, NoIndex, QueryPlan, Scan, help};
+use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
+use crate::query::ListQuery;
+use crate::query::condition::Comparison;
+use crate::query::policy::Permitted;
+use crate::store::indexes::States;
+
+/// A way to serve one alternative.
+struct Candidate {
+    order: Vec<SortPart>,
+    reverse: bool,
+    scans: Vec<Scan>,
+    join: Option<Join>,
+    /// Comparisons of the caller that have to be evaluated row by row although their field is not marked for it.
+    unserved: usize,
+    /// How much it narrows: equality fields, then sort fields.
+    narrowed: (usize, usize),
+    /// Whether the rows carry the whole record.
+    whole: bool,
+}
+
+pub(super) fn choose(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<QueryPlan, NoIndex> {
+    best(model, states, permitted).ok_or_else(|| {
+        // Would it be served if all indexes were complete?
+        let built = if states.not_ready().is_empty() { None } else { best(model, &States::default(), permitted) };
+        match built {
+            Some(plan) => help::not_built(model, states, permitted.query(), &plan),
+            None => help::no_index(model, permitted.query()),
+        }
+    })
+}
+
+fn best(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Option<QueryPlan> {
+    let query = permitted.query();
+    let entity = model.entity(query.entity);
+    let mut per_alternative: Vec<Vec<Candidate>> = Vec::new();
+    for alternative in permitted.access().alternatives() {
+        let own: Vec<&Comparison> = query.filters.iter().chain(&query.fixed).collect();
+        let mut constraints = own.clone();
+        constraints.extend(alternative.rows.required());
+        let candidates = entity
+            .indexes
+            .iter()
+            .filter(|index| states.is_ready(entity.ix, index.ix))
+            .filter_map(|index| candidate(model, states, entity, index, query, &own, &constraints))
+            .collect();
+        per_alternative.push(candidates);
+    }
+    let (rank, plan) = orders(&per_alternative)
+        .into_iter()
+        .filter_map(|(order, reverse)| combined(&per_alternative, &order, reverse))
+        .min_by(|a, b| a.0.cmp(&b.0))?;
+    (rank.0 == 0).then_some(QueryPlan { entity: entity.ix, ..plan })
+}
+
+fn orders(candidates: &[Vec<Candidate>]) -> Vec<(Vec<SortPart>, bool)> {
+    let mut orders: Vec<(Vec<SortPart>, bool)> = Vec::new();
+    for candidate in candidates.iter().flatten() {
+        let order = (candidate.order.clone(), candidate.reverse);
+        if !orders.contains(&order) {
+            orders.push(order);
+        }
+    }
+    orders
+}
+
+/// Less is better: comparisons not served, alternatives that are not narrowed at all, then what is narrowed (negative), and
+/// rows that do not carry the whole record.
+type Rank = (usize, usize, std::cmp::Reverse<(usize, usize)>, usize);
+
+/// The best index per alternative among those of one order.
+fn combined(per_alternative: &[Vec<Candidate>], order: &[SortPart], reverse: bool) -> Option<(Rank, QueryPlan)> {
+    let mut plan =
+        QueryPlan { entity: crate::model::EntityIx(0), scans: Vec::new(), joins: Vec::new(), order: order.to_vec(), reverse };
+    let mut rank = (0, 0, (0, 0), 0);
+    for candidates in per_alternative {
+        let best = candidates
+            .iter()
+            .filter(|candidate| candidate.order == order && candidate.reverse == reverse)
+            .min_by_key(|candidate| (candidate.unserved, std::cmp::Reverse(candidate.narrowed), !candidate.whole))?;
+        rank.0 += best.unserved;
+        rank.1 += usize::from(best.narrowed == (0, 0));
+        rank.2.0 += best.narrowed.0;
+        rank.2.1 += best.narrowed.1;
+        rank.3 += usize::from(!best.whole);
+        for scan in &best.scans {
+            if !plan.scans.contains(scan) {
+                plan.scans.push(scan.clone());
+            }
+        }
+        plan.joins.extend(best.join.clone().filter(|join| !plan.joins.contains(join)));
+    }
+    let fits = plan.scans.len() <= super::MAX_SCANS;
+    fits.then_some(((rank.0, rank.1, std::cmp::Reverse(rank.2), rank.3), plan))
+}
+
+fn candidate(
+    model: &Model,
+    states: &States,
+    entity: &Entity,
+    index: &Index,
+    query: &ListQuery,
+    own: &[&Comparison],
+    constraints: &[&Comparison],
+) -> Option<Candidate> {
+    let order = full_order(index);
+    let reverse = direction(entity, &order, query.sort.as_deref(), own)?;
+    let values =
+        index.equality.iter().map(|path| fixed(constraints, *path).map(|values| (*path, values))).collect::<Option<Vec<_>>>()?;
+    // Whose reference is null has null on its other side, but no parent that a join would find it by.
+    if !index.is_stored() && values.iter().any(|(_, values)| values.iter().any(|value| value.is_null())) {
+        return None;
+    }
+    let combinations = range::combinations(model, entity, &values)?;
+    let (scans, used, join) = match index.equality[..] {
+        [Path::Via(reference, field)] => {
+            let join = join(model, states, entity, index, reference, field, &combinations)?;
+            (Vec::new(), Vec::new(), Some(join))
+        }
+        _ => {
+            let partitions = range::partitions(entity, index, &combinations);
+            let (scans, used) = range::scans(model, entity, index, &partitions, constraints);
+            (scans, used, None)
+        }
+    };
+    let served = |comparison: &Comparison| match comparison.op {
+        Op::Eq | Op::In => index.equality.contains(&comparison.path) || used.contains(&comparison.path),
+        Op::Null => used.contains(&comparison.path) || index.equality.contains(&comparison.path),
+        Op::Gt | Op::Gte | Op::Lt | Op::Lte | Op::Prefix => used.contains(&comparison.path),
+        Op::Ne | Op::Nin | Op::Contains => false,
+    };
+    let unserved = own.iter().filter(|comparison| !served(comparison) && !may_scan(model, entity, comparison.path)).count();
+    let narrowed = (index.equality.len(), used.len());
+    Some(Candidate { order, reverse, scans, join, unserved, narrowed, whole: index.projection.is_none() })
+}
+
+pub(super) fn may_scan(model: &Model, entity: &Entity, path: Path) -> bool {
+    match path {
+        Path::Id => false,
+        Path::Own(field) => entity.field(field).scan,
+        Path::Via(reference, field) => match entity.field(reference).kind {
+            FieldType::Ref { target, .. } => model.entity(target).field(field).scan,
+            _ => false,
+        },
+    }
+}
+
+fn join(
+    model: &Model,
+    states: &States,
+    entity: &Entity,
+    index: &Index,
+    reference: crate::model::FieldIx,
+    field: crate::model::FieldIx,
+    combinations: &[Vec<Vec<u8>>],
+) -> Option<Join> {
+    let FieldType::Ref { target, .. } = entity.field(reference).kind else { return None };
+    let parent = model.entity(target);
+    let by_field =
+        parent.indexes.iter().find(|index| index.equality == [Path::Own(field)] && states.is_ready(parent.ix, index.ix))?;
+    let by_reference = entity.indexes.iter().find(|own| {
+        own.equality == [Path::Own(reference)] && full_order(own) == full_order(index) && states.is_ready(entity.ix, own.ix)
+    })?;
+    Some(Join { parent: target, partitions: range::partitions(parent, by_field, combinations), index: by_reference.ix })
+}
+
+/// Whether rows in this order are in the order asked for, read forwards (`false`) or backwards (`true`).
+fn direction(entity: &Entity, order: &[SortPart], asked: Option<&[SortPart]>, own: &[&Comparison]) -> Option<bool> {
+    let single = |path: Path| fixed(own, path).is_some_and(|values| values.len() == 1);
+    let asked: Vec<&SortPart> = asked.unwrap_or_default().iter().filter(|part| !single(part.by)).collect();
+    let given: Vec<&SortPart> = order.iter().filter(|part| !single(part.by)).collect();
+    // Behind the id nothing can change the order any more.
+    let to = asked.iter().position(|part| part.by == Path::Id).map_or(asked.len(), |at| at + 1);
+    let asked = &asked[..to];
+    if asked.is_empty() {
+        return Some(false);
+    }
+    if asked.len() > given.len() || asked.iter().zip(&given).any(|(asked, given)| asked.by != given.by) {
+        return None;
+    }
+    let same = asked.iter().zip(&given).filter(|(asked, given)| asked.descending == given.descending).count();
+    if same == asked.len() {
+        return Some(false);
+    }
+    // Read backwards, nulls would come first.
+    let nullable = asked.iter().any(|part| matches!(part.by, Path::Own(field) if entity.field(field).nullable));
+    (same == 0 && !nullable).then_some(true)
+}

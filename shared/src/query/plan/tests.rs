@@ -1,0 +1,107 @@
+//! What is said of a list that cannot be served.
+
+use super::{plan, to_count};
+use crate::core::principal::{Principal, Verified};
+use crate::model::{EntityIx, IndexIx, Model, parse};
+use crate::query::policy::{Permitted, permit_list};
+use crate::query::{Everything, ListQuery, parse_list};
+use crate::store::indexes::States;
+
+const MODEL: &str = "
+name: T
+entities:
+  customer:
+    id: string
+    fields:
+      name: {type: string, max: 20}
+      country: {type: string, max: 2}
+      city: {type: string, max: 20}
+      bio: text
+      scanned: {type: text, filter: scan}
+      extra: json
+      secret: {type: string, max: 20}
+    indexes:
+      by_country: {equality: [country], sort: [name]}
+      by_secret: {equality: [secret]}
+  order:
+    id: string
+    fields:
+      customer: {ref: customer, on_delete: restrict, inverse: orders}
+    indexes:
+      by_customer_country: {equality: [customer.country]}
+roles:
+  admin: {all: true}
+  clerk: {entities: {customer: {list: {fields: {except: [secret]}}}}}
+";
+
+fn model() -> Model {
+    parse("m.yaml", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+}
+
+fn permitted(model: &Model, role: &str, entity: &str, query: &str) -> Permitted<ListQuery> {
+    let principal = Principal::verified(Verified { roles: vec![role.to_owned()], ..Verified::default() });
+    let entity = model.by_name(entity).unwrap();
+    permit_list(model, &principal, parse_list(model, entity, &Everything, query).unwrap()).unwrap()
+}
+
+fn index(model: &Model, entity: &str, name: &str) -> (EntityIx, IndexIx) {
+    let entity = model.by_name(entity).unwrap();
+    (entity.ix, entity.by_index(name).unwrap().ix)
+}
+
+#[test]
+fn an_index_is_named_only_where_the_model_could_have_it() {
+    let model = model();
+    for (query, parameter, help) in [
+        ("city=a", "city", "declare one with equality: [city] and sort: [], or mark a filtered field"),
+        ("country=DE&city[gt]=a", "city", "declare one with equality: [country] and sort: [city]"),
+        ("sort=-bio", "sort", "no index can serve this sort: values of bio have no order"),
+        ("sort=city", "sort", "declare one with equality: [] and sort: [city]"),
+        ("bio=a", "bio", "no index can serve bio: mark bio with filter: scan"),
+        ("bio[prefix]=a&city=b", "bio[prefix]", "no index can serve bio[prefix]: mark bio with filter: scan"),
+        ("extra[null]=true", "extra[null]", "no index can serve extra[null]: filter by other fields"),
+        ("name[ne]=a", "name[ne]", "mark name with filter: scan, or filter by its values"),
+        ("id[ne]=a", "id[ne]", "no index can serve id[ne]: filter by its values"),
+        // What may be scanned stands in nobody's way, and in no index.
+        ("scanned=a&city=b", "city", "declare one with equality: [city] and sort: []"),
+    ] {
+        let none = plan(&model, &States::default(), &permitted(&model, "admin", "customer", query)).unwrap_err();
+        assert_eq!(none.parameter, parameter, "{query}");
+        assert!(none.help.contains(help), "{query}: {}", none.help);
+        assert!(!none.help.contains("equality: [bio") && !none.help.contains("[scanned"), "{query}: {}", none.help);
+    }
+    let none = plan(&model, &States::default(), &permitted(&model, "admin", "customer", "sort=city")).unwrap_err();
+    assert!(!none.help.contains("scan"), "nothing is filtered: {}", none.help);
+}
+
+#[test]
+fn an_index_that_is_declared_and_not_built_is_said_to_need_reindex() {
+    let model = model();
+    let missing = States::without(vec![index(&model, "customer", "by_country")]);
+    for (entity, query) in [("customer", "country=DE"), ("order", "customer.country=DE")] {
+        let permitted = permitted(&model, "admin", entity, query);
+        plan(&model, &States::default(), &permitted).unwrap();
+        let none = plan(&model, &missing, &permitted).unwrap_err();
+        assert!(none.help.contains("`reindex customer by_country`"), "{query}: {}", none.help);
+        assert!(!none.help.contains("declare one"), "{query}: {}", none.help);
+    }
+    let none = plan(&model, &missing, &permitted(&model, "admin", "customer", "city=a")).unwrap_err();
+    assert!(none.help.contains("declare one"), "building would not help: {}", none.help);
+}
+
+#[test]
+fn a_count_beyond_the_budget_names_what_would_be_counted() {
+    let model = model();
+    let said = |role: &str, query: &str| to_count(&model, &permitted(&model, role, "customer", query));
+    assert!(said("admin", "city=a&count=true").contains("declare an index with equality: [city] and sort: []"));
+    assert!(said("admin", "country=DE&city=a&scanned=x").contains("equality: [country, city]"));
+    assert!(said("admin", "country=DE&city[gt]=a").contains("equality: [country] and sort: [city]"));
+    for query in ["country=DE", "country=DE&name[gt]=a", "country=DE&scanned=x"] {
+        let said = said("admin", query);
+        assert!(said.contains("narrow it") && !said.contains("declare"), "{query}: {said}");
+    }
+    let all = said("admin", "");
+    assert!(all.contains("country=") && all.contains("secret=") && !all.contains("declare"), "{all}");
+    let masked = said("clerk", "scanned[prefix]=x");
+    assert!(masked.contains("country=") && !masked.contains("secret"), "{masked}");
+}

@@ -1,0 +1,177 @@
+//! What a caller may do to an entity's records.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::core::principal::Principal;
+use crate::model::{Action, Entity, FieldMask, FieldType, Grant, Model, Op, Operand, Path, Rule, normalise};
+use crate::query::condition::{Comparison, Condition, Values};
+
+/// One way to be allowed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alternative {
+    /// Which rows.
+    pub rows: Condition,
+    /// Which fields: readable ones, or writable ones for create and update.
+    pub fields: FieldMask,
+}
+
+/// The alternatives of a caller for one entity and action. None at all: the action is forbidden.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Access {
+    alternatives: Vec<Alternative>,
+}
+
+impl Access {
+    /// What `principal` may do to records of `entity` by `action`.
+    ///
+    /// A rule that needs a claim which the caller does not have, or which is not of the field's type, grants nothing: a missing
+    /// claim must not turn a negated condition into a permission.
+    pub fn of(model: &Model, principal: &Principal, entity: &Entity, action: Action) -> Self {
+        let mut access = Self::default();
+        if !principal.allows_scope(&entity.name, action.name()) {
+            return access;
+        }
+        for role in principal.roles.iter().filter_map(|name| model.role(name)) {
+            for grant in role.grants.get(&(entity.ix, action)).into_iter().flatten() {
+                access.add(model, principal, entity, action, grant);
+            }
+        }
+        access
+    }
+
+    fn add(&mut self, model: &Model, principal: &Principal, entity: &Entity, action: Action, grant: &Grant) {
+        let Some(rows) = fill(model, principal, entity, &grant.rows) else { return };
+        let hidden = matches!(action, Action::List | Action::Read | Action::Download);
+        let fields = grant.fields.iter().filter(|field| !(hidden && entity.field(*field).write_only)).collect();
+        match self.alternatives.iter_mut().find(|alternative| alternative.rows == rows) {
+            Some(same) => same.fields.union(&fields),
+            None => self.alternatives.push(Alternative { rows, fields }),
+        }
+    }
+
+    /// The alternatives.
+    pub fn alternatives(&self) -> &[Alternative] {
+        &self.alternatives
+    }
+
+    /// Whether the action is forbidden for every record.
+    pub fn is_forbidden(&self) -> bool {
+        self.alternatives.is_empty()
+    }
+
+    /// The fields that may be seen or written of a record: `None` where no alternative holds.
+    pub fn mask(&self, model: &Model, entity: &Entity, values: &dyn Values) -> Option<FieldMask> {
+        let mut found: Option<FieldMask> = None;
+        for alternative in &self.alternatives {
+            if found.as_ref().is_some_and(|mask| mask.contains_all(&alternative.fields)) {
+                continue;
+            }
+            if alternative.rows.holds(model, entity, values) {
+                found.get_or_insert_default().union(&alternative.fields);
+            }
+        }
+        found
+    }
+
+    /// The fields of at least one alternative: what a query may mention at all.
+    pub fn widest(&self) -> FieldMask {
+        let mut mask = FieldMask::none();
+        self.alternatives.iter().for_each(|alternative| mask.union(&alternative.fields));
+        mask
+    }
+
+    /// Whether every record is visible with all of `fields`: no condition has to be looked at.
+    pub fn is_open(&self, fields: &FieldMask) -> bool {
+        self.alternatives.iter().any(|alternative| alternative.rows.is_always() && alternative.fields.contains_all(fields))
+    }
+
+    /// Calls `visit` with every path that a condition reads.
+    pub fn paths(&self, visit: &mut dyn FnMut(Path)) {
+        self.alternatives.iter().for_each(|alternative| alternative.rows.paths(visit));
+    }
+
+    /// A text that is equal for equal access, and only then: what cache keys are made of.
+    pub fn fingerprint(&self) -> String {
+        #[derive(Serialize)]
+        struct Line<'a>(&'a Condition, Vec<u16>);
+        let mut lines: Vec<String> = self
+            .alternatives
+            .iter()
+            .map(|alternative| {
+                let fields = alternative.fields.iter().map(|field| field.0).collect();
+                let line = serde_json::to_string(&Line(&alternative.rows, fields));
+                // Nothing in it can fail to be written; if it did, an alternative must not be missing.
+                line.unwrap_or_else(|_| format!("{alternative:?}"))
+            })
+            .collect();
+        lines.sort();
+        lines.join("\n")
+    }
+}
+
+/// The rule with the caller's claims in it; `None` where a claim is missing or of the wrong type.
+fn fill(model: &Model, principal: &Principal, entity: &Entity, rule: &Rule) -> Option<Condition> {
+    let all = |rules: &[Rule]| rules.iter().map(|rule| fill(model, principal, entity, rule)).collect::<Option<Vec<_>>>();
+    Some(match rule {
+        Rule::All(rules) => Condition::All(all(rules)?),
+        Rule::Any(rules) => Condition::Any(all(rules)?),
+        Rule::Not(rule) => Condition::Not(Box::new(fill(model, principal, entity, rule)?)),
+        Rule::Compare { path, op, operands } => {
+            let mut values = Vec::new();
+            for operand in operands {
+                match operand {
+                    Operand::Constant(value) => values.push(value.clone()),
+                    Operand::Claim(name) => claim(model, principal, entity, *path, name, &mut values)?,
+                }
+            }
+            // A list claim stands for all of its elements.
+            let op = match (op, values.len()) {
+                (Op::Eq, 0 | 2..) => Op::In,
+                (Op::Ne, 0 | 2..) => Op::Nin,
+                (op, _) => *op,
+            };
+            Condition::Compare(Comparison { path: *path, op, operands: values })
+        }
+    })
+}
+
+fn claim(model: &Model, principal: &Principal, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
+    let value = match name {
+        "subject" => Value::String(principal.subject.clone()),
+        "consumer" => Value::String(principal.consumer.clone()),
+        _ => principal.claims.get(name)?.clone(),
+    };
+    let items = if let Value::Array(items) = value { items } else { vec![value] };
+    for item in items {
+        values.push(coerce(model, entity, path, &item)?);
+    }
+    Some(())
+}
+
+/// A claim as a value of the path's type. Claims often carry numbers as texts, and ids as either.
+fn coerce(model: &Model, entity: &Entity, path: Path, value: &Value) -> Option<Value> {
+    let as_id = |kind| crate::model::normalise_id(kind, value).ok();
+    match path {
+        Path::Id => as_id(&entity.id),
+        Path::Own(field) => coerce_field(model, &entity.field(field).kind, value),
+        Path::Via(via, field) => match &entity.field(via).kind {
+            FieldType::Ref { target, .. } => coerce_field(model, &model.entity(*target).field(field).kind, value),
+            _ => None,
+        },
+    }
+}
+
+fn coerce_field(model: &Model, kind: &FieldType, value: &Value) -> Option<Value> {
+    let id_of = |target| &model.entity(target).id;
+    let first = normalise(kind, &id_of, value);
+    if let Ok(value) = first {
+        return (!value.is_null()).then_some(value);
+    }
+    let other = match value {
+        Value::String(text) => serde_json::from_str(text).ok()?,
+        Value::Number(number) => Value::String(number.to_string()),
+        _ => return None,
+    };
+    normalise(kind, &id_of, &other).ok()
+}

@@ -1,0 +1,62 @@
+//! Which tags writers keep: `cache` and `contention` of the model decide it, and cached answers depend on those tags.
+//!
+//! While two models that differ in it write, neither voids all answers that the other keeps. So every writer says before it writes
+//! which tags it keeps; where that is news, all that was cached until then is void (the tag of everything changes in the same
+//! transaction), and who names other tags keeps nothing and serves nothing until its own kind writes again.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use super::Indexes;
+use crate::model::value::new_version;
+use crate::model::{CacheMode, Model};
+use crate::store::keys;
+use crate::store::repeat::repeated;
+use crate::store::table::{Attr, Expr, Item, Reason, TableError, TableName, Transaction, Write};
+use crate::store::tags;
+
+const TAG_POLICY: &str = "r";
+
+/// 16 hex digits over what decides which tags a write changes.
+fn of(model: &Model) -> String {
+    let mut text = String::new();
+    for entity in &model.entities {
+        let _infallible = writeln!(text, "{} {} {}", entity.name, entity.shards, entity.cache == CacheMode::Off);
+    }
+    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// Whether this is what the model's own writers record.
+pub(super) fn is_own(model: &Model, recorded: &Item) -> bool {
+    recorded.s(TAG_POLICY) == Some(of(model).as_str())
+}
+
+impl Indexes {
+    /// Records this model's tag policy where another is recorded, or none. Whether it did.
+    pub(super) async fn announce_tag_policy(&self, recorded: Option<&Item>) -> Result<bool, TableError> {
+        if recorded.is_some_and(|recorded| is_own(&self.model, recorded)) {
+            return Ok(false);
+        }
+        let item = Item::new(keys::tag_policy()).with(TAG_POLICY, Attr::S(of(&self.model)));
+        let void = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(&self.env)));
+        let writes =
+            [Write::Put { item, condition: None }, Write::Update { key: keys::global_tag(), update: void, condition: None }];
+        let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
+        let once = || async {
+            let transaction = Transaction { token: self.env.uuid_v7().to_string(), writes: writes.clone() };
+            self.table.transact(transaction).await.map_err(|error| match error {
+                // Another writer of this kind at the same moment.
+                TableError::Cancelled(reasons) if reasons.iter().all(|reason| !matches!(reason, Reason::Other(_))) => {
+                    TableError::Busy("conflict".to_owned())
+                }
+                error => error,
+            })
+        };
+        repeated(&self.env, once).await?;
+        Ok(true)
+    }
+}

@@ -1,8 +1,0 @@
-//! Values of fields: the JSON form in which they are stored and shown, their order as bytes, and records.
-
-pub mod compare;
-pub mod encode;
-mod record;
-
-pub use crate::id::{MAX_SAFE_INTEGER, is_id_part};
-pub use record::{Record, new_version};
