@@ -103,6 +103,36 @@ async fn a_revoked_key_and_a_disabled_consumer_are_refused_on_the_next_request_w
     }
 }
 
+/// Two headers are two credentials; neither counts, whichever stands first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_authorization_headers_are_no_credentials() {
+    let system = System::start(&model("default_plan: small")).await;
+    let (admin, nobody) = (system.admin(), system.anonymous());
+    admin.post("/v1/notes", json!({"id": "n1", "text": "a"})).await.expect(201);
+    let good = format!("Bearer {}", admin.token().unwrap());
+    let other = format!("Bearer {}", system.actor("bob", &["reader"]).token().unwrap());
+    for headers in [[good.as_str(), "Bearer x"], ["Bearer x", &good], [&good, &good], [&good, &other], [&good, ""], ["", &good]] {
+        for (method, path) in [
+            (reqwest::Method::GET, "/v1/notes"),
+            (reqwest::Method::GET, "/v1/notes/n1"),
+            (reqwest::Method::HEAD, "/v1/notes/n1"),
+            (reqwest::Method::DELETE, "/v1/notes/n1"),
+            (reqwest::Method::GET, "/v1/_me"),
+            (reqwest::Method::GET, "/v1/_usage/dashboard"),
+            (reqwest::Method::GET, "/v1/openapi.json"),
+            (reqwest::Method::GET, "/v1/docs/llms.txt"),
+        ] {
+            let call = nobody.call(method.clone(), path);
+            let call = headers.iter().fold(call, |call, value| call.header("authorization", value));
+            let refused = call.send().await.expect(401);
+            assert!(refused.header("www-authenticate").contains("invalid_token"), "{method} {path} {headers:?}");
+        }
+        // The gateway has not learnt to let one of them through.
+        admin.get("/v1/notes/n1").await.expect(200);
+    }
+    system.stop().await;
+}
+
 /// The gateway remembers the authorizer's word for five minutes; whatever can pass is looked at again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_is_enabled_again_is_let_in_though_the_gateway_remembers_a_refusal() {

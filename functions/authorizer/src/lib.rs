@@ -18,16 +18,18 @@ pub struct AuthorizerEvent {
     /// `GET /v1/{proxy+}`, for the log.
     pub route_key: Option<String>,
     /// The headers that matter: names are in small letters in payload 2.0.
-    pub headers: TraceHeaders,
+    pub headers: Headers,
     /// What API Gateway knows of the request.
     pub request_context: RequestContext,
 }
 
-/// Which trace the request belongs to.
+/// The headers of the request that matter.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub struct TraceHeaders {
-    /// W3C trace context.
+pub struct Headers {
+    /// The credentials that the function will see; several are joined by commas.
+    pub authorization: Option<String>,
+    /// W3C trace context: which trace the request belongs to.
     pub traceparent: Option<String>,
 }
 
@@ -55,15 +57,22 @@ const RESERVE: Duration = Duration::from_millis(500);
 /// Handles one event within `left`, what Lambda leaves of its time. An authorizer that is cut off would be answered by API Gateway
 /// with a 500 of its own; one that gives up in time says so, and the functions verify for themselves.
 pub async fn handle(authenticator: &Authenticator, event: AuthorizerEvent, left: Duration) -> AuthorizerResponse {
-    let sources = event.identity_source.unwrap_or_default();
-    // Several values would mean several credentials; which of them counts is not ours to guess, so their join is refused as such.
-    let header = (!sources.is_empty()).then(|| sources.join(","));
+    let header = credentials(event.identity_source.unwrap_or_default(), event.headers.authorization);
     let span = telemetry::authorization(event.headers.traceparent.as_deref());
     let authentication = authenticator.authenticate(header.as_deref()).instrument(span);
     let outcome = deadline::within(left.saturating_sub(RESERVE), authentication).await;
     let outcome = outcome.unwrap_or_else(|_| AuthOutcome::Unavailable("no answer in time".to_owned()));
     log(&outcome, event.route_key.as_deref(), event.request_context.request_id.as_deref());
     AuthorizerResponse { is_authorized: true, context: outcome.to_context() }
+}
+
+/// What to verify. Several values mean several credentials; which of them counts is not ours to guess, so their join is refused as
+/// such. An identity source that is not the whole header was taken out of several.
+fn credentials(mut sources: Vec<String>, header: Option<String>) -> Option<String> {
+    if let (Some(header), false) = (header, sources.is_empty()) {
+        sources.extend((sources.join(",").trim_ascii() != header.trim_ascii()).then_some(header));
+    }
+    (!sources.is_empty()).then(|| sources.join(","))
 }
 
 /// Who, never with what.

@@ -154,7 +154,12 @@ async fn an_api_key_is_told() {
 
 #[tokio::test]
 async fn every_call_is_let_through_with_the_truth() {
-    for (name, reason) in [("unsigned", "algorithm"), ("two-credentials", "scheme"), ("no-credentials", "missing")] {
+    for (name, reason) in [
+        ("unsigned", "algorithm"),
+        ("two-credentials", "scheme"),
+        ("one-of-two-credentials", "scheme"),
+        ("no-credentials", "missing"),
+    ] {
         let context = json!({ "outcome": "invalid", "reason": reason });
         assert_eq!(answer(name, State::Works).await, json!({ "isAuthorized": true, "context": context }), "{name}");
     }

@@ -45,10 +45,8 @@ pub fn request(event: ApiGatewayV2httpRequest, deadline: Micros) -> Result<ApiRe
     let address: Option<IpAddr> = context.http.source_ip.as_deref().and_then(|text| text.parse().ok());
     let domain = context.domain_name.ok_or(EventError("no requestContext.domainName"))?;
     let mut headers = event.headers;
-    if let Some(credentials) = headers.get_mut(AUTHORIZATION) {
-        // Debug output of the headers will not show it.
-        credentials.set_sensitive(true);
-    }
+    // Debug output of the headers will not show them.
+    headers.iter_mut().filter(|(name, _)| **name == AUTHORIZATION).for_each(|(_, value)| value.set_sensitive(true));
     Ok(ApiRequest {
         method: context.http.method,
         path,
@@ -168,6 +166,16 @@ mod tests {
         assert_eq!((request.base_url.as_str(), request.deadline), ("https://api.example", Micros(7)));
         assert_eq!(request.context.unwrap()["outcome"], "ok");
         assert!(!format!("{:?}", request.headers).contains("hush"));
+    }
+
+    #[test]
+    fn several_credentials_stay_several_and_secret() {
+        // Joined as the payload format has them, or each by itself as some emulations do.
+        for value in [json!("Bearer hush,Bearer two"), json!(["Bearer hush", "Bearer two"])] {
+            let request = request(event(|event| event["headers"]["authorization"] = value.clone()), Micros(0)).unwrap();
+            assert_eq!(request.authorization().unwrap(), "Bearer hush,Bearer two");
+            assert!(!format!("{:?}", request.headers).contains("Bearer"));
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub mod route;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -78,6 +78,13 @@ impl ApiRequest {
     /// A header as text; `None` where it is missing or not visible ASCII.
     pub fn header(&self, name: impl http::header::AsHeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The credentials: the `Authorization` header, of which there may be one (RFC 9110, 5.3). Several are joined by commas, which is what
+    /// API Gateway hands on, and no verifier takes that for credentials.
+    pub fn authorization(&self) -> Option<String> {
+        let values: Vec<_> = self.headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect();
+        (!values.is_empty()).then(|| String::from_utf8_lossy(&values.join(&b","[..])).into_owned())
     }
 
     /// The correlation id: the client's where it is well-formed, else a new one.

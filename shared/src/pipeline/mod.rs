@@ -231,12 +231,12 @@ fn with_limits(
 /// The caller of a route that needs one. Credentials that are not accepted are counted per client address.
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "authenticate", skip_all)]
 async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
-    let authorization = request.header(http::header::AUTHORIZATION);
+    let authorization = request.authorization();
     let now = app.env.now();
-    let found = match authorization {
+    let found = match authorization.as_deref() {
         // Without credentials API Gateway answers by itself; nobody is anonymous here.
         None => Err(AuthFailure::Missing),
-        Some(_) => auth::principal(&app.model, &app.authenticator, context, authorization, now).await,
+        given => auth::principal(&app.model, &app.authenticator, context, given, now).await,
     };
     let failure = match found {
         Ok(principal) => return Ok(principal),
@@ -251,7 +251,8 @@ async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<Stri
 
 /// Counts credentials that are not accepted; the operator hears of many from one address or on one key. Best effort.
 async fn suspect(app: &App, request: &ApiRequest, now: Micros) {
-    let presented = request.header(http::header::AUTHORIZATION).and_then(|value| value.split_once(' '));
+    let authorization = request.authorization();
+    let presented = authorization.as_deref().and_then(|value| value.split_once(' '));
     let key_id = presented.and_then(|(_, credential)| api_key::parse(credential)).map(|key| key.id);
     for (who, count) in app.addresses.suspect(request.address, key_id, now) {
         let (address, key_id) = match who {

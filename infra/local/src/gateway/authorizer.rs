@@ -51,9 +51,13 @@ impl Authorizer {
         Self { definition, function, timeout, env, answers: Mutex::default() }
     }
 
-    /// The values of the identity sources; `None` when one is missing, which means that the authorizer is not asked.
+    /// The values of the identity sources, those of a header that is repeated joined by commas as in the event; `None` when one is
+    /// missing, which means that the authorizer is not asked.
     pub fn identity(&self, headers: &HeaderMap) -> Option<Vec<String>> {
-        let value = |name: &String| headers.get(name)?.to_str().ok().filter(|text| !text.is_empty()).map(str::to_owned);
+        let value = |name: &String| {
+            let values: Option<Vec<&str>> = headers.get_all(name).iter().map(|value| value.to_str().ok()).collect();
+            values.map(|values| values.join(",")).filter(|text| !text.is_empty())
+        };
         self.definition.identity_headers.iter().map(value).collect()
     }
 

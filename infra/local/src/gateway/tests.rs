@@ -106,6 +106,19 @@ async fn missing_credentials_reach_the_function_with_an_empty_context() {
 }
 
 #[tokio::test]
+async fn a_repeated_header_reaches_authorizer_and_function_as_one_that_holds_both() {
+    let (server, base, asked) = start().await;
+    let request = client::http().build().unwrap().get(format!("{base}/v1/orders"));
+    let body = request.header("authorization", "me").header("authorization", "you").send().await.unwrap().bytes().await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["event"]["requestContext"]["authorizer"]["lambda"]["who"], "me,you");
+    assert_eq!(body["event"]["headers"]["authorization"], "me,you");
+    get(format!("{base}/v1/orders"), Some("me")).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "what is remembered of one is not the answer for both");
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn refusals_are_those_of_api_gateway() {
     let (server, base, _) = start().await;
     let long = "x".repeat(10_240);

@@ -140,7 +140,7 @@ impl Authenticator {
 }
 
 /// RFC 6750, 2.1; the scheme's case does not matter (RFC 9110, 11.1).
-fn bearer(header: &str) -> Result<&str, AuthRefusal> {
+pub(super) fn bearer(header: &str) -> Result<&str, AuthRefusal> {
     let (scheme, credential) = header.trim_ascii().split_once(' ').ok_or(AuthRefusal::Scheme)?;
     let credential = credential.trim_ascii_start();
     if !scheme.eq_ignore_ascii_case("bearer") || credential.is_empty() || credential.contains([' ', '\t', ',']) {

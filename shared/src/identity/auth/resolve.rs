@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError};
+use super::authenticator::bearer;
 use crate::core::clock::Micros;
 use crate::core::principal::{ANONYMOUS, Principal, Verified};
 use crate::model::Model;
@@ -64,7 +65,8 @@ pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: 
 /// has a role for that.
 ///
 /// # Errors
-/// [`AuthFailure`]. A bad credential is never taken for an anonymous caller.
+/// [`AuthFailure`]. A bad credential is never taken for an anonymous caller, and a header that holds several is refused whatever the
+/// context says: the gateway may have asked about one of them.
 pub async fn principal(
     model: &Model,
     authenticator: &Authenticator,
@@ -72,6 +74,9 @@ pub async fn principal(
     authorization: Option<&str>,
     now: Micros,
 ) -> Result<Principal, AuthFailure> {
+    if let Some(header) = authorization {
+        bearer(header).map_err(AuthFailure::Invalid)?;
+    }
     if let Some(context) = context {
         match principal_from_context(model, context, now) {
             Err(AuthFailure::Unavailable(_)) => {}
