@@ -257,19 +257,38 @@ fn grants(
             false => changes.breaking(&place, what, "other rows are visible or writable"),
         }
     }
-    let union = |grants: &[super::Grant]| {
-        grants.iter().fold(FieldMask::none(), |mut mask, grant| {
-            mask.union(&grant.fields);
-            mask
-        })
-    };
-    let (was, now) = (union(before), union(after));
+    links(changes, &place, (old_entity, before), (new_entity, after));
+    let (was, now) = (union(before, |grant| &grant.fields), union(after, |grant| &grant.fields));
     let (was, now) = (describe::mask(old_entity, &was), describe::mask(new_entity, &now));
     for name in was.iter().filter(|name| !now.contains(name) && new_entity.by_field(name).is_some()) {
         changes.breaking(&place, format!("loses the field {name}"), "it is not shown or accepted any more");
     }
     for name in now.iter().filter(|name| !was.contains(name) && old_entity.by_field(name).is_some()) {
         changes.compatible(&place, format!("gains the field {name}"), "it may do more");
+    }
+}
+
+fn union(grants: &[super::Grant], of: fn(&super::Grant) -> &FieldMask) -> FieldMask {
+    grants.iter().fold(FieldMask::none(), |mut mask, grant| {
+        mask.union(of(grant));
+        mask
+    })
+}
+
+/// Refs that may name records which the role may not read.
+fn links(
+    changes: &mut Changes,
+    place: &str,
+    (old_entity, before): (&Entity, &[super::Grant]),
+    (new_entity, after): (&Entity, &[super::Grant]),
+) {
+    let (was, now) = (union(before, |grant| &grant.links), union(after, |grant| &grant.links));
+    let (was, now) = (describe::mask(old_entity, &was), describe::mask(new_entity, &now));
+    for name in was.iter().filter(|name| !now.contains(name) && new_entity.by_field(name).is_some()) {
+        changes.breaking(place, format!("link off for {name}"), "a record that it may not read is reference_not_found");
+    }
+    for name in now.iter().filter(|name| !was.contains(name) && old_entity.by_field(name).is_some()) {
+        changes.compatible(place, format!("link on for {name}"), "it may refer to records that it may not read");
     }
 }
 
@@ -282,7 +301,9 @@ fn covered(
         let fields = describe::mask(old_entity, &old.fields);
         after.iter().zip(now).any(|(new, wider)| {
             let kept = describe::mask(new_entity, &new.fields);
-            (wider == rows || wider == describe::ALL_ROWS) && fields.iter().all(|name| kept.contains(name))
+            let links = describe::mask(new_entity, &new.links);
+            let linked = describe::mask(old_entity, &old.links).iter().all(|name| links.contains(name));
+            (wider == rows || wider == describe::ALL_ROWS) && fields.iter().all(|name| kept.contains(name)) && linked
         })
     })
 }

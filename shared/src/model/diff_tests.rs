@@ -46,6 +46,22 @@ fn changed_role(from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_link_that_is_taken_away_breaks_clients() {
+    let with = |said: &str| parse("m", &BEFORE.replace("{view: true}", said)).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let linked = with("{view: true, create: {fields: {except: [], customer: {link: true}}}}");
+    let plain = with("{view: true, create: true}");
+    let said = |old, new| diff(old, new).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        said(&linked, &plain),
+        ["breaking    role staff, create order: link off for customer_id (a record that it may not read is reference_not_found)"]
+    );
+    assert_eq!(
+        said(&plain, &linked),
+        ["compatible  role staff, create order: link on for customer_id (it may refer to records that it may not read)"]
+    );
+}
+
+#[test]
 fn a_role_that_has_all_of_another_breaks_nothing() {
     assert_eq!(changed_role("packer", "packer"), [""; 0]);
     assert_eq!(

@@ -31,6 +31,14 @@ macro_rules! mistakes {
 }
 
 mistakes! {
+    links: "name: T\nentities:\n  a: {fields: {t: string, b: {ref: b}}}\n  b: {fields: {x: string}}\nroles:\n  r:\n    entities:\n      a:\n        view: {fields: [t, {b: {link: true}}]}\n        create: {fields: {t: {link: true}, b: {lnk: true}, c: true}}\n        update: {fields: [{b: {link: maybe}}, {t: false}]}\n" => [
+        "9:33: `link` says nothing about an action that writes no reference; it is for create and update: a reference that is written",
+        "10:31: field `t` of entity `a` refers to nothing; `link` is for a ref",
+        "10:48: unknown key `lnk`; did you mean `link`?",
+        "10:60: entity `a` has no field `c`; did you mean `t`?",
+        "11:38: `link` must be true or false",
+        "11:51: `t` is listed and refused; leave it out, or name it under `except`",
+    ];
     syntax: "name: T\nentities: {a: [}\n" => ["2:16: not YAML: while parsing a node, did not find expected node content; see https://yaml.org/spec/1.2.2/"];
     tab: "name: T\nentities:\n\ta: {}\n" => ["3:2: not YAML: tabs disallowed within this context (block indentation); see https://yaml.org/spec/1.2.2/"];
     empty: "" => ["1:1: the file is empty; a model needs at least `name` and `entities`"];

@@ -6,7 +6,7 @@ use super::mistake::{At, Spot, nearest};
 use super::reader::Reader;
 use super::resolve::find;
 use super::rules::RuleScope;
-use super::schema::{Action, Entity, EntityIx, FieldMask, Grant, Role, Rule, SystemPermission};
+use super::schema::{Action, Entity, EntityIx, FieldIx, FieldMask, FieldType, Grant, Role, Rule, SystemPermission};
 use super::served;
 use super::tree::{Data, Node};
 
@@ -25,6 +25,17 @@ const GROUPS: [(&str, &[Action]); 3] = [
 ];
 
 type Grants = HashMap<(EntityIx, Action), Vec<Grant>>;
+
+/// The key of fields that are left out.
+const EXCEPT: &str = "except";
+
+/// The fields that a permission names.
+#[derive(Default)]
+struct Listed {
+    fields: FieldMask,
+    /// Refs with `link: true`, and where that stands.
+    links: Vec<At<FieldIx>>,
+}
 
 impl Reader<'_> {
     /// All roles.
@@ -149,7 +160,7 @@ impl Reader<'_> {
         let allowed = |grant: Option<Grant>, grants: &mut Grants| {
             for action in actions {
                 match &grant {
-                    Some(grant) => grants.insert((entity.ix, *action), vec![grant.clone()]),
+                    Some(grant) => grants.insert((entity.ix, *action), vec![grant.of(*action)]),
                     None => grants.remove(&(entity.ix, *action)),
                 };
             }
@@ -162,7 +173,15 @@ impl Reader<'_> {
         }
         let Some(keys) = self.keys(node, "a permission", &["rows", "fields"]) else { return };
         let rows = keys.get("rows").map_or(Rule::always(), |node| self.rule(node, entity, scope));
-        let fields = keys.get("fields").map_or_else(|| FieldMask::all(entity.fields.len()), |node| self.mask(node, entity));
+        let everything = || Listed { fields: FieldMask::all(entity.fields.len()), links: Vec::new() };
+        let Listed { fields, links } = keys.get("fields").map_or_else(everything, |node| self.mask(node, entity));
+        if let Some(link) = links.first()
+            && !actions.iter().any(|action| writes(*action))
+        {
+            let help = "it is for create and update: a reference that is written";
+            self.mistake(link.spot, "`link` says nothing about an action that writes no reference", help);
+        }
+        let links = links.iter().map(|link| link.value).collect();
         if actions.contains(&Action::List)
             && let Some(help) = served::missing(scope.entities, entity, &rows)
         {
@@ -171,35 +190,78 @@ impl Reader<'_> {
         if actions.contains(&Action::Create) {
             self.creatable(spot, entity, &fields);
         }
-        allowed(Some(Grant { rows, fields }), grants);
+        allowed(Some(Grant { rows, fields, links }), grants);
     }
 
-    /// `all`, `[a, b]` or `{except: [c]}`.
-    fn mask(&mut self, node: &Node, entity: &Entity) -> FieldMask {
+    /// `all`, `[a, b]`, `{except: [c]}`, or fields with what is said of each: `[a, {b: {link: true}}]`, `{a: true, b: {link: true}}`.
+    fn mask(&mut self, node: &Node, entity: &Entity) -> Listed {
+        let mut listed = Listed::default();
         match &node.data {
-            Data::Scalar { text, .. } if text == "all" => FieldMask::all(entity.fields.len()),
+            Data::Scalar { text, .. } if text == "all" => listed.fields = FieldMask::all(entity.fields.len()),
             Data::Mapping(_) => {
-                let keys = self.keys(node, "`fields`", &["except"]);
-                let except = keys.and_then(|keys| keys.get("except")).map(|node| self.listed(node, entity)).unwrap_or_default();
-                entity.fields.iter().map(|field| field.ix).filter(|ix| !except.contains(*ix)).collect()
+                let named = self.named(node, "`fields`");
+                if let Some((_, except)) = named.iter().find(|(key, _)| key.value == EXCEPT) {
+                    let except = self.listed(except, entity);
+                    listed.fields = entity.fields.iter().map(|field| field.ix).filter(|ix| !except.contains(*ix)).collect();
+                }
+                for (key, said) in named.into_iter().filter(|(key, _)| key.value != EXCEPT) {
+                    self.field_with(&key, said, entity, &mut listed);
+                }
             }
-            _ => self.listed(node, entity),
+            _ => {
+                for item in self.items(node) {
+                    if matches!(item.data, Data::Mapping(_)) {
+                        for (key, said) in self.named(item, "a field") {
+                            self.field_with(&key, said, entity, &mut listed);
+                        }
+                    } else {
+                        listed.fields.union(&self.listed(item, entity));
+                    }
+                }
+            }
+        }
+        listed
+    }
+
+    /// A field with what is said of it: `true`, nothing, or `{link: true}`.
+    fn field_with(&mut self, key: &At<&str>, said: &Node, entity: &Entity, listed: &mut Listed) {
+        let Some(ix) = self.granted_field(key.spot, key.value, entity) else { return };
+        listed.fields.insert(ix);
+        if matches!(said.data, Data::Scalar { .. }) {
+            if !said.is_null() && self.boolean(said, &format!("`{}` (or `{{link: true}}`)", key.value)) == Some(false) {
+                self.mistake(
+                    said.spot,
+                    format!("`{}` is listed and refused", key.value),
+                    "leave it out, or name it under `except`",
+                );
+            }
+            return;
+        }
+        let Some(keys) = self.keys(said, "what a role may do with a field", &["link"]) else { return };
+        if !self.flag(keys.get("link"), "`link`", false) {
+            return;
+        }
+        if matches!(entity.field(ix).kind, FieldType::Ref { .. }) {
+            listed.links.push(At { spot: keys.spot("link"), value: ix });
+        } else {
+            let message = format!("field `{}` of entity `{}` refers to nothing", entity.field(ix).name, entity.name);
+            self.mistake(keys.spot("link"), message, "`link` is for a ref");
         }
     }
 
     fn listed(&mut self, node: &Node, entity: &Entity) -> FieldMask {
         let names = self.texts(node, "a field");
-        let mut mask = FieldMask::none();
-        for name in names.iter().filter(|name| name.value != "id") {
-            match find(entity, &name.value) {
-                Some(ix) => mask.insert(ix),
-                None => {
-                    let help = nearest(&name.value, entity.fields.iter().map(|field| field.name.as_str()).chain(["all"]));
-                    self.mistake(name.spot, format!("entity `{}` has no field `{}`", entity.name, name.value), help);
-                }
-            }
+        names.iter().filter_map(|name| self.granted_field(name.spot, &name.value, entity)).collect()
+    }
+
+    /// The field of this name; `None` for `id`, which needs no permission, and for a name that is none.
+    fn granted_field(&mut self, spot: Spot, name: &str, entity: &Entity) -> Option<FieldIx> {
+        let found = find(entity, name);
+        if found.is_none() && name != "id" {
+            let help = nearest(name, entity.fields.iter().map(|field| field.name.as_str()).chain(["all"]));
+            self.mistake(spot, format!("entity `{}` has no field `{name}`", entity.name), help);
         }
-        mask
+        found
     }
 
     fn creatable(&mut self, spot: Spot, entity: &Entity, fields: &FieldMask) {
@@ -238,7 +300,20 @@ impl Reader<'_> {
 }
 
 fn full(entity: &Entity) -> Grant {
-    Grant { rows: Rule::always(), fields: FieldMask::all(entity.fields.len()) }
+    Grant { rows: Rule::always(), fields: FieldMask::all(entity.fields.len()), links: FieldMask::none() }
+}
+
+/// Whether an action writes references.
+fn writes(action: Action) -> bool {
+    matches!(action, Action::Create | Action::Update)
+}
+
+impl Grant {
+    /// What a grant for several actions says of one of them.
+    fn of(&self, action: Action) -> Self {
+        let links = if writes(action) { self.links.clone() } else { FieldMask::none() };
+        Self { links, ..self.clone() }
+    }
 }
 
 fn everything(entity: &Entity) -> Grants {

@@ -444,6 +444,8 @@ pub struct Grant {
     pub rows: Rule,
     /// Which fields: readable ones for list/read, writable ones for create/update; ignored for delete.
     pub fields: FieldMask,
+    /// Those refs among `fields` that may name records which the caller may not read; empty but for create/update.
+    pub links: FieldMask,
 }
 
 /// A set of an entity's fields, by position.

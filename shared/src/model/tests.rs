@@ -106,6 +106,32 @@ roles:
 }
 
 #[test]
+fn a_link_is_said_at_a_field_and_holds_where_references_are_written() {
+    let model = model(
+        "name: T
+entities: {a: {fields: {x: string, y: string, b: {ref: b}, c: {ref: b}}}, b: {fields: {x: string}}}
+roles:
+  list: {entities: {a: {create: {fields: [x, {b: {link: true}}]}}}}
+  map: {entities: {a: {create: {fields: {x: true, b_id: {link: true}, c: {link: false}}}}}}
+  except: {entities: {a: {all: {fields: {except: y, b: {link: true}}}}}}
+  plain: {entities: {a: {write: {fields: all}}}}
+",
+    );
+    let a = model.by_name("a").unwrap();
+    let said = |role: &str, action: Action| {
+        let grant = &model.role(role).unwrap().grants[&(a.ix, action)][0];
+        let names = |mask: &FieldMask| mask.iter().map(|ix| a.field(ix).name.clone()).take(4).collect::<Vec<_>>().join(" ");
+        (names(&grant.fields), names(&grant.links))
+    };
+    let two = |fields: &str, links: &str| (fields.to_owned(), links.to_owned());
+    assert_eq!(said("list", Action::Create), two("x b_id", "b_id"));
+    assert_eq!(said("map", Action::Create), two("x b_id c_id", "b_id"));
+    assert_eq!(said("except", Action::Update), two("x b_id c_id created_at", "b_id"));
+    assert_eq!(said("except", Action::Read), two("x b_id c_id created_at", ""), "nothing is written there");
+    assert_eq!(said("plain", Action::Create).1, "");
+}
+
+#[test]
 fn the_hash_changes_with_what_is_said_and_with_nothing_else() {
     let hash = |source: &str| model(source).hash;
     let plain = hash("name: T\nentities: {a: {fields: {t: string, u: text}}}\n");

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Site, Source, markdown, openapi, system, yaml};
+use crate::model::{Action, Entity, FieldMask, Model};
 use crate::core::principal::Principal;
 use crate::model::{Action, Entity, Model};
 
@@ -75,8 +76,8 @@ fn fingerprint(model: &Model, principal: &Principal, site: Site<'_>) -> String {
     let access = |entity: &Entity| -> Vec<Value> {
         let of = |action: &Action| {
             let access = source.access(entity, *action);
-            let fields: Vec<u16> = access.widest().iter().map(|field| field.0).collect();
-            json!([access.is_forbidden(), fields])
+            let names = |mask: FieldMask| mask.iter().map(|field| field.0).collect::<Vec<u16>>();
+            json!([access.is_forbidden(), names(access.widest()), names(access.widest_links())])
         };
         Action::ALL.iter().map(of).collect()
     };

@@ -18,6 +18,7 @@ mod operations;
 mod page;
 mod parameters;
 mod prose;
+mod references;
 mod responses;
 mod system;
 mod system_schemas;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, components, examples, files, names, object, parameters, refer, responses};
+use super::{Source, components, examples, files, names, object, parameters, refer, references, responses};
 use crate::model::{Action, CacheMode, Deprecation, Entity, IdKind, Operation};
 
 /// All paths of the entities that the caller may do something with.
@@ -224,7 +224,7 @@ impl<'a> EntityOperations<'a> {
             Some(Operation::Create),
             format!("create{}", self.name),
             format!("Create {}", self.one),
-            description,
+            &references::described(self.source, self.entity, Action::Create, description),
             parameters,
             answers,
         );
@@ -269,11 +269,12 @@ impl<'a> EntityOperations<'a> {
             description.push_str(" Where there is no such record yet it is created, with the members that a POST wants.");
         }
         let summary = format!("Replace {}", self.one);
+        let action = self.source.replaces(self.entity).unwrap_or(Action::Update);
         let mut operation = self.operation(
             Some(Operation::Update),
             format!("replace{}", self.name),
             summary,
-            &description,
+            &references::described(self.source, self.entity, action, &description),
             self.changing(creates),
             answers,
         );
@@ -291,7 +292,7 @@ impl<'a> EntityOperations<'a> {
             Some(Operation::Update),
             format!("patch{}", self.name),
             summary,
-            description,
+            &references::described(self.source, self.entity, Action::Update, description),
             self.changing(false),
             answers,
         );

@@ -76,6 +76,15 @@ impl Related {
         self.made.get(&place).or_else(|| self.targets.get(&place))
     }
 
+    /// Forgets the record that a ref of `record` points to, as if there were none.
+    pub fn hide(&mut self, record: &Record, via: FieldIx) {
+        let entity = self.model.entity(self.entity);
+        if let Some(place) = target(entity, via).zip(id_of(entity, record, via)) {
+            self.made.remove(&place);
+            self.targets.remove(&place);
+        }
+    }
+
     /// What must not have changed for a decision that was made by these records to stand. What the same transaction writes cannot.
     pub fn checks(&self) -> Vec<Check> {
         let check = |((entity, id), record): (&(EntityIx, String), &Record)| Check {

@@ -122,7 +122,9 @@ fn create(
     }
     let mut row = Row { id, fields };
     stamp(&mut row, &of.fields, now, true);
-    match viewer.mask(entity, "create", &row) {
+    let unseen = unseen(viewer, entity, None, &row, &viewer.links(entity, "create", &row));
+    let without = without(viewer, entity, &row, &unseen);
+    match (Viewer { world: &without, ..*viewer }).mask(entity, "create", &row) {
         None => drop(draft.faults.insert(403)),
         // What this row does not let one write must not be there.
         Some(writable) => {
@@ -133,7 +135,7 @@ fn create(
     if viewer.world.0[entity].contains_key(&row.id) {
         draft.faults.insert(409);
     }
-    draft.constraints(None, &row);
+    draft.constraints(None, &row, &unseen);
     draft.done(201, row)
 }
 
@@ -164,11 +166,41 @@ fn update(viewer: &Viewer<'_>, entity: usize, change: &Change, row: &Row, now: &
     };
     let mut after = Row { id: row.id.clone(), fields: after };
     stamp(&mut after, fields, now, false);
-    if viewer.mask(entity, "update", &after).is_none() {
+    let unseen = unseen(viewer, entity, Some(row), &after, &viewer.links(entity, "update", row));
+    let without = without(viewer, entity, &after, &unseen);
+    if (Viewer { world: &without, ..*viewer }).mask(entity, "update", &after).is_none() {
         draft.faults.insert(403);
     }
-    draft.constraints(Some(row), &after);
+    draft.constraints(Some(row), &after, &unseen);
     draft.done(200, after)
+}
+
+/// The refs that come to name what the caller may neither read nor link to: for it no such records exist.
+fn unseen(viewer: &Viewer<'_>, entity: usize, before: Option<&Row>, after: &Row, links: &Mask) -> Vec<usize> {
+    let of = &viewer.spec.entities[entity];
+    let names_hidden = |at: usize, target: usize| {
+        let value = after.field(viewer.spec, entity, at);
+        let stays = before.is_some_and(|before| before.field(viewer.spec, entity, at) == value);
+        if value.is_null() || stays || links.contains(&at) || of.fields[at].default.as_ref() == Some(&value) {
+            return false;
+        }
+        let mut world = viewer.world.clone();
+        if target == entity && value::text(&value) == after.id && before.is_none() {
+            world.0[entity].insert(after.id.clone(), after.clone());
+        }
+        let viewer = Viewer { world: &world, ..*viewer };
+        world.at(target, &value).is_none_or(|row| viewer.mask(target, "read", row).is_none())
+    };
+    of.references().filter(|(at, reference)| names_hidden(*at, reference.target)).map(|(at, _)| at).collect()
+}
+
+/// The world without the records that these refs name.
+fn without(viewer: &Viewer<'_>, entity: usize, row: &Row, refs: &[usize]) -> World {
+    let mut world = viewer.world.clone();
+    for at in refs {
+        world.0[viewer.spec.target(entity, *at)].remove(&value::text(&row.field(viewer.spec, entity, *at)));
+    }
+    world
 }
 
 impl Draft<'_> {
@@ -268,7 +300,7 @@ impl Draft<'_> {
     }
 
     /// Unique values and references.
-    fn constraints(&mut self, before: Option<&Row>, after: &Row) {
+    fn constraints(&mut self, before: Option<&Row>, after: &Row, unseen: &[usize]) {
         let (viewer, entity) = (self.viewer, self.entity);
         for (at, field) in self.fields().to_vec().iter().enumerate() {
             let value = after.field(viewer.spec, entity, at);
@@ -282,7 +314,8 @@ impl Draft<'_> {
             }
             if let Some(reference) = field.kind.reference() {
                 let to_itself = reference.target == entity && value::text(&value) == after.id;
-                if viewer.world.at(reference.target, &value).is_none() && !to_itself {
+                let exists = viewer.world.at(reference.target, &value).is_some() || to_itself;
+                if !exists || unseen.contains(&at) {
                     self.faults.insert(422);
                 }
             }

@@ -103,7 +103,8 @@ fn role(role: &model::Role) -> Role {
         }
         for grant in grants {
             let fields = Fields::Only(grant.fields.iter().map(|field| usize::from(field.0)).collect());
-            let grant = Grant { allowed: true, rows: Some(rule(&grant.rows)), fields };
+            let links = grant.links.iter().map(|field| usize::from(field.0)).collect();
+            let grant = Grant { allowed: true, rows: Some(rule(&grant.rows)), fields, links };
             resolved.push((usize::from(entity.0), action.name(), grant));
         }
     }

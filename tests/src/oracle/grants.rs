@@ -66,7 +66,19 @@ fn grant(rng: &mut Rng, spec: &Spec, entity: usize, key: &str) -> Grant {
         _ if listed => served(rng, spec, entity),
         _ => rule(rng, spec, entity, 2),
     };
-    Grant { allowed: !rng.percent(5), rows, fields }
+    let links = if matches!(key, "all" | "write" | "create" | "update") { links(rng, of, &fields) } else { Vec::new() };
+    Grant { allowed: !rng.percent(5), rows, fields, links }
+}
+
+/// Some of the refs among the fields of a grant.
+fn links(rng: &mut Rng, of: &Entity, fields: &Fields) -> Vec<usize> {
+    let named = |at: &usize| match fields {
+        Fields::All => true,
+        Fields::Only(only) => only.contains(at),
+        Fields::Except(except) => !except.contains(at),
+    };
+    let refs: Vec<usize> = of.references().map(|(at, _)| at).filter(named).collect();
+    rng.some(&refs, 40)
 }
 
 /// A condition that some index serves, or that reads only what may be scanned.

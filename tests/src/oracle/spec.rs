@@ -125,6 +125,8 @@ pub struct Grant {
     pub allowed: bool,
     pub rows: Option<Rule>,
     pub fields: Fields,
+    /// Refs among the fields that may name records which the caller may not read.
+    pub links: Vec<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -343,11 +345,21 @@ impl Spec {
         }
         let names =
             |fields: &[usize]| -> Value { fields.iter().map(|field| json!(self.entities[entity].fields[*field].name)).collect() };
+        let name = |field: &usize| self.entities[entity].fields[*field].name.clone();
+        let linked = grant.links.iter().map(|field| (name(field), json!({"link": true})));
+        let with_links = |except: &[usize]| -> Value {
+            linked.clone().chain([("except".to_owned(), names(except))]).collect::<Map<_, _>>().into()
+        };
+        let said = |field: &usize| match grant.links.contains(field) {
+            true => json!({ name(field): {"link": true} }),
+            false => json!(name(field)),
+        };
         let mut body = json!({
             "fields": match &grant.fields {
-                Fields::All => json!("all"),
-                Fields::Only(fields) => names(fields),
-                Fields::Except(fields) => json!({"except": names(fields)}),
+                Fields::All if grant.links.is_empty() => json!("all"),
+                Fields::All => with_links(&[]),
+                Fields::Only(fields) => fields.iter().map(said).collect(),
+                Fields::Except(fields) => with_links(fields),
             },
         });
         if let Some(rows) = &grant.rows {

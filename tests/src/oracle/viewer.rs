@@ -115,6 +115,12 @@ impl<'a> Viewer<'a> {
         found
     }
 
+    /// The refs of this record that may name records which the caller may not read.
+    pub fn links(&self, entity: usize, action: &str, row: &Row) -> Mask {
+        let holds = |grant: &&Grant| grant.rows.as_ref().is_none_or(|rule| self.holds(entity, rule, row));
+        self.alternatives(entity, action).into_iter().filter(holds).flat_map(|grant| grant.links.iter().copied()).collect()
+    }
+
     fn mask_of(&self, entity: usize, action: &str, grant: &Grant) -> Mask {
         let fields = &self.spec.entities[entity].fields;
         let granted = |at: usize| match &grant.fields {
@@ -220,7 +226,7 @@ impl<'a> Viewer<'a> {
 
 /// What a role itself says of an action: its own key first, then the group, then all.
 fn of_role<'a>(spec: &'a Spec, role: usize, entity: usize, action: &str) -> Option<&'a Grant> {
-    static EVERYTHING: Grant = Grant { allowed: true, rows: None, fields: Fields::All };
+    static EVERYTHING: Grant = Grant { allowed: true, rows: None, fields: Fields::All, links: Vec::new() };
     let role = &spec.roles[role];
     if role.all {
         return Some(&EVERYTHING);

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::idempotent::KeyReservation;
 use super::prepare::{Prepared, merge_problems, merged, prepare, with_pointer};
-use super::refused::refused;
+use super::refused::{reference_missing, refused};
+use super::references;
 use super::replay::masked;
 use super::{Change, What};
 use crate::core::clock::Micros;
@@ -172,10 +173,23 @@ async fn prepare_all(cx: &Context<'_>, changes: &[Change<'_>], stored: &[Option<
             Err(problem) => problems.push(with_pointer(problem, change)),
         }
     }
+    if problems.is_empty() {
+        problems = unseen(cx, changes, &prepared).await?;
+    }
     if changes.len() == 1 && problems.len() == 1 {
         return Err(problems.swap_remove(0));
     }
     merge_problems(problems).map_or(Ok(prepared), Err)
+}
+
+/// A problem for each change that refers to a record which is not there for the caller.
+async fn unseen(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) -> Result<Vec<Problem>, Problem> {
+    let mut problems = Vec::new();
+    for (change, one) in changes.iter().zip(prepared) {
+        let fields = references::still_unseen(cx, prepared, &one.unseen).await?;
+        problems.extend(fields.first().map(|field| with_pointer(reference_missing(change, one, *field), change)));
+    }
+    Ok(problems)
 }
 
 fn batch(

@@ -13,6 +13,7 @@ pub(super) mod commit;
 pub(in crate::pipeline) mod idempotent;
 mod operations;
 pub(super) mod prepare;
+mod references;
 pub(super) mod refused;
 pub(super) mod replay;
 pub(super) mod rights;

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::rights::{EffectiveAccess, Rights};
+use super::references::{self, Reference};
 use super::{Change, What, operations};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{VERSION, conditional};
@@ -31,6 +32,8 @@ pub(super) struct Prepared {
     pub(super) changed: Vec<String>,
     /// Fields that the caller may know of.
     pub(super) known: FieldMask,
+    /// References to records that are not there for the caller, unless an operation that follows makes them.
+    pub(super) unseen: Vec<Reference>,
     /// Path of a record that was created.
     location: Option<String>,
 }
@@ -109,7 +112,9 @@ async fn creation(
     let id = id.unwrap_or_else(|| cx.app.env.uuid_v7().to_string());
     let mut after = Record { id, version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, true);
-    let effective = rights.look_after(cx, earlier, &after).await?;
+    let (effective, found) =
+        futures::try_join!(rights.look_after(cx, earlier, &after), references::look(cx, entity, earlier, None, &after))?;
+    let (effective, unseen) = without_unseen(cx, &rights, earlier, &after, effective, None, found.unseen).await?;
     let Some(writable) = &effective.writable else { return Err(rights.forbidden()) };
     if !writable.contains_all(&masks.writable) {
         make(&Masks { readable: masks.readable.clone(), writable: writable.clone() }).map_err(Problem::validation)?;
@@ -122,8 +127,9 @@ async fn creation(
         action: Action::Create,
         changed: Vec::new(),
         known,
+        unseen,
         location: Some(format!("/v1/{}/{}", entity.plural, after.id)),
-        checks: effective.checks,
+        checks: merged(effective.checks, found.checks),
         mutation: Mutation::create(entity, after),
     })
 }
@@ -150,7 +156,9 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
     let changed = changed(entity, before, &fields);
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, false);
-    let new = rights.look_after(cx, earlier, &after).await?;
+    let (new, found) =
+        futures::try_join!(rights.look_after(cx, earlier, &after), references::look(cx, entity, earlier, Some(before), &after))?;
+    let (new, unseen) = without_unseen(cx, &rights, earlier, &after, new, Some(&old.links), found.unseen).await?;
     if new.writable.is_none() {
         return Err(rights.forbidden());
     }
@@ -162,8 +170,9 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
         action: Action::Update,
         changed,
         known,
+        unseen,
         location: None,
-        checks: merged(old.checks, new.checks),
+        checks: merged(merged(old.checks, new.checks), found.checks),
         mutation: Mutation::update(entity, before.clone(), after),
     })
 }
@@ -179,10 +188,30 @@ async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], b
         action: Action::Delete,
         changed: Vec::new(),
         known: masks.readable,
+        unseen: Vec::new(),
         location: None,
         checks: old.checks,
         mutation: Mutation::delete(entity, before.clone()),
     })
+}
+
+/// What the rights come to, as if no record were there that the caller may neither read nor link to; and the references to such
+/// records. `links`: which refs may be linked, where the state before decides that.
+async fn without_unseen(
+    cx: &Context<'_>,
+    rights: &Rights<'_>,
+    earlier: &[Prepared],
+    after: &Record,
+    effective: EffectiveAccess,
+    links: Option<&FieldMask>,
+    mut unseen: Vec<Reference>,
+) -> Result<(EffectiveAccess, Vec<Reference>), Problem> {
+    unseen.retain(|reference| !links.unwrap_or(&effective.links).contains(reference.field));
+    if unseen.is_empty() {
+        return Ok((effective, unseen));
+    }
+    let hidden: Vec<FieldIx> = unseen.iter().map(|reference| reference.field).collect();
+    Ok((rights.look_without(cx, earlier, after, &hidden).await?, unseen))
 }
 
 fn may_change(rights: &Rights<'_>, effective: &EffectiveAccess, change: &Change<'_>, before: &Record) -> Result<Masks, Problem> {

@@ -33,13 +33,17 @@ pub(super) fn refused(
         }
         WriteError::Unique { mutation, field } => {
             let problem = Problem::new(Code::UniqueViolation, "Another record has a value that no two records may have.");
-            at(mutation, with_field(problem, changes, prepared, mutation, field, "unique", "is taken by another record"))
+            match (changes.get(mutation), prepared.get(mutation)) {
+                (Some(change), Some(one)) => {
+                    with_pointer(with_field(problem, change, one, field, "unique", "is taken by another record"), change)
+                }
+                _ => problem,
+            }
         }
-        WriteError::ReferenceMissing { mutation, field } => {
-            let problem = Problem::new(Code::ReferenceNotFound, "A record that the body refers to does not exist.");
-            let message = "names a record that does not exist";
-            at(mutation, with_field(problem, changes, prepared, mutation, field, "reference_not_found", message))
-        }
+        WriteError::ReferenceMissing { mutation, field } => match (changes.get(mutation), prepared.get(mutation)) {
+            (Some(change), Some(one)) => with_pointer(reference_missing(change, one, field), change),
+            _ => Problem::internal("a reference of no operation"),
+        },
         WriteError::Restricted { mutation, by } => {
             let by = cx.model().entity(by);
             let visible = [Action::Read, Action::List]
@@ -63,23 +67,19 @@ pub(super) fn refused(
     }
 }
 
+/// The problem of a reference to a record that does not exist, or that the caller may not read: the same to the byte.
+pub(super) fn reference_missing(change: &Change<'_>, prepared: &Prepared, field: FieldIx) -> Problem {
+    let problem = Problem::new(Code::ReferenceNotFound, "A record that the body refers to does not exist.");
+    with_field(problem, change, prepared, field, "reference_not_found", "names a record that does not exist")
+}
+
 /// Names the field, unless the caller may not know of it.
-fn with_field(
-    problem: Problem,
-    changes: &[Change<'_>],
-    prepared: &[Prepared],
-    mutation: usize,
-    field: FieldIx,
-    code: &str,
-    message: &str,
-) -> Problem {
-    match (changes.get(mutation), prepared.get(mutation)) {
-        (Some(change), Some(prepared)) if prepared.known.contains(field) => {
-            let name = &change.entity.field(field).name;
-            problem.with_errors(vec![FieldError::new(format!("/{name}"), code, message)])
-        }
-        _ => problem,
+fn with_field(problem: Problem, change: &Change<'_>, prepared: &Prepared, field: FieldIx, code: &str, message: &str) -> Problem {
+    if !prepared.known.contains(field) {
+        return problem;
     }
+    let name = &change.entity.field(field).name;
+    problem.with_errors(vec![FieldError::new(format!("/{name}"), code, message)])
 }
 
 fn too_large(operations: usize, actions: usize, bytes: usize) -> Problem {

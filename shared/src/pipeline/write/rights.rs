@@ -3,7 +3,7 @@
 use super::prepare::Prepared;
 use crate::http::problem::Problem;
 use crate::model::value::Record;
-use crate::model::{Action, Entity, EntityIx, FieldMask, Model, Path};
+use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::pipeline::Context;
 use crate::pipeline::related::Related;
 use crate::query::policy::Access;
@@ -26,6 +26,8 @@ pub(in crate::pipeline) struct EffectiveAccess {
     pub(in crate::pipeline) readable: Option<FieldMask>,
     /// The fields that the caller may set; `None`: the action is not allowed.
     pub(in crate::pipeline) writable: Option<FieldMask>,
+    /// The refs among them that may name records which the caller may not read.
+    pub(super) links: FieldMask,
     /// What this stands on.
     pub(in crate::pipeline) checks: Vec<Check>,
 }
@@ -72,19 +74,31 @@ impl<'a> Rights<'a> {
     }
 
     /// As [`Rights::look`], where what the conditions reach may be made by `earlier` operations of the same transaction.
-    pub(super) async fn look_after(
+    pub(super) async fn look_after(&self, cx: &Context<'_>, earlier: &[Prepared], record: &Record) -> Result<EffectiveAccess, Problem> {
+        self.look_without(cx, earlier, record, &[]).await
+    }
+
+    /// As [`Rights::look_after`], as if there were no records that the refs `hidden` point to.
+    pub(super) async fn look_without(
         &self,
         cx: &Context<'_>,
         earlier: &[Prepared],
         record: &Record,
+        hidden: &[FieldIx],
     ) -> Result<EffectiveAccess, Problem> {
         let made = earlier.iter().filter(|_| !self.paths.is_empty()).filter_map(|one| {
             let after = one.mutation.after.clone()?;
             Some(((one.mutation.entity, after.id.clone()), after))
         });
-        let related = Related::load_with(cx.app, self.entity, &[record], &self.paths, made.collect()).await?;
-        let mask = |access: &Access| access.mask(cx.model(), self.entity, &related.values(record));
-        Ok(EffectiveAccess { readable: mask(&self.read), writable: mask(&self.write), checks: related.checks() })
+        let mut related = Related::load_with(cx.app, self.entity, &[record], &self.paths, made.collect()).await?;
+        hidden.iter().for_each(|via| related.hide(record, *via));
+        let values = related.values(record);
+        Ok(EffectiveAccess {
+            readable: self.read.mask(cx.model(), self.entity, &values),
+            writable: self.write.mask(cx.model(), self.entity, &values),
+            links: self.write.links(cx.model(), self.entity, &values),
+            checks: related.checks(),
+        })
     }
 
     /// Readable and writable fields of a stored record that is to be changed.

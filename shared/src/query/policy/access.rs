@@ -14,6 +14,8 @@ pub struct Alternative {
     pub rows: Condition,
     /// Which fields: readable ones, or writable ones for create and update.
     pub fields: FieldMask,
+    /// The refs among them that may name records which the caller may not read.
+    pub links: FieldMask,
 }
 
 /// The alternatives of a caller for one entity and action. None at all: the action is forbidden.
@@ -45,8 +47,11 @@ impl Access {
         let hidden = matches!(action, Action::List | Action::Read | Action::Download);
         let fields = grant.fields.iter().filter(|field| !(hidden && entity.field(*field).write_only)).collect();
         match self.alternatives.iter_mut().find(|alternative| alternative.rows == rows) {
-            Some(same) => same.fields.union(&fields),
-            None => self.alternatives.push(Alternative { rows, fields }),
+            Some(same) => {
+                same.fields.union(&fields);
+                same.links.union(&grant.links);
+            }
+            None => self.alternatives.push(Alternative { rows, fields, links: grant.links.clone() }),
         }
     }
 
@@ -74,6 +79,24 @@ impl Access {
         found
     }
 
+    /// The refs of a record that may name records which the caller may not read.
+    pub fn links(&self, model: &Model, entity: &Entity, values: &dyn Values) -> FieldMask {
+        let mut links = FieldMask::none();
+        for alternative in self.alternatives.iter().filter(|alternative| !alternative.links.is_empty()) {
+            if alternative.rows.holds(model, entity, values) {
+                links.union(&alternative.links);
+            }
+        }
+        links
+    }
+
+    /// The refs that may do so in some record.
+    pub fn widest_links(&self) -> FieldMask {
+        let mut links = FieldMask::none();
+        self.alternatives.iter().for_each(|alternative| links.union(&alternative.links));
+        links
+    }
+
     /// The fields of at least one alternative: what a query may mention at all.
     pub fn widest(&self) -> FieldMask {
         let mut mask = FieldMask::none();
@@ -94,13 +117,14 @@ impl Access {
     /// A text that is equal for equal access, and only then: what cache keys are made of.
     pub fn fingerprint(&self) -> String {
         #[derive(Serialize)]
-        struct Line<'a>(&'a Condition, Vec<u16>);
+        struct Line<'a>(&'a Condition, Vec<u16>, Vec<u16>);
         let mut lines: Vec<String> = self
             .alternatives
             .iter()
             .map(|alternative| {
-                let fields = alternative.fields.iter().map(|field| field.0).collect();
-                let line = serde_json::to_string(&Line(&alternative.rows, fields));
+                let Alternative { rows, fields, links } = alternative;
+                let names = |mask: &FieldMask| mask.iter().map(|field| field.0).collect();
+                let line = serde_json::to_string(&Line(rows, names(fields), names(links)));
                 // Nothing in it can fail to be written; if it did, an alternative must not be missing.
                 line.unwrap_or_else(|_| format!("{alternative:?}"))
             })

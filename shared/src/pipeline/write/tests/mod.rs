@@ -2,6 +2,7 @@
 
 mod atomic;
 mod keys;
+mod references;
 mod rules;
 
 use std::collections::HashMap;
@@ -70,13 +71,21 @@ roles:
     entities:
       order:
         view: {rows: {customer_id: $claim.customer_id}, fields: {except: [cost]}}
-        create: {rows: {customer_id: $claim.customer_id}, fields: [customer_id, note]}
+        create: {rows: {customer_id: $claim.customer_id}, fields: [{customer: {link: true}}, note]}
         update: {rows: {customer_id: $claim.customer_id, status: open}, fields: [note, customer_id]}
   german:
     entities:
       order:
         read: {rows: {customer.country: DE}}
         update: {rows: {customer.country: DE}, fields: [note]}
+  clerk: {entities: {order: {read: true, create: true, update: true}}}
+  host:
+    entities:
+      customer: {read: {rows: {country: DE}}}
+      order: {read: true, create: true, update: true}
+      part: {read: {rows: {owner: me}}, create: true, update: true}
+  linker: {inherits: clerk, entities: {order: {create: {fields: {note: true, customer: {link: true}}}}}}
+  picky: {entities: {order: {create: {rows: {customer.country: FR}}}}}
 auth: {claims: [customer_id]}
 ";
 
