@@ -19,6 +19,7 @@ mod northwind;
 mod notices;
 mod oracle;
 mod pairs;
+mod publishable;
 mod references;
 mod rights;
 mod scale;

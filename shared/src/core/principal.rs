@@ -1,4 +1,8 @@
 //! Who calls. A [`Principal`] is made from a verified outcome only (`crate::identity::auth`), so whoever holds one has been let in.
+//!
+//! A publishable key stands in a page, where anybody reads it. So its holder is nobody in particular: `consumer` and `subject` are those
+//! of every anonymous caller, whatever asks for them (shares, usage, notices, rules, idempotency), and the consumer that made the
+//! key is [`Principal::key_owner`], for admission alone.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +15,7 @@ pub const ANONYMOUS: &str = "anonymous";
 #[expect(clippy::manual_non_exhaustive, reason = "the private field also keeps this crate from making one without a verifier")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Principal {
-    /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`.
+    /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`; [`ANONYMOUS`] where nobody identified themselves.
     pub consumer: String,
     /// Who acts on behalf of the consumer; the consumer itself where nothing else is known.
     pub subject: String,
@@ -33,13 +37,15 @@ pub struct Principal {
     pub overrides: Option<Value>,
     /// Whether nobody identified themselves: an anonymous caller (or a publishable key), limited by address.
     pub anonymous: bool,
+    /// The consumer of a publishable key: whether the key still holds, and what it is limited to, is asked of it, and nothing else.
+    pub key_owner: Option<String>,
     _verified: (),
 }
 
 /// What a verifier says of a caller: the arguments of [`Principal::verified`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verified {
-    /// See [`Principal::consumer`].
+    /// Whose credential it is: [`Principal::consumer`], of a publishable key [`Principal::key_owner`].
     pub consumer: String,
     /// See [`Principal::subject`].
     pub subject: String,
@@ -67,7 +73,25 @@ impl Principal {
     /// Only a verifier calls this: the authorizer's outcome `ok`, a verification in the function itself, or a test.
     pub fn verified(outcome: Verified) -> Self {
         let Verified { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, overrides, anonymous } = outcome;
-        Self { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, overrides, anonymous, _verified: () }
+        let (consumer, subject, key_owner) = match anonymous && key_id.is_some() {
+            true => (ANONYMOUS.to_owned(), ANONYMOUS.to_owned(), Some(consumer)),
+            false => (consumer, subject, None),
+        };
+        Self {
+            consumer,
+            subject,
+            key_id,
+            roles,
+            plan,
+            scopes,
+            claims,
+            expires,
+            epoch,
+            overrides,
+            anonymous,
+            key_owner,
+            _verified: (),
+        }
     }
 
     /// Whether the token's scopes let the caller do this to records of this entity. Scopes only narrow what roles allow; a token
@@ -88,6 +112,27 @@ mod tests {
     fn with_scopes(scopes: Option<&[&str]>) -> Principal {
         let scopes = scopes.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect());
         Principal::verified(Verified { scopes, ..Verified::default() })
+    }
+
+    #[test]
+    fn a_publishable_key_is_nobody_and_its_consumer_is_for_admission_alone() {
+        let of = |anonymous, key_id: Option<&str>| {
+            let (consumer, subject) = ("acme".to_owned(), "acme".to_owned());
+            Principal::verified(Verified {
+                consumer,
+                subject,
+                key_id: key_id.map(str::to_owned),
+                anonymous,
+                ..Verified::default()
+            })
+        };
+        let page = of(true, Some("k"));
+        assert_eq!(
+            (page.consumer.as_str(), page.subject.as_str(), page.key_owner.as_deref()),
+            (ANONYMOUS, ANONYMOUS, Some("acme"))
+        );
+        let secret = of(false, Some("k"));
+        assert_eq!((secret.consumer.as_str(), secret.subject.as_str(), secret.key_owner), ("acme", "acme", None));
     }
 
     #[test]

@@ -119,6 +119,14 @@ impl AddressLimiter {
         Ok(Some(window(&gcra, tat, now)))
     }
 
+    /// How a bucket stands, without a charge; nothing where there is no limit.
+    pub fn standing(&self, address: IpAddr, door: AddressBucket, now: Micros) -> Option<WindowState> {
+        let gcra = self.gcra?;
+        let tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
+        let tat = tats.get(&(Block::of(address), door)).copied().unwrap_or(0);
+        Some(window(&gcra, tat, now))
+    }
+
     /// Counts invalid credentials; names those of whom the operator should hear now, each once an hour and instance.
     pub fn suspect(&self, address: IpAddr, key_id: Option<&str>, now: Micros) -> Vec<(AbuseSource, u32)> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,6 +189,15 @@ mod tests {
         assert!(admitted("2001:db8:0:1:ffff::2", AddressBucket::Open));
         assert!(!admitted("2001:db8:0:1:1::3", AddressBucket::Open));
         assert!(admitted("2001:db8:0:2::1", AddressBucket::Open));
+        let left = |door| guard.standing(ip("203.0.113.7"), door, NOW).unwrap().remaining;
+        let all = [
+            AddressBucket::Invalid,
+            AddressBucket::Open,
+            AddressBucket::Publishable("a".into()),
+            AddressBucket::Publishable("b".into()),
+        ]
+        .map(left);
+        assert_eq!(all, [0, 1, 1, 2], "each door has its own");
         let denied = guard.admit(ip("203.0.113.7"), AddressBucket::Invalid, NOW).unwrap_err();
         assert_eq!(denied.wait, Duration::from_secs(30));
         assert!(guard.admit(ip("203.0.113.7"), AddressBucket::Invalid, NOW.plus(denied.wait)).is_ok());

@@ -11,7 +11,7 @@ use super::verdict::{Excess, LimitViolation, WindowState};
 /// Whom a request is charged to.
 #[derive(Debug, Clone)]
 pub struct LimitSubject {
-    /// The consumer.
+    /// The consumer; of a publishable key that is limited by itself its `store::keys::account_of_key`.
     pub consumer: String,
     /// Its plan with its overrides.
     pub plan: Arc<ResolvedPlan>,

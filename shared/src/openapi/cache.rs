@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Site, Source, markdown, openapi, system, yaml};
-use crate::model::{Action, Entity, FieldMask, Model};
 use crate::core::principal::Principal;
-use crate::model::{Action, Entity, Model};
+use crate::model::{Action, Entity, FieldMask, Model};
 
 /// Most bytes of documents that are kept.
 const MAX_BYTES: u64 = 8 << 20;

@@ -24,7 +24,9 @@ pub(super) fn paths(made: &EntityOperations<'_>) -> Map<String, Value> {
         // To download what may be read.
         let (up, down) = (may(Action::Upload), may(Action::Download) && may(Action::Read));
         let shared = limits.share_expiry.is_some();
-        let (makes, sees) = (shared && down && !made.source.principal.anonymous, shared && (down || up));
+        // Shares are those of somebody.
+        let shared = shared && !made.source.principal.anonymous;
+        let (makes, sees) = (shared && down, shared && (down || up));
         let share_id = json!({
             "name": "share_id", "in": "path", "required": true, "description": "Id of the share.", "schema": kinds::id(),
         });

@@ -75,7 +75,8 @@ pub(super) fn description(source: &Source<'_>) -> String {
 
 fn limits_in_words(source: &Source<'_>) -> String {
     if source.principal.anonymous {
-        return format!("{} requests a minute from one address.", source.model.limits.per_address);
+        let whole = if source.principal.key_id.is_some() { " The key as a whole is limited as well." } else { "" };
+        return format!("{} requests a minute from one address.{whole}", source.model.limits.per_address);
     }
     let Some(plan) = plan(source) else { return "No plan applies.".to_owned() };
     let mut text = format!("Plan `{}`, counted in units; an operation costs 1 unless something else stands here.\n", plan.name);

@@ -28,5 +28,5 @@ pub(super) fn sentence(source: &Source<'_>, entity: &Entity, action: Action) -> 
 /// A description with that sentence behind it.
 pub(super) fn described(source: &Source<'_>, entity: &Entity, action: Action, description: &str) -> String {
     let sentence = sentence(source, entity, action);
-    std::iter::with_idempotency(description.to_owned()).chain(sentence).collect::<Vec<_>>().join(" ")
+    std::iter::once(description.to_owned()).chain(sentence).collect::<Vec<_>>().join(" ")
 }

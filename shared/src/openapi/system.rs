@@ -6,22 +6,16 @@ use super::operations::{body, with_example};
 use super::{Source, files, kinds, object, refer, responses};
 use crate::http::respond::MAX_SENT;
 use crate::model::{Model, SystemPermission};
+use crate::query::policy::allows_system;
 use crate::store::audit::{MAX_ACTION, OTHER_RESOURCES};
 use crate::store::object as stored;
 
 /// The tag of all of them.
 pub(super) const TAG: &str = "_system";
 
-/// Whether a role of the caller has the permission and the token's scopes leave it.
+/// Whether the caller has a permission.
 fn may(source: &Source<'_>, permission: SystemPermission) -> bool {
-    let name = match permission {
-        SystemPermission::Consumers => "consumers",
-        SystemPermission::Usage => "usage",
-        SystemPermission::Cache => "cache",
-        SystemPermission::Audit => "audit",
-    };
-    let roles = source.principal.roles.iter().filter_map(|role| source.model.role(role));
-    roles.into_iter().any(|role| role.system.contains(&permission)) && source.principal.allows_scope("system", name)
+    allows_system(source.model, source.principal, permission)
 }
 
 /// Whether the caller may see what concerns everybody.
@@ -33,13 +27,13 @@ pub(super) fn everybody(source: &Source<'_>) -> bool {
 pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
     let mut put = |path: &str, item: Value| paths.insert(path.to_owned(), item);
-    // A document for nobody in particular has no account to tell of.
+    // Who has a credential may ask what it is worth; nobody in particular has no account to tell of.
     if !source.principal.anonymous || source.principal.key_id.is_some() {
         put("/v1/_me", json!({"get": me()}));
-        put("/v1/_notifications", json!({"get": notifications(everybody(source))}));
     }
-    if !source.principal.anonymous || source.principal.key_id.is_some() {
+    if !source.principal.anonymous {
         let all = everybody(source);
+        put("/v1/_notifications", json!({"get": notifications(all)}));
         put("/v1/_usage", json!({"get": usage(all)}));
         put("/v1/_usage/dashboard", json!({"get": dashboard(all)}));
         put("/v1/_usage/metrics", json!({"get": metrics()}));

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! nobody identified   -> the bucket of the client's address, in memory
-//! publishable key     -> the bucket of key and address, then the consumer's plan
+//! publishable key     -> the bucket of key and address, in memory; the plan, counted for the key by itself
+//!                        beside that a look at whether the key and its consumer may still call
 //! anybody else        -> the consumer's plan; without one a look at whether the consumer may still call
 //! ```
 
@@ -12,6 +13,7 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use futures::future;
 use http::{HeaderName, HeaderValue};
 use serde_json::json;
 
@@ -24,6 +26,7 @@ use crate::identity::auth::{AuthFailure, AuthRefusal};
 use crate::limit::address::{AddressBucket, AddressLimited};
 use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedPlan, headers};
 use crate::notify;
+use crate::store::keys;
 
 /// Headers of an answer.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -35,6 +38,8 @@ pub enum AdmitError {
     NewEpoch {
         /// The consumer's epoch now.
         current: i64,
+        /// The headers of the charge, where the request was charged already: pass them on.
+        paid: Option<Headers>,
     },
     /// The answer is this.
     Refused(Box<Problem>),
@@ -50,27 +55,100 @@ impl From<AdmitError> for Problem {
     /// For whoever has verified again already: a consumer that changes faster than it can be read.
     fn from(error: AdmitError) -> Self {
         match error {
-            AdmitError::NewEpoch { current } => Self::unavailable(format!("the consumer changes all the time (epoch {current})")),
+            AdmitError::NewEpoch { current, .. } => {
+                Self::unavailable(format!("the consumer changes all the time (epoch {current})"))
+            }
             AdmitError::Refused(problem) => *problem,
         }
     }
 }
 
-/// Charges a request that makes these calls to its caller. The headers are for its answer, whatever that is.
+/// Charges a request that makes these calls to its caller, unless it has `paid`. The headers are for its answer, whatever that is.
 ///
 /// # Errors
 /// 429 `rate_limited` or `quota_exceeded`, 422 `cost_exceeds_limit`, 401 for a consumer that is disabled or a key that is revoked
 /// by now, 503 where the store cannot be reached and the plan fails closed; or [`AdmitError::NewEpoch`].
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "admit", skip_all)]
-pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[Call]) -> Result<Headers, AdmitError> {
+pub async fn admit(
+    app: &App,
+    principal: &Principal,
+    address: IpAddr,
+    calls: &[Call],
+    paid: Option<Headers>,
+) -> Result<Headers, AdmitError> {
     let now = app.env.now();
-    if principal.anonymous {
-        let door = principal.key_id.clone().map_or(AddressBucket::Open, AddressBucket::Publishable);
-        let window = app.addresses.admit(address, door, now).map_err(|denied| too_often(&denied))?;
-        if principal.key_id.is_none() {
-            return Ok(named(headers::rate_limit(window.as_slice())));
-        }
+    match &principal.key_owner {
+        Some(owner) => by_key(app, principal, owner, address, calls, paid, now).await,
+        None if principal.anonymous => Ok(by_address(app, principal, address, now)?),
+        None => by_consumer(app, principal, calls, now).await,
     }
+}
+
+/// The bucket that an anonymous caller is limited by at its address.
+pub fn door(principal: &Principal) -> AddressBucket {
+    principal.key_id.clone().map_or(AddressBucket::Open, AddressBucket::Publishable)
+}
+
+/// Charges the client's address.
+///
+/// # Errors
+/// 429.
+fn by_address(app: &App, principal: &Principal, address: IpAddr, now: Micros) -> Result<Headers, Problem> {
+    let window = app.addresses.admit(address, door(principal), now).map_err(|denied| too_often(&denied))?;
+    Ok(named(headers::rate_limit(window.as_slice())))
+}
+
+/// A publishable key pays by itself, and nothing of its consumer's limits; the consumer's item is only read, for whether the key holds.
+async fn by_key(
+    app: &App,
+    principal: &Principal,
+    owner: &str,
+    address: IpAddr,
+    calls: &[Call],
+    paid: Option<Headers>,
+    now: Micros,
+) -> Result<Headers, AdmitError> {
+    let account = account_of_key(app, principal)?;
+    let charged = async {
+        match paid {
+            Some(headers) => Ok(headers),
+            None => charge_key(app, principal, account.as_ref(), address, calls, now).await,
+        }
+    };
+    // Not an error here: a charge that is under way has to come to its end.
+    let look = async { Ok(app.limiter.check(owner, principal.key_id.as_deref(), principal.epoch.unwrap_or(0)).await) };
+    let (headers, holds) = future::try_join(charged, look).await?;
+    match holds {
+        Ok(()) => Ok(headers),
+        Err(LimitRefusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current, paid: Some(headers) }),
+        // The store is away: the charge was let through because the plan says so.
+        Err(LimitRefusal::Unavailable) if account.is_some_and(|account| account.plan.fail_open) => Ok(headers),
+        Err(other) => Err(refused(other)),
+    }
+}
+
+async fn charge_key(
+    app: &App,
+    principal: &Principal,
+    account: Option<&LimitSubject>,
+    address: IpAddr,
+    calls: &[Call],
+    now: Micros,
+) -> Result<Headers, AdmitError> {
+    let headers = by_address(app, principal, address, now)?;
+    let Some(account) = account else { return Ok(headers) };
+    match app.limiter.admit(account, calls, now).await {
+        Ok(_) => Ok(headers),
+        Err(LimitRefusal::Denied(mut denial)) => {
+            // What others have left of the key's limits is shown only where nothing is left.
+            denial.windows.retain(|window| denial.violated.iter().any(|violation| violation.name == window.name));
+            Err(denied(&denial).into())
+        }
+        Err(other) => Err(refused(other)),
+    }
+}
+
+async fn by_consumer(app: &App, principal: &Principal, calls: &[Call], now: Micros) -> Result<Headers, AdmitError> {
     let Some(subject) = subject(app, principal)? else {
         let epoch = principal.epoch.unwrap_or(0);
         app.limiter.check(&principal.consumer, principal.key_id.as_deref(), epoch).await.map_err(refused)?;
@@ -94,7 +172,7 @@ pub async fn admit(app: &App, principal: &Principal, address: IpAddr, calls: &[C
 
 fn refused(refusal: LimitRefusal) -> AdmitError {
     match refusal {
-        LimitRefusal::NewEpoch { current } => AdmitError::NewEpoch { current },
+        LimitRefusal::NewEpoch { current } => AdmitError::NewEpoch { current, paid: None },
         LimitRefusal::Denied(denial) => denied(&denial).into(),
         LimitRefusal::CostExceeds(excess) => {
             let detail = format!(
@@ -114,19 +192,27 @@ fn refused(refusal: LimitRefusal) -> AdmitError {
 /// # Errors
 /// 500: the model's plan cannot be had, which loading the model would have found.
 pub fn subject(app: &App, principal: &Principal) -> Result<Option<LimitSubject>, Problem> {
-    if principal.anonymous && principal.key_id.is_none() {
+    if principal.anonymous {
         return Ok(None);
     }
+    let (consumer, key_id) = (principal.consumer.clone(), principal.key_id.clone());
+    let subject = |plan| LimitSubject { consumer, plan, key_id, epoch: principal.epoch.unwrap_or(0) };
+    Ok(plan(app, principal)?.map(subject))
+}
+
+/// What a publishable key is charged to as a whole: its consumer's plan, counted for the key alone. Whether the key holds stands in the
+/// consumer's item, so this one has neither epoch nor revocations.
+fn account_of_key(app: &App, principal: &Principal) -> Result<Option<LimitSubject>, Problem> {
+    let Some(key_id) = &principal.key_id else { return Ok(None) };
+    let subject = |plan| LimitSubject { consumer: keys::account_of_key(key_id), plan, key_id: None, epoch: 0 };
+    Ok(plan(app, principal)?.map(subject))
+}
+
+fn plan(app: &App, principal: &Principal) -> Result<Option<Arc<ResolvedPlan>>, Problem> {
     let name = principal.plan.as_deref().or(app.model.auth.default_plan.as_deref());
     let Some(plan) = name.and_then(|name| app.model.plan(name)) else { return Ok(None) };
-    let plan = ResolvedPlan::of(plan, principal.overrides.as_ref())
-        .map_err(|faults| Problem::internal(format!("plan {}: {faults:?}", plan.name)))?;
-    Ok(Some(LimitSubject {
-        consumer: principal.consumer.clone(),
-        plan: Arc::new(plan),
-        key_id: principal.key_id.clone(),
-        epoch: principal.epoch.unwrap_or(0),
-    }))
+    let resolved = ResolvedPlan::of(plan, principal.overrides.as_ref());
+    resolved.map(|plan| Some(Arc::new(plan))).map_err(|faults| Problem::internal(format!("plan {}: {faults:?}", plan.name)))
 }
 
 /// Best effort: a minute that is not noted delays the notice of sustained throttling.

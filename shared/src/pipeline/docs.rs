@@ -13,6 +13,7 @@ use crate::http::{ApiRequest, JSON, Reply, header_value};
 use crate::identity::auth;
 use crate::model::{self, Change, Model, Role, SystemPermission};
 use crate::openapi::{self, Documents, Form, Site};
+use crate::query::policy::allows_system;
 use crate::query::split_parameters;
 
 /// Answers a request for a document. `principal` is the caller, `None` without credentials; credentials that are not accepted are
@@ -97,8 +98,7 @@ fn nobody() -> Principal {
 }
 
 fn administers(model: &Model, caller: &Principal) -> bool {
-    let held = caller.roles.iter().filter_map(|role| model.role(role));
-    held.into_iter().any(|role| role.system.contains(&SystemPermission::Consumers)) && caller.allows_scope("system", "consumers")
+    allows_system(model, caller, SystemPermission::Consumers)
 }
 
 /// The parameters of a document.

@@ -146,14 +146,16 @@ enum Work<'a> {
     System(&'a System),
 }
 
-/// Documents are open: credentials decide what stands in them. Without any they are limited by the client's address.
+/// Documents are open: credentials decide what stands in them. A caller who is not identified is limited by the client's address.
 async fn documents(app: &App, request: &ApiRequest, metrics: &RequestMetrics, document: Document) -> Result<Reply, Problem> {
     let known = request.headers.contains_key(http::header::AUTHORIZATION);
     let caller = if known { Some(authenticate(app, request, request.context.as_ref()).await?) } else { None };
     if let Some(caller) = &caller {
         metrics.consumer(&caller.consumer);
-    } else {
-        app.addresses.admit(request.address, AddressBucket::Open, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+    }
+    if caller.as_ref().is_none_or(|caller| caller.anonymous) {
+        let door = caller.as_ref().map_or(AddressBucket::Open, admit::door);
+        app.addresses.admit(request.address, door, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
     }
     docs::handle(app, request, caller.as_ref(), document)
 }
@@ -172,10 +174,10 @@ async fn protected(
     let principal = authenticate(app, request, request.context.as_ref()).await?;
     metrics.consumer(&principal.consumer);
     cost::deprecated(&app.model, &calls).into_iter().for_each(|name| metrics.deprecated(name));
-    match admitted(app, request, &principal, correlation, metrics, (work, matched.effect), &calls).await {
-        Err(AdmitError::NewEpoch { .. }) => {
+    match admitted(app, request, &principal, correlation, metrics, (work, matched.effect), (&calls, None)).await {
+        Err(AdmitError::NewEpoch { paid, .. }) => {
             let principal = authenticate(app, request, None).await?;
-            Ok(admitted(app, request, &principal, correlation, metrics, (work, matched.effect), &calls).await??)
+            Ok(admitted(app, request, &principal, correlation, metrics, (work, matched.effect), (&calls, paid)).await??)
         }
         decided => decided?,
     }
@@ -190,11 +192,11 @@ async fn admitted(
     correlation: &str,
     metrics: &RequestMetrics,
     (work, effect): (Work<'_>, Effect),
-    calls: &[Call],
+    (calls, paid): (&[Call], Option<Headers>),
 ) -> Result<Result<Reply, Problem>, AdmitError> {
     let gate = Gate::closed();
     let cx = Context { app, request, principal, correlation, gate: &gate, metrics };
-    let admission = admit::admit(app, principal, request.address, calls);
+    let admission = admit::admit(app, principal, request.address, calls, paid);
     let work: BoxFuture<'_, _> = match work {
         Work::Download(file) => return with_limits(&cx, calls, Box::pin(files::download(&cx, admission, file)).await?),
         Work::Records(entity, what) => records(&cx, entity, what),

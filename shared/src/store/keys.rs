@@ -180,7 +180,12 @@ pub fn api_key_listed(consumer: &str, key_id: &str) -> Key {
     Key::new(format!("c#{consumer}"), format!("y#{key_id}"))
 }
 
-/// A consumer's limits.
+/// The name under which a publishable key is limited by itself. No consumer has it: their ids hold no `#`.
+pub fn account_of_key(key_id: &str) -> String {
+    format!("y#{key_id}")
+}
+
+/// The limits of a consumer, or of a publishable key ([`account_of_key`]).
 pub fn limiter(consumer: &str) -> Key {
     Key::new(format!("l#{consumer}"), ONLY)
 }

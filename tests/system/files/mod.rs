@@ -54,6 +54,7 @@ roles:
   reader: {entities: {book: {view: {rows: {owner: $subject}}}}}
   titles: {entities: {book: {view: {fields: [title, owner]}}}}
   writer: {entities: {book: {view: true, upload: {rows: {owner: $subject}, fields: [cover]}}}}
+  filler: {entities: {book: {view: true, upload: true}}}
   looker: {entities: {book: {list: true, read: true}}}
 plans:
   wide: {rates: {burst: {rate: 10000, per: 1s, burst: 10000}}, quotas: {day: 1000000}}

@@ -215,3 +215,33 @@ async fn a_share_is_charged_to_who_made_it() {
     );
     world.system.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publishable_key_uses_shares_and_neither_sees_nor_makes_nor_ends_them() {
+    let world = World::start().await;
+    let admin = world.admin();
+    world.covered("b", "ann", CONTENT).await;
+    admin.post("/v1/_consumers", json!({"id": "acme", "roles": ["filler"]})).await.expect(201);
+    let mut actors = Vec::new();
+    for publishable in [false, true] {
+        let made = admin.post("/v1/_consumers/acme/keys", json!({ "publishable": publishable })).await.expect(201);
+        actors.push(admin.with_authorization(format!("Bearer {}", made.body["key"].as_str().unwrap())));
+    }
+    let [secret, page] = &actors[..] else { panic!() };
+    let share = world.share(secret, json!({})).await;
+    let one = format!("{SHARES}/{}", share["id"].as_str().unwrap());
+    page.get("/v1/books/b").await.expect(200);
+    page.get(SHARES).await.expect_problem(403, "forbidden");
+    page.post(SHARES, json!({})).await.expect_problem(403, "forbidden");
+    page.delete(&one).await.expect_problem(403, "forbidden");
+    page.delete(SHARES).await.expect_problem(403, "forbidden");
+    let documents = page.get("/v1/openapi.json").await.expect(200);
+    let paths: Vec<&String> = documents.body["paths"].as_object().unwrap().keys().collect();
+    assert!(paths.iter().all(|path| !path.ends_with("/shares") && !path.contains("{share_id}")), "{paths:?}");
+    assert!(paths.iter().any(|path| path.ends_with("/cover/upload")), "{paths:?}");
+    let path = share["url"].as_str().unwrap().strip_prefix(world.system.url()).unwrap();
+    page.get(path).await.expect(302);
+    secret.delete(&one).await.expect(204);
+    world.used(&share).await.expect_problem(410, "gone");
+    world.system.stop().await;
+}

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError};
 use super::authenticator::bearer;
+use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError};
 use crate::core::clock::Micros;
 use crate::core::principal::{ANONYMOUS, Principal, Verified};
 use crate::model::Model;

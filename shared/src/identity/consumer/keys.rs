@@ -156,6 +156,7 @@ impl Consumers<'_> {
                     condition: None,
                 },
             ];
+            writes.extend(limiter_of(key));
             writes.extend(forgotten.iter().map(|key| Write::Delete { key: place::api_key_listed(id, &key.id), condition: None }));
             let shown = consumer.to_json();
             let change = Change {
@@ -195,9 +196,15 @@ pub(super) async fn delete_all(table: &dyn Table, id: &str) -> Result<Vec<Write>
         writes.push(Write::Delete { key: place::api_key_listed(id, &key.id), condition: None });
         if key.revoked.is_none() {
             writes.push(Write::Delete { key: place::api_key(&key.id), condition: None });
+            writes.extend(limiter_of(&key));
         }
     }
     Ok(writes)
+}
+
+/// The write that removes what a publishable key has used up.
+fn limiter_of(key: &ApiKey) -> Option<Write> {
+    key.publishable.then(|| Write::Delete { key: place::limiter(&place::account_of_key(&key.id)), condition: None })
 }
 
 /// All rows of keys beside a consumer, revoked ones too.

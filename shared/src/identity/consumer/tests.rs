@@ -265,7 +265,27 @@ async fn publishable_keys_are_anonymous_and_cannot_pose_as_secret_ones() {
     let key = consumers.create_key("site", "live", &json!({ "publishable": true })).await.unwrap();
     assert!(key.key.starts_with("hf_pub_"));
     let AuthOutcome::Ok(verified) = outcome(&authenticator, &key.key).await else { panic!() };
-    assert!(verified.anonymous && verified.key_id == Some(key.view.id) && verified.roles == ["guest"]);
+    assert!(verified.anonymous && verified.key_id.as_ref() == Some(&key.view.id) && verified.roles == ["guest"]);
+}
+
+#[tokio::test]
+async fn what_a_publishable_key_has_used_up_goes_with_it() {
+    let world = World::new().await;
+    let consumers = world.consumers();
+    consumers.create(&json!({ "id": "site" })).await.unwrap();
+    let mut accounts = Vec::new();
+    for _ in 0..2 {
+        let key = consumers.create_key("site", "live", &json!({ "publishable": true })).await.unwrap().view.id;
+        let account = place::limiter(&place::account_of_key(&key));
+        let write = Write::Put { item: Item::new(account.clone()).with("q:day:0", Attr::N(1)), condition: None };
+        world.db.table.write(TableName::Data, write, Returning::Nothing).await.unwrap();
+        accounts.push((key, account));
+    }
+    consumers.delete_key("site", &accounts[0].0).await.unwrap();
+    assert_eq!(world.item(accounts[0].1.clone()).await, None);
+    assert!(world.item(accounts[1].1.clone()).await.is_some(), "the other key's");
+    consumers.delete("site", None).await.unwrap();
+    assert_eq!(world.item(accounts[1].1.clone()).await, None);
 }
 
 #[tokio::test]

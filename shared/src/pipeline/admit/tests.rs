@@ -13,7 +13,7 @@ use crate::pipeline::system::tests::{World, principal};
 use crate::store::table::{TableName, Write};
 
 async fn asked(world: &World, who: &Principal, count: u64) -> Result<Headers, AdmitError> {
-    admit(&world.app, who, [192, 0, 2, 1].into(), &[Call { entity: None, operation: Operation::System, count }]).await
+    admit(&world.app, who, [192, 0, 2, 1].into(), &[Call { entity: None, operation: Operation::System, count }], None).await
 }
 
 fn refused(result: Result<Headers, AdmitError>) -> Problem {
@@ -79,7 +79,7 @@ async fn a_consumer_that_was_changed_is_verified_anew_and_one_that_was_disabled_
         let (consumer, key_id) = ("acme".to_owned(), Some(key.view.id.clone()));
         Principal::verified(Verified { consumer, key_id, epoch: Some(epoch), ..Verified::default() })
     };
-    assert_eq!(asked(&world, &at(0), 1).await, Err(AdmitError::NewEpoch { current: 1 }));
+    assert_eq!(asked(&world, &at(0), 1).await, Err(AdmitError::NewEpoch { current: 1, paid: None }));
     asked(&world, &at(1), 1).await.unwrap();
     consumers.patch("acme", &json!({"disabled": true}), None).await.unwrap();
     let disabled = refused(asked(&world, &at(1), 1).await);
@@ -102,5 +102,56 @@ async fn who_is_nobody_is_limited_by_address() {
     assert_eq!((denied.code, &denied.members["violated-policies"]), (Code::RateLimited, &json!(["address"])));
     assert_eq!(value(&denied.headers, "retry-after"), "30");
     let call = Call { entity: None, operation: Operation::System, count: 1 };
-    assert!(admit(&world.app, &nobody, [192, 0, 2, 2].into(), &[call]).await.is_ok(), "another address");
+    assert!(admit(&world.app, &nobody, [192, 0, 2, 2].into(), &[call], None).await.is_ok(), "another address");
+}
+
+/// A publishable key of `acme`.
+fn page(epoch: i64) -> Principal {
+    let (consumer, key_id) = ("acme".to_owned(), Some("k".to_owned()));
+    Principal::verified(Verified { consumer, key_id, anonymous: true, epoch: Some(epoch), ..Verified::default() })
+}
+
+async fn from(world: &World, who: &Principal, address: u8) -> Result<Headers, AdmitError> {
+    let call = Call { entity: None, operation: Operation::System, count: 1 };
+    admit(&world.app, who, [192, 0, 2, address].into(), &[call], None).await
+}
+
+#[tokio::test]
+async fn a_publishable_key_pays_by_address_and_by_itself_and_nothing_of_its_consumers() {
+    let (world, page, secret) = (World::new().await, page(0), principal("acme", "reader"));
+    let headers = from(&world, &page, 1).await.unwrap();
+    assert_eq!(value(&headers, "ratelimit"), r#""address";r=1;t=30"#, "what others have left of the key is not shown");
+    from(&world, &page, 1).await.unwrap();
+    let denied = refused(from(&world, &page, 1).await);
+    assert_eq!((denied.code, &denied.members["violated-policies"]), (Code::RateLimited, &json!(["address"])));
+    // The plan's four at once, from wherever.
+    from(&world, &page, 2).await.unwrap();
+    from(&world, &page, 2).await.unwrap();
+    let denied = refused(from(&world, &page, 3).await);
+    assert_eq!((denied.code, &denied.members["violated-policies"]), (Code::RateLimited, &json!(["burst"])));
+    assert_eq!(
+        (value(&denied.headers, "retry-after"), value(&denied.headers, "ratelimit")),
+        ("1".into(), r#""burst";r=0;t=4"#.into())
+    );
+    assert_eq!(value(&asked(&world, &secret, 1).await.unwrap(), "ratelimit"), r#""burst";r=3;t=1, "day";r=5;t=86400"#);
+    for consumer in ["acme", "anonymous"] {
+        let (told, _) = notify::list(&*world.app.table, Some(consumer), 10, None, world.app.env.now()).await.unwrap();
+        assert!(told.is_empty(), "{consumer} is told of nothing that it did not do: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_publishable_key_ends_with_its_consumers_word_and_is_charged_once() {
+    let world = World::new().await;
+    let app = &world.app;
+    let consumers = Consumers { table: &*app.table, model: &app.model, env: &app.env, riders: &|_| Vec::new() };
+    consumers.create(&json!({"id": "acme"})).await.unwrap();
+    let Err(AdmitError::NewEpoch { current: 1, paid: Some(paid) }) = from(&world, &page(0), 1).await else {
+        panic!("a new epoch")
+    };
+    let call = Call { entity: None, operation: Operation::System, count: 1 };
+    let again = admit(app, &page(1), [192, 0, 2, 1].into(), &[call], Some(paid.clone())).await.unwrap();
+    assert_eq!((value(&again, "x-ratelimit-remaining"), again), ("1".into(), paid), "the charge of before");
+    consumers.patch("acme", &json!({"disabled": true}), None).await.unwrap();
+    assert_eq!(refused(from(&world, &page(1), 1).await).code, Code::Unauthenticated);
 }

@@ -66,7 +66,7 @@ pub async fn shared(
     let target = Target::of(&cx, &file)?;
 
     let calls = [Call { entity: Some(file.entity), operation: Operation::Download, count: 1 }];
-    let (limits, link) = futures::join!(admit::admit(app, &principal, request.address, &calls), async {
+    let (limits, link) = futures::join!(admit::admit(app, &principal, request.address, &calls, None), async {
         let record = record_of(record).map_err(|_| gone("The file of this share is gone."))?;
         let rights = target.rights(&cx, Action::Download).map_err(no_longer)?;
         let effective = rights.look(&cx, &record).await?;

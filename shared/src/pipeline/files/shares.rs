@@ -23,7 +23,7 @@ use crate::model::{Action, SystemPermission};
 use crate::pipeline::Context;
 use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
-use crate::pipeline::system::{body, permit};
+use crate::pipeline::system::{body, known, permit};
 use crate::pipeline::write::rights::Rights;
 use crate::store::audit;
 use crate::store::keys;
@@ -246,8 +246,10 @@ async fn end_all(cx: &Context<'_>, pk: String, of: &(dyn Fn(&Share) -> bool + Se
     }
 }
 
-/// Whether the caller sees the shares of all: who may replace the file. Whoever may not even download it sees none.
+/// Whether the caller sees the shares of all: who may replace the file. Whoever may not even download it sees none, nor does nobody
+/// in particular.
 async fn administers(cx: &Context<'_>, target: &Target<'_>) -> Result<bool, Problem> {
+    known(cx)?;
     let place = [(TableName::Data, keys::record(target.entity, target.id))];
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     let may = async |action| {

@@ -19,6 +19,11 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
     let (who, now) = (cx.principal, cx.app.env.now());
     let subject = admit::subject(cx.app, who)?;
     let limits = match &subject {
+        // Of a publishable key what the client's address has left; what others have left of the key is not this caller's.
+        None if who.anonymous => {
+            let window = cx.app.addresses.standing(cx.request.address, admit::door(who), now);
+            window.iter().map(|window| limit(window, None, now)).collect()
+        }
         None => Vec::new(),
         Some(subject) => limits(&cx.app.limiter.standing(subject, now).await?, now),
     };

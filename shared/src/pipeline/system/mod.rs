@@ -22,12 +22,16 @@ use crate::http::problem::Problem;
 use crate::http::route::System;
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
+use crate::query::policy::{allows_system, system_name};
 
 /// Answers a request for a system resource.
 ///
 /// # Errors
-/// As the resource says; 403 `forbidden` without its permission.
+/// As the resource says; 403 `forbidden` without its permission, and for callers who are not identified.
 pub async fn handle(cx: &Context<'_>, resource: &System) -> Result<Reply, Problem> {
+    if *resource != System::Me {
+        known(cx)?;
+    }
     match resource {
         System::Consumers => consumers::list(cx).await,
         System::CreateConsumer => consumers::create(cx).await,
@@ -47,21 +51,21 @@ pub async fn handle(cx: &Context<'_>, resource: &System) -> Result<Reply, Proble
     }
 }
 
-/// The name of a permission, as the model and scopes (`system:consumers`) write it.
-fn name(permission: SystemPermission) -> &'static str {
-    match permission {
-        SystemPermission::Consumers => "consumers",
-        SystemPermission::Usage => "usage",
-        SystemPermission::Cache => "cache",
-        SystemPermission::Audit => "audit",
+/// Refuses whoever is nobody in particular what is somebody's: usage, notices, shares. A publishable key has nothing of its
+/// consumer's.
+///
+/// # Errors
+/// 403.
+pub(super) fn known(cx: &Context<'_>) -> Result<(), Problem> {
+    match cx.principal.anonymous {
+        false => Ok(()),
+        true => Err(Problem::forbidden("This is for callers who are known; a publishable key counts as nobody in particular.")),
     }
 }
 
-/// Whether a role of the caller has a permission and the token's scopes leave it (`system:<permission>`).
+/// Whether the caller has a permission.
 fn may(cx: &Context<'_>, permission: SystemPermission) -> bool {
-    let model = &cx.app.model;
-    let held = cx.principal.roles.iter().filter_map(|role| model.role(role)).any(|role| role.system.contains(&permission));
-    held && cx.principal.allows_scope("system", name(permission))
+    allows_system(&cx.app.model, cx.principal, permission)
 }
 
 /// Holds the caller to a permission.
@@ -69,5 +73,6 @@ pub(super) fn permit(cx: &Context<'_>, permission: SystemPermission) -> Result<(
     if may(cx, permission) {
         return Ok(());
     }
-    Err(Problem::forbidden(format!("This needs a role with the system permission {}.", name(permission))))
+    known(cx)?;
+    Err(Problem::forbidden(format!("This needs a role with the system permission {}.", system_name(permission))))
 }

@@ -486,7 +486,7 @@ async fn me_says_what_is_left_and_charges_nothing() {
         assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["runs_out_at"]), (&json!(0), &Value::Null));
     }
     let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
-    crate::pipeline::admit::admit(&world.app, &who, [192, 0, 2, 1].into(), &[call]).await.unwrap();
+    crate::pipeline::admit::admit(&world.app, &who, [192, 0, 2, 1].into(), &[call], None).await.unwrap();
     let me = body(&world.call(&who, "GET /v1/_me", &[], &Value::Null).await.unwrap());
     assert_eq!(me["limits"][0]["remaining"], 1);
     assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["remaining"]), (&json!(3), &json!(3)));
@@ -500,7 +500,7 @@ async fn notices_are_the_callers_own_unless_it_may_see_all() {
     enqueue_for_operator(&*world.app.table, &world.app.env, told, world.app.env.now()).await.unwrap();
     let acme = principal("acme", "reader");
     let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
-    crate::pipeline::admit::admit(&world.app, &acme, [192, 0, 2, 1].into(), &[call]).await.unwrap();
+    crate::pipeline::admit::admit(&world.app, &acme, [192, 0, 2, 1].into(), &[call], None).await.unwrap();
     let types =
         |reply: Reply| -> Vec<Value> { body(&reply)["data"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect() };
     let own = world.call(&acme, "GET /v1/_notifications", &[], &Value::Null).await.unwrap();

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::idempotent::KeyReservation;
 use super::prepare::{Prepared, merge_problems, merged, prepare, with_pointer};
-use super::refused::{reference_missing, refused};
 use super::references;
+use super::refused::{reference_missing, refused};
 use super::replay::masked;
 use super::{Change, What};
 use crate::core::clock::Micros;

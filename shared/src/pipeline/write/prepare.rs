@@ -3,8 +3,8 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::rights::{EffectiveAccess, Rights};
 use super::references::{self, Reference};
+use super::rights::{EffectiveAccess, Rights};
 use super::{Change, What, operations};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{VERSION, conditional};

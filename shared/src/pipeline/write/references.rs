@@ -6,15 +6,15 @@
 
 use super::prepare::Prepared;
 use super::rights::Rights;
+use crate::http::problem::Problem;
+use crate::model::value::Record;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldType, Path};
 use crate::pipeline::Context;
-use crate::query::policy::Access;
-use crate::http::problem::Problem;
 use crate::query::condition::Values;
+use crate::query::policy::Access;
 use crate::store::table::{TableError, TableName};
 use crate::store::write::{Check, referred};
 use crate::store::{items, keys};
-use crate::model::value::Record;
 
 /// What is found of the references that a change sets.
 #[derive(Default)]

@@ -74,7 +74,12 @@ impl<'a> Rights<'a> {
     }
 
     /// As [`Rights::look`], where what the conditions reach may be made by `earlier` operations of the same transaction.
-    pub(super) async fn look_after(&self, cx: &Context<'_>, earlier: &[Prepared], record: &Record) -> Result<EffectiveAccess, Problem> {
+    pub(super) async fn look_after(
+        &self,
+        cx: &Context<'_>,
+        earlier: &[Prepared],
+        record: &Record,
+    ) -> Result<EffectiveAccess, Problem> {
         self.look_without(cx, earlier, record, &[]).await
     }
 

@@ -148,7 +148,11 @@ async fn every_way_to_a_principal() {
     );
     let two = format!("{token},{token}");
     for context in [Some(&good), Some(&unavailable), None] {
-        assert_eq!(ask(&world.model, context, Some(&two)).await, Err(AuthFailure::Invalid(AuthRefusal::Scheme)), "two credentials");
+        assert_eq!(
+            ask(&world.model, context, Some(&two)).await,
+            Err(AuthFailure::Invalid(AuthRefusal::Scheme)),
+            "two credentials"
+        );
     }
     assert_eq!(ask(&world.model, Some(&unavailable), Some(&token)).await.unwrap().consumer, "idp:u1", "verified here");
     assert_eq!(ask(&world.model, None, Some(&token)).await.unwrap().consumer, "idp:u1", "a route without authorizer");

@@ -27,7 +27,8 @@ async fn a_record_that_may_not_be_read_is_one_that_does_not_exist() {
                 r#"{"atomic": true, "operations": [{"op": "create", "data": {"customer_id": "ID"}}]}"#,
             ),
         ] {
-            let refused = async |id: &str| notified(world.call(&who, method.clone(), path, headers, &body.replace("ID", id)).await);
+            let refused =
+                async |id: &str| notified(world.call(&who, method.clone(), path, headers, &body.replace("ID", id)).await);
             let (hidden, nobody) = (refused("bob").await, refused("nobody").await);
             assert_eq!(hidden, nobody, "{role} {method} {body}");
             assert!(hidden.contains("\"reference_not_found\"") && hidden.contains("/customer_id\""), "{hidden}");
