@@ -143,6 +143,24 @@ class Browser:
             return new Set(pixels).size;
         }""", chart)
 
+    def rows(self, chart, name):
+        """The rows of a chart's canvas, in pixels of the page, that have a point in the colour of a class."""
+        return self.page.evaluate("""([id, name]) => {
+            const canvas = document.querySelector(`#${id} canvas`);
+            const probe = document.body.appendChild(Object.assign(document.createElement("span"), {className: name}));
+            const wanted = getComputedStyle(probe).color.match(/\\d+/g).map(Number);
+            probe.remove();
+            // Of a copy: Chromium warns of a canvas that is drawn by the GPU and read often.
+            const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {willReadFrequently: true});
+            copy.drawImage(canvas, 0, 0);
+            const {data, width} = copy.getImageData(0, 0, canvas.width, canvas.height);
+            const rows = new Set();
+            for (let at = 0; at < data.length; at += 4) {
+                if (wanted.every((part, n) => data[at + n] === part)) rows.add(Math.floor(at / 4 / width / devicePixelRatio));
+            }
+            return [...rows];
+        }""", [chart, name])
+
     def fits(self):
         return self.page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
@@ -220,6 +238,51 @@ def months(browser, base):
     one.close()
 
 
+def charts(browser, base):
+    """What a chart shows: lines where their values are, marks, the legend, the pointer, a new width."""
+    one = Browser(browser, base, viewport={"width": 1280, "height": 900})
+    one.give(anomalies=True)
+    one.sign_in()
+    one.choose("90 days")
+    expect(one.page.locator("#state")).to_contain_text("90 days")
+    # 71.4 % of an axis from 0 to 100 on 224 pixels that begin 10 below the top.
+    rows = one.rows("cache", "c0")
+    assert rows and all(abs(row - (10 + (1 - 0.714) * 224)) < 5 for row in rows), rows
+    legend = one.page.locator("#requests .legend")
+    for series in ("requests", "errors"):
+        legend.get_by_role("button", name=series).click()
+        expect(legend.get_by_role("button", name=series)).to_have_attribute("aria-pressed", "false")
+    assert not one.rows("requests", "c0"), "what was put away is not drawn"
+    assert one.rows("requests", "c1"), "the others are"
+    assert one.rows("requests", "c2"), "anomalies have a sign of their own"
+    # It stays away when the data are read again, and so does the focus.
+    one.page.get_by_label("Live").uncheck()
+    legend.get_by_role("button", name="requests").focus()
+    one.page.evaluate("document.querySelector('[value=\"30d\"]').click()")
+    expect(one.page.locator("#state")).to_contain_text("30 days")
+    expect(legend.get_by_role("button", name="requests")).to_have_attribute("aria-pressed", "false")
+    assert one.page.evaluate("document.activeElement.dataset.series") == "requests"
+    one.page.keyboard.press("Enter")
+    assert one.rows("requests", "c0"), "and comes back"
+    canvas = one.page.locator("#requests canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    one.page.mouse.move(box["x"] + box["width"] - 20, box["y"] + 100)
+    expect(legend).to_contain_text(re.compile(r"21 Nov 2026.*requests[\d,]+denied[\d,]+"))
+    one.page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 40)
+    expect(legend).not_to_contain_text("2026")
+    one.page.set_viewport_size({"width": 700, "height": 900})
+    expect(canvas).to_have_css("width", re.compile(r"^6\d\dpx$"))
+    assert one.fits() and one.drawn("requests") > 3
+    one.close()
+    calm = Browser(browser, base)
+    calm.give()
+    calm.sign_in()
+    calm.page.locator("#requests").get_by_role("button", name="errors").click()
+    assert not calm.rows("requests", "c2"), "no sign where nothing is odd"
+    calm.close()
+
+
 def looks(browser, base):
     """Nothing at all, dark, narrow, an error of the server."""
     none = Browser(browser, base)
@@ -261,6 +324,7 @@ with server() as (base, token), sync_playwright() as playwright:
     assert "default-src 'none'" in policy and "unsafe" not in policy, policy
     real(browser, base, token)
     months(browser, base)
+    charts(browser, base)
     looks(browser, base)
     browser.close()
 print("the page of usage: as it should be")

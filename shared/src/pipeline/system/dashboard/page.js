@@ -54,6 +54,7 @@
         {label: "errors", colour: "c2", values: column(points, "errors", 0)},
       ],
       number: whole,
+      least: 1,
     };
     const limit = limitOf(data);
     if (limit) {
@@ -62,7 +63,7 @@
       requests.note = "Limit: " + limit.type + " " + limit.name + ", " + whole(limit.per_step) + " units per step" + (limit.per_step > 8 * most ? " (above the chart)" : "");
       if (limit.per_step <= 8 * most) requests.series.push({label: "limit", colour: "c3", dash: [8, 6], values: times.map(() => limit.per_step)});
     }
-    requests.marks = data.anomalies.map((anomaly) => Date.parse(anomaly.hour) / 1000);
+    requests.marks = data.anomalies.map(({hour}) => ({from: Date.parse(hour) / 1000, to: Date.parse(hour) / 1000 + Math.max(3600, data.range.step_seconds)}));
     const latency = {
       series: ["p50", "p90", "p95", "p99"].map((name, n) => ({label: name, colour: ["c0", "c4", "c1", "c2"][n], values: column(points, name + "_ms", null)})),
       number: fine,
@@ -71,7 +72,7 @@
     const cache = {
       series: [{label: "hits", colour: "c0", values: points.map((point) => reads(point) ? 100 * point.cache_hits / reads(point) : null)}],
       number: fine,
-      range: [0, 100],
+      most: 100,
       empty: "No read of this time could be cached.",
     };
     draw("requests", times, requests, data);
@@ -79,33 +80,47 @@
     draw("cache", times, cache, data);
   };
 
-  // Anomalies: bands over their hour, with a mark at the top.
-  const bands = (marks, data) => ({
-    hooks: {
-      drawClear: [(plot) => {
-        const {ctx, bbox} = plot;
-        ctx.save();
-        for (const start of marks) {
-          const left = plot.valToPos(start, "x", true);
-          const right = Math.max(plot.valToPos(start + Math.max(3600, data.range.step_seconds), "x", true), left + 4);
-          ctx.globalAlpha = 0.18;
-          ctx.fillStyle = colour("c2");
-          const from = Math.max(left, bbox.left);
-          ctx.fillRect(from, bbox.top, Math.min(right, bbox.left + bbox.width) - from, bbox.height);
-          ctx.globalAlpha = 1;
-          ctx.font = "bold " + 13 * devicePixelRatio + "px system-ui";
-          ctx.fillText("!", from + 2, bbox.top + 14 * devicePixelRatio);
-        }
-        ctx.restore();
-      }],
-    },
-  });
+  // Which series the reader has put away, by chart; it outlives a refresh.
+  const hidden = new Map();
+
+  // A legend that shows the values under the cursor; its buttons put a series away and bring it back.
+  const legend = (id, chart, changed) => {
+    const away = hidden.get(id) || new Set();
+    hidden.set(id, away);
+    const entries = chart.series.map((series) => {
+      const value = make("b", {});
+      const button = make("button", {type: "button", "aria-pressed": String(!away.has(series.label)), "data-series": series.label},
+        make("span", {class: "mark " + series.colour, "aria-hidden": "true"}), series.label, value);
+      button.addEventListener("click", () => {
+        away.delete(series.label) || away.add(series.label);
+        button.setAttribute("aria-pressed", String(!away.has(series.label)));
+        changed();
+      });
+      return {button, value, series};
+    });
+    const time = make("span", {class: "at"});
+    return {
+      node: make("div", {class: "legend", role: "group", "aria-label": "Series"}, time, entries.map(({button}) => button)),
+      shown: () => chart.series.filter((series) => !away.has(series.label)),
+      tell: (title, index) => {
+        time.textContent = title;
+        entries.forEach(({value, series}) => value.textContent = index === null ? "" : chart.number(series.values[index]));
+      },
+    };
+  };
+
+  // What has the focus in a chart that is about to be drawn anew: its frame, or a button of its legend.
+  const focusIn = (place) => {
+    const element = document.activeElement;
+    if (!place.contains(element)) return null;
+    return element.dataset.series ? "[data-series=\"" + element.dataset.series + "\"]" : "[role=img]";
+  };
+
+  const widthOf = (place) => Math.max(place.clientWidth - 18, 200);
 
   const draw = (id, times, chart, data) => {
     const place = at(id);
-    const known = state.plots.get(id);
-    const focused = place.contains(document.activeElement);
-    if (known) known.plot.destroy();
+    const focused = focusIn(place);
     state.plots.delete(id);
     place.replaceChildren();
     if (!chart.series.some((series) => series.values.some((value) => value !== null && value !== 0))) {
@@ -114,35 +129,29 @@
     }
     const frame = make("div", {tabindex: "0", role: "img", "aria-label": chart.series.map((series) => series.label).join(", ") + " over time; arrow keys move through it"});
     const said = make("p", {class: "said", role: "status", "aria-live": "polite"}, chart.note || "");
-    place.append(frame, said);
-    const axis = {stroke: colour("c3"), grid: {stroke: colour("grid"), width: 1}, ticks: {stroke: colour("grid"), width: 1}, font: "12px system-ui"};
-    const plot = new uPlot({
-      width: Math.max(place.clientWidth - 18, 200),
+    const title = (index) => when(times[index] * 1000, data.range.step_seconds);
+    const labels = legend(id, chart, () => plot.show(labels.shown()));
+    place.append(frame, labels.node, said);
+    const plot = lineChart(frame, {
+      times, series: chart.series, most: chart.most, least: chart.least, marks: chart.marks, number: chart.number, colours: colour,
       height: innerWidth < 640 ? 200 : 260,
-      cursor: {drag: {x: false, y: false}, points: {size: 6}},
-      legend: {live: true},
-      scales: {x: {time: true}, y: {range: chart.range || ((_, __, most) => [0, most > 0 ? most * 1.08 : 1])}},
-      axes: [axis, {...axis, size: 60, values: (_, values) => values.map((value) => value >= 10000 ? value.toLocaleString("en", {notation: "compact"}) : chart.number(value))}],
-      series: [{label: "time", value: (_, value) => value === null ? "–" : when(value * 1000, data.range.step_seconds)},
-        ...chart.series.map((series) => ({
-          label: series.label, stroke: colour(series.colour), width: 2, dash: series.dash, spanGaps: false,
-          fill: series.fill ? colour(series.colour).replace("rgb(", "rgba(").replace(")", ", 0.12)") : undefined,
-          points: {show: series.dash ? false : times.length <= 31 ? true : undefined, size: 5}, value: (_, value) => chart.number(value),
-        }))],
-      plugins: chart.marks && chart.marks.length ? [bands(chart.marks, data)] : [],
-    }, [times, ...chart.series.map((series) => series.values)], frame);
+      onPoint: (index) => labels.tell(index === null ? "" : title(index), index),
+    });
+    plot.resize(widthOf(place));
+    plot.show(labels.shown());
     let index = times.length - 1;
     frame.addEventListener("keydown", (event) => {
       const to = {ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: times.length - 1}[event.key];
       if (to === undefined) return;
       event.preventDefault();
       index = Math.min(Math.max(to, 0), times.length - 1);
-      plot.setCursor({left: plot.valToPos(times[index], "x"), top: 10});
-      const values = chart.series.map((series) => series.label + " " + chart.number(series.values[index]));
-      said.textContent = when(times[index] * 1000, data.range.step_seconds) + ": " + values.join(", ");
+      plot.point(index);
+      const values = labels.shown().map((series) => series.label + " " + chart.number(series.values[index]));
+      said.textContent = title(index) + ": " + values.join(", ");
     });
+    frame.addEventListener("blur", () => plot.point(null));
     state.plots.set(id, {plot, place});
-    if (focused) frame.focus();
+    if (focused) place.querySelector(focused)?.focus();
   };
 
   const table = (head, rows, empty) => rows.length
@@ -241,6 +250,6 @@
   at("controls").addEventListener("submit", (event) => event.preventDefault());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => state.data && charts(state.data));
   new ResizeObserver(() => {
-    for (const {plot, place} of state.plots.values()) plot.setSize({width: Math.max(place.clientWidth - 18, 200), height: plot.height});
+    for (const {plot, place} of state.plots.values()) plot.resize(widthOf(place));
   }).observe(at("content"));
 })();
