@@ -8,6 +8,10 @@ check:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
 
+# bans, licences and sources of the dependencies
+deny:
+    tests/deny.sh
+
 # all tests on the embedded stores
 test *ARGS:
     cargo test --workspace {{ARGS}}
