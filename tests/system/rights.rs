@@ -1,6 +1,6 @@
-//! Who may do what: one role per function, nothing wider than it must be, and a table in the README that says so.
+//! IAM permissions: one role per function, nothing wider than it must be, and a table in docs/security.md that lists them.
 //!
-//! After a change of the template `UPDATE_README=1 cargo test --workspace --test system rights` writes the table anew.
+//! After a change of the template `UPDATE_DOCS=1 cargo test --workspace --test system rights` rewrites the table.
 
 use std::collections::BTreeSet;
 
@@ -72,14 +72,14 @@ fn rights(template: &YamlOwned) -> Vec<Right> {
     for (name, policy) in of_type(template, "AWS::IAM::ManagedPolicy") {
         let properties = child(policy, "Properties").unwrap();
         let condition = child(policy, "Condition").and_then(YamlOwned::as_str).unwrap_or("always");
-        let holder = format!("all, where {condition} ({name})");
+        let holder = format!("every function, if {condition} ({name})");
         rights.extend(statements(child(properties, "PolicyDocument").unwrap()).map(|it| right(holder.clone(), it)));
     }
     rights
 }
 
 fn table(rights: &[Right]) -> String {
-    let mut lines = String::from("| function | may | on |\n|---|---|---|\n");
+    let mut lines = String::from("| function | actions | resources |\n|---|---|---|\n");
     let mut last = "";
     for right in rights {
         let holder = if right.holder == last { "" } else { &right.holder };
@@ -113,15 +113,15 @@ fn no_right_is_wider_than_it_must_be() {
 }
 
 #[test]
-fn the_readme_says_who_may_do_what() {
-    let path = root().join("README.md");
-    let readme = std::fs::read_to_string(&path).unwrap();
-    let (before, rest) = readme.split_once(BEGIN).expect("the beginning of the table");
+fn the_page_lists_the_permissions_of_each_function() {
+    let path = root().join("docs/security.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the beginning of the table");
     let (shown, after) = rest.split_once(END).expect("the end of the table");
     let expected = table(&rights(&template()));
-    if std::env::var_os("UPDATE_README").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, format!("{before}{BEGIN}{expected}{END}{after}")).unwrap();
         return;
     }
-    assert!(shown == expected, "the README's table of rights is not the template's; see tests/system/rights.rs\n{expected}");
+    assert!(shown == expected, "docs/security.md differs from template.yaml; UPDATE_DOCS=1 rewrites its table:\n{expected}");
 }

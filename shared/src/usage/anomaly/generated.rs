@@ -1,5 +1,5 @@
 //! The evaluation: traffic of many consumers over ten weeks, made up from a seed, with anomalies put into the last two. What is
-//! found of them and what is told without reason stands in the README.
+//! found of them and what is told without reason stands in docs/usage.md.
 //!
 //! `cargo test --workspace --lib anomaly -- --nocapture`
 
