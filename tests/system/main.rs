@@ -12,6 +12,7 @@ mod expiring;
 mod faults;
 mod files;
 mod gateway;
+mod habits;
 mod layers;
 mod leases;
 mod limits;
