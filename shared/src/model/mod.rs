@@ -1,152 +1,31 @@
-//! `model.yaml`: from text to a validated schema.
+//! `model.yaml`: from text to a validated schema, and what everything else derives from it.
 //!
 //! ```text
-//! text -> tree (nodes with places) -> raw (what the file says) -> schema (names resolved, all checked)
+//! text -> source (tree, raw) -> resolve -> schema -> body, report, value
 //! ```
-//! A mistake never stops the reading: [`parse`] gives back all of them, each with its place and what would be right.
+//! A mistake never ends the reading: [`parse`] returns all of them, each with its place and what would be right.
+//!
+//! - Owns: the model and everything that follows from it alone. Its rooms, each importing only rooms above it:
+//!   `schema` and `suggest`; `source`, `body`, `report` and `value`; `resolve`.
+//! - May import: `core`.
+//! - Never here: I/O, a caller, and a store.
+//!
+//! This file is a facade: it defines nothing.
 
-mod auth;
-mod check;
-mod compiled;
-mod constant;
-mod describe;
-mod diff;
-mod diff_fields;
-#[cfg(test)]
-mod diff_tests;
-#[cfg(test)]
-mod docs_tests;
-mod document;
-mod indexes;
-mod json;
-mod messages;
-mod mistake;
-#[cfg(test)]
-mod mistakes_tests;
-mod plans;
-mod raw;
-mod raw_field;
-mod reader;
+mod body;
+mod report;
 mod resolve;
-mod roles;
-mod rules;
-mod scalar;
 mod schema;
-mod schema_json;
-mod served;
-#[cfg(test)]
-mod tests;
-mod tree;
-mod units;
-pub mod validate;
-#[cfg(test)]
-mod validate_tests;
+mod source;
+mod suggest;
 pub mod value;
 
-use std::collections::{BTreeSet, HashMap};
-
-pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
-pub use diff::{Change, Class, diff, diff_roles};
-pub use document::Document;
-pub use indexes::{MAX_SORT_KEY, by_ref};
-pub use mistake::Mistake;
-pub(crate) use resolve::is_sortable;
-pub use scalar::{Fault, id as normalise_id, limits, normalise};
-pub use schema::*;
-pub use schema_json::{Masks, Purpose, id_schema, json_schema, type_schema};
-
-use reader::Reader;
-use rules::RuleScope;
-use tree::Node;
-
-const KEYS: [&str; 9] = ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
-
-/// Reads a model. `file_name` stands in the mistakes.
-///
-/// # Errors
-/// All mistakes of the file, in its order.
-pub fn parse(file_name: &str, source: &str) -> Result<Model, Vec<Mistake>> {
-    let document = tree::load(file_name, source)?;
-    let mut reader = Reader::new(file_name);
-    reader.duplicates(&document);
-    let model = model(&mut reader, &document, source);
-    match model {
-        Some(model) if !reader.failed() => Ok(model),
-        _ => Err(reader.finish()),
-    }
-}
-
-fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model> {
-    let keys = reader.keys(document, "a model", &KEYS)?;
-    let mut text = |key: &str| keys.get(key).and_then(|node| reader.text(node, &format!("`{key}`"))).map(|text| text.value);
-    let (name, description, version) = (text("name"), text("description"), text("version"));
-    if keys.get("name").is_none() {
-        reader.mistake(keys.spot, "the model has no `name`", "add `name: Bookshop`");
-    }
-    let entities = match keys.get("entities") {
-        Some(node) => {
-            let raw = reader.entities(node);
-            resolve::entities(reader, &raw)
-        }
-        None => {
-            reader.mistake(keys.spot, "the model has no `entities`", "add `entities: {book: {fields: {title: string}}}`");
-            Vec::new()
-        }
-    };
-    let claims = reader.claims(keys.get("auth"));
-    let mut scope = RuleScope { entities: &entities, claims: &claims, used: BTreeSet::new() };
-    let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
-    let used = scope.used.into_iter().collect();
-    let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
-    let auth = reader.auth(keys.get("auth"), &roles, &plans, used);
-    let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
-    let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
-    let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));
-    let model = Model {
-        name: name?,
-        description,
-        version: version.unwrap_or_else(|| "1.0.0".to_owned()),
-        hash: hash(document),
-        source: source.into(),
-        entities,
-        roles,
-        plans,
-        auth,
-        cors,
-        limits,
-        by_name,
-        by_plural,
-        validators: Default::default(),
-    };
-    transactions(reader, keys.get("entities"), &model);
-    Some(model)
-}
-
-/// A write that could never be one transaction is a mistake of the model.
-fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model) {
-    let Some(node) = entities else { return };
-    for (key, _) in reader.named(node, "`entities`") {
-        let Some(entity) = model.by_name(key.value) else { continue };
-        let most = check::most_items(model, entity);
-        if most > check::MAX_ITEMS {
-            let message =
-                format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, check::MAX_ITEMS);
-            reader.mistake(key.spot, message, "fewer indexes, refs or unique fields, or a smaller `contention`");
-        }
-    }
-}
-
-/// Raised when the same file begins to mean something else, so that nothing cached or sealed under the old meaning is used.
-const MEANING: &str = "holdfast model 1";
-
-fn hash(document: &Node) -> String {
-    use sha2::Digest as _;
-    use std::fmt::Write as _;
-    let mut canonical = String::from(MEANING);
-    document.canonical(&mut canonical);
-    let digest = sha2::Sha256::digest(canonical.as_bytes());
-    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
-}
+pub use body::{Fault, id_schema, json_schema, limits, normalise, normalise_id, type_schema, validate};
+pub use report::{Ceiling, Change, Class, EntityReport, Report, WriteCost, check, diff, diff_roles};
+pub use resolve::parse;
+pub use schema::{
+    Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType, FileLimits, Grant,
+    IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand, Operation, Path, Purpose, Quota,
+    Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextLimits, ToMany, ToOne, Window, by_ref, is_sortable,
+};
+pub use source::{Document, Mistake};

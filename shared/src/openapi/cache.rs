@@ -1,4 +1,4 @@
-//! Finished documents in the memory of a process, by everything that they depend on.
+//! Cache of finished documents in the memory of a process, by everything that they depend on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,16 +8,20 @@ use quick_cache::sync::Cache;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{Site, Source, markdown, openapi, system, yaml};
+use super::document::openapi;
+use super::markdown::markdown;
+use super::source::{Site, Source};
+use super::system;
+use super::yaml::yaml;
 use crate::core::principal::Principal;
 use crate::model::{Action, Entity, FieldMask, Model};
 
-/// Most bytes of documents that are kept.
+/// Maximum size of all cached documents, bytes.
 const MAX_BYTES: u64 = 8 << 20;
-/// How many documents that are at the size of the demo's.
+/// Number of documents of the size of the demo's that fit.
 const USUAL: usize = 32;
 
-/// A form of a document.
+/// Format of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// OpenAPI as JSON.
@@ -28,7 +32,7 @@ pub enum Form {
     Markdown,
 }
 
-/// The documents of one process. Callers with equal access share them.
+/// The cached documents of one process. Callers with equal access share them.
 #[derive(Debug)]
 pub struct Documents {
     kept: Cache<(String, Form), Bytes, Size>,
@@ -50,7 +54,7 @@ impl Default for Documents {
 }
 
 impl Documents {
-    /// The document of a caller, made at most once per access.
+    /// The document for a caller, made at most once for equal access.
     ///
     /// # Errors
     /// As [`yaml`].
@@ -67,9 +71,9 @@ impl Documents {
     }
 }
 
-/// Equal for callers who get the same document, and only for them: the model, the address, and of the caller what a document
-/// tells: roles, limits, system resources, and for each entity and action whether it is allowed and which fields. Who somebody
-/// is does not matter.
+/// Cache key: a hash of everything that a document shows. That is the model, the address and, of the caller, the roles, limits,
+/// system resources and, by entity and action, the permission with its fields; but not the identity. Equal keys mean equal
+/// documents.
 fn fingerprint(model: &Model, principal: &Principal, site: Site<'_>) -> String {
     let source = Source { model, principal, site };
     let access = |entity: &Entity| -> Vec<Value> {

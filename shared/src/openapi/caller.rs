@@ -1,4 +1,4 @@
-//! A made-up caller for the document of a role.
+//! The sample caller for the document of a role.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::core::principal::{Principal, Verified};
 use crate::model::{Entity, FieldType, IdKind, Model, Operand, Path, Rule};
 
-/// Somebody with these roles and a claim of the right type wherever a rule reads one, so that a document shows what the role is
-/// for and not what it comes to without the claims. It is made for documents alone: no record is ever read on its behalf.
+/// A sample caller with these roles, and with a value of the right type for every claim that their rules read, so that the document
+/// shows what the roles are for. It serves documents only: no record is ever read on its behalf.
 pub fn of_role(model: &Model, roles: &[&str]) -> Principal {
     let mut claims = BTreeMap::new();
     for role in roles.iter().filter_map(|name| model.role(name)) {

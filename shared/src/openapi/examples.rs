@@ -1,27 +1,27 @@
-//! Values that fit a schema: what documents show. A model's own `example`s go before anything made up.
+//! Examples: values that fit a schema. The `example`s of a model take precedence over generated ones.
 
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::names;
 
-/// What a pattern may admit; the first that fits is shown.
+/// Candidates for a pattern, of which the first match is shown.
 const GUESSES: [&str; 14] =
     ["example", "GB", "GBR", "1234", "1", "12", "A", "a", "A1", "a-1", "2026", "9780141439518", "+493012345678", "0"];
-/// Members of an example of a change.
+/// Number of members in the example of a change.
 const CHANGED: usize = 2;
 
-/// A record as an answer shows it, from its schema. Embedded records are left out.
+/// Example of a record in an answer, from its schema, without embedded records.
 pub(super) fn record(schema: &Value) -> Option<Value> {
     members(schema, |member| member.get("anyOf").is_none() && member["items"].get("$ref").is_none())
 }
 
-/// A body, from its schema: what a client may set. Members that have no example and need none are left out.
+/// Example of a body, from its schema, with the members that a client may set. Optional ones without an example are left out.
 pub(super) fn body(schema: &Value) -> Option<Value> {
     members(schema, |member| member["readOnly"] != true)
 }
 
-/// A change of a few members.
+/// Example of a change of a few members.
 pub(super) fn patch(schema: &Value) -> Option<Value> {
     let mut whole = body(schema)?;
     let members = whole.as_object_mut()?;
@@ -43,7 +43,7 @@ fn members(schema: &Value, shown: impl Fn(&Value) -> bool) -> Option<Value> {
     Some(Value::Object(object))
 }
 
-/// A value that fits the schema of a member of this name; `None` where none can be told.
+/// A value that fits the schema of a member of this name; `None` if none can be generated.
 pub(super) fn value(name: &str, schema: &Value) -> Option<Value> {
     if let Some(given) = schema["examples"].get(0).or_else(|| schema.get("default")).or_else(|| schema.get("const")) {
         return Some(given.clone());
@@ -91,9 +91,8 @@ fn text(name: &str, schema: &Value) -> Option<String> {
         let pattern = Regex::new(pattern).ok()?;
         return GUESSES.into_iter().find(|guess| fits(guess) && pattern.is_match(guess)).map(str::to_owned);
     }
-    let humanize = names::humanize(name);
-    let padded =
-        humanize.chars().chain(std::iter::repeat('.')).take(size("minLength").unwrap_or(0).max(humanize.chars().count()));
+    let words = names::humanize(name);
+    let padded = words.chars().chain(std::iter::repeat('.')).take(size("minLength").unwrap_or(0).max(words.chars().count()));
     Some(padded.take(size("maxLength").unwrap_or(usize::MAX)).collect())
 }
 

@@ -1,10 +1,10 @@
-//! Operations on files: upload, complete, download, shares, each where the caller may do it to the field of some record.
+//! Operations on files that the caller may use on some record: upload, complete, download, shares.
 
 use serde_json::{Map, Value, json};
 
-use super::operations::{EntityOperations, body, with_example};
-use super::system::with_idempotency;
-use super::{examples, kinds, names, object, refer, responses};
+use super::entity_operations::EntityOperations;
+use super::parts::{body, object, refer, with_example, with_idempotency};
+use super::{examples, kinds, names, parameters, responses};
 use crate::core::id::MAX_SAFE_INTEGER;
 use crate::model::{Action, Field, FieldType, FileLimits, Operation};
 
@@ -13,19 +13,19 @@ const HASH: &str = "^([0-9A-Fa-f]{64}|[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=|[A-Za
 /// A media type without parameters (RFC 9110, 8.3.1).
 const MEDIA_TYPE: &str = "^[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,60}$";
 
-/// The paths of an entity's files that the caller may use.
-pub(super) fn paths(made: &EntityOperations<'_>) -> Map<String, Value> {
+/// The paths of the files of an entity that the caller may use.
+pub(super) fn paths(operations: &EntityOperations<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
-    for field in &made.entity.fields {
+    for field in &operations.entity.fields {
         let FieldType::File(limits) = &field.kind else { continue };
-        let file = File { made, field, limits, name: format!("{}{}", made.name, names::pascal(&field.name)) };
-        let base = format!("/v1/{}/{{id}}/{}", made.entity.plural, field.name);
-        let may = |action| made.source.access(made.entity, action).widest().contains(field.ix);
-        // To download what may be read.
+        let file = File { operations, field, limits, name: format!("{}{}", operations.name, names::pascal(&field.name)) };
+        let base = format!("/v1/{}/{{id}}/{}", operations.entity.plural, field.name);
+        let may = |action| operations.source.access(operations.entity, action).widest().contains(field.ix);
+        // A download needs the right to read the field as well.
         let (up, down) = (may(Action::Upload), may(Action::Download) && may(Action::Read));
         let shared = limits.share_expiry.is_some();
-        // Shares are those of somebody.
-        let shared = shared && !made.source.principal.anonymous;
+        // A share belongs to a caller who is identified.
+        let shared = shared && !operations.source.principal.anonymous;
         let (makes, sees) = (shared && down, shared && (down || up));
         let share_id = json!({
             "name": "share_id", "in": "path", "required": true, "description": "Id of the share.", "schema": kinds::id(),
@@ -45,7 +45,7 @@ pub(super) fn paths(made: &EntityOperations<'_>) -> Map<String, Value> {
             ("shares/{share_id}", object([("delete", sees.then(|| file.delete_share()))])),
         ];
         for (place, mut item) in places.into_iter().filter(|(_, item)| !item.is_empty()) {
-            let mut parameters = vec![super::parameters::id(made.source, made.entity)];
+            let mut parameters = vec![parameters::id(operations.source, operations.entity)];
             parameters.extend(place.contains('{').then(|| share_id.clone()));
             item.insert("parameters".to_owned(), Value::Array(parameters));
             paths.insert(format!("{base}/{place}"), Value::Object(item));
@@ -54,8 +54,9 @@ pub(super) fn paths(made: &EntityOperations<'_>) -> Map<String, Value> {
     paths
 }
 
+/// A file field, with the names of its entity.
 struct File<'a> {
-    made: &'a EntityOperations<'a>,
+    operations: &'a EntityOperations<'a>,
     field: &'a Field,
     limits: &'a FileLimits,
     name: String,
@@ -97,7 +98,7 @@ impl File<'_> {
             self.limits.max_size
         );
         let content = Some(json!({"schema": refer("schemas", "UploadLink")}));
-        let answer = ("201", self.made.answer("The link. It is kept nowhere.", &["Referrer-Policy"], content));
+        let answer = ("201", self.operations.answer("The link. It is kept nowhere.", &["Referrer-Policy"], content));
         let mut operation = self.operation("upload", "Upload", &about, vec![], answer, &[404, 406, 409, 415]);
         operation["requestBody"] = body(&[(crate::http::JSON, with_example(schema, Some(file)))]);
         with_idempotency(operation)
@@ -105,7 +106,7 @@ impl File<'_> {
 
     fn complete(&self) -> Value {
         let about = "What arrived under the link is held against what was announced; then the record shows the file.";
-        let answer = ("200", self.made.answer("The record.", &["ETag"], self.made.record()));
+        let answer = ("200", self.operations.answer("The record.", &["ETag"], self.operations.record()));
         let guard = vec![refer("parameters", "IfMatch")];
         let errors = [404, 406, 409, 410, 412, 415];
         with_idempotency(self.operation("complete", "Complete the upload of", about, guard, answer, &errors))
@@ -119,15 +120,16 @@ impl File<'_> {
         let seconds = json!({"name": "expires_in", "in": "query", "schema": kinds::whole(1, MAX_SAFE_INTEGER),
             "description": "Seconds that the link shall live; it may shorten the limit, never lengthen it."});
         let link = json!({"schema": refer("schemas", "FileLink")});
-        let given = self.made.answer("The link, to those who accept `application/json`.", &["Referrer-Policy"], Some(link));
-        let mut operation = self.operation("download", "Download", &about, vec![seconds, disposition()], ("200", given), &[404]);
-        operation["responses"]["302"] = self.made.answer("The file is there.", &["Location", "Referrer-Policy"], None);
+        let given = self.operations.answer("The link, to those who accept `application/json`.", &["Referrer-Policy"], Some(link));
+        let mut operation =
+            self.operation("download", "Download", &about, vec![seconds, parameters::disposition()], ("200", given), &[404]);
+        operation["responses"]["302"] = self.operations.answer("The file is there.", &["Location", "Referrer-Policy"], None);
         operation
     }
 
     fn list_shares(&self) -> Value {
         let content = Some(json!({"schema": refer("schemas", "ShareList")}));
-        let answer = ("200", self.made.answer("Those that live.", &["Link"], content));
+        let answer = ("200", self.operations.answer("Those that live.", &["Link"], content));
         let pages = vec![refer("parameters", "Limit"), refer("parameters", "Cursor")];
         let mut operation = self.operation(
             "shares",
@@ -147,7 +149,7 @@ impl File<'_> {
             "An address for whoever has it, at most {longest} seconds long. Each use asks whether the sharer still may read the file. Repeated with its `Idempotency-Key` it makes no second share and shows the first without its address."
         );
         let content = Some(json!({"schema": refer("schemas", "Share")}));
-        let answer = ("201", self.made.answer("The address: only this answer has it.", &["Referrer-Policy"], content));
+        let answer = ("201", self.operations.answer("The address: only this answer has it.", &["Referrer-Policy"], content));
         let mut operation = self.operation("share", "Share", &about, vec![], answer, &[404, 406, 409, 415]);
         let wish = || kinds::or_null(kinds::whole(1, MAX_SAFE_INTEGER));
         let schema = kinds::object(
@@ -165,14 +167,14 @@ impl File<'_> {
 
     fn delete_shares(&self) -> Value {
         let about = "The caller's own; all of them for whoever may replace the file.";
-        let answer = ("204", self.made.answer("Their addresses lead nowhere from now on.", &[], None));
+        let answer = ("204", self.operations.answer("Their addresses lead nowhere from now on.", &[], None));
         let mut operation = self.operation("unshare", "End all shares of", about, vec![], answer, &[404]);
         operation["operationId"] = json!(format!("deleteAll{}Shares", self.name));
         operation
     }
 
     fn delete_share(&self) -> Value {
-        let answer = ("204", self.made.answer("Its address leads nowhere from now on.", &[], None));
+        let answer = ("204", self.operations.answer("Its address leads nowhere from now on.", &[], None));
         let mut operation =
             self.operation("unshare", "End a share of", "Ends a share before its time.", vec![], answer, &[404, 409]);
         operation["operationId"] = json!(format!("delete{}Share", self.name));
@@ -191,76 +193,8 @@ impl File<'_> {
         parameters.push(refer("parameters", "CorrelationId"));
         let mut answers = object([(answer.0, Some(answer.1))]);
         answers.extend(responses::errors(errors));
-        let summary = format!("{summary} the {} of {}", names::humanize(&self.field.name), self.made.one);
+        let summary = format!("{summary} the {} of {}", names::humanize(&self.field.name), self.operations.one);
         let of = if matches!(verb, "upload" | "complete") { Operation::Upload } else { Operation::Download };
-        self.made.operation(Some(of), format!("{verb}{}", self.name), summary, about, parameters, answers)
+        self.operations.operation(Some(of), format!("{verb}{}", self.name), summary, about, parameters, answers)
     }
-}
-
-/// The parameter `disposition`.
-pub(super) fn disposition() -> Value {
-    json!({
-        "name": "disposition", "in": "query",
-        "description": "What a browser is to do with the content; it shows only types that the model lets it show.",
-        "schema": kinds::word(&["attachment", "inline"]),
-    })
-}
-
-/// Schemas that all files have in common.
-pub(super) fn schemas() -> Map<String, Value> {
-    let address = || json!({"type": "string", "format": "uri", "maxLength": 4096});
-    let headers = json!({"type": "object", "description": "To be sent with the content as they are.", "additionalProperties": kinds::text(4096)});
-    let url =
-        kinds::about(address(), "The address itself: it cannot be shown again, not even to a repetition by Idempotency-Key.");
-    let made = json!({"id": kinds::id(), "url": url, "expires_at": kinds::moment()});
-    let listed = json!({
-        "id": kinds::id(),
-        "resource": kinds::text(64),
-        "resource_id": kinds::text(1024),
-        "field": kinds::text(64),
-        "consumer": kinds::text(256),
-        "subject": kinds::text(256),
-        "created_at": kinds::moment(),
-        "expires_at": kinds::moment(),
-        "max_downloads": kinds::or_null(kinds::count()),
-        "downloads": kinds::count(),
-    });
-    object([
-        (
-            "UploadLink",
-            Some(kinds::object(
-                json!({"url": address(), "method": json!({"type": "string", "const": "PUT"}), "headers": headers, "expires_at": kinds::moment()}),
-                &["url", "method", "headers", "expires_at"],
-            )),
-        ),
-        (
-            "FileLink",
-            Some(kinds::object(
-                json!({"url": address(), "expires_at": kinds::moment(), "filename": kinds::text(255), "content_type": kinds::text(255), "size": kinds::count()}),
-                &["url", "expires_at", "filename", "content_type", "size"],
-            )),
-        ),
-        ("Share", Some(kinds::object(made, &["id", "expires_at"]))),
-        (
-            "ShareList",
-            Some(super::components::page(
-                kinds::object(
-                    listed,
-                    &[
-                        "id",
-                        "resource",
-                        "resource_id",
-                        "field",
-                        "consumer",
-                        "subject",
-                        "created_at",
-                        "expires_at",
-                        "max_downloads",
-                        "downloads",
-                    ],
-                ),
-                None,
-            )),
-        ),
-    ])
 }

@@ -1,14 +1,15 @@
-//! The filters of a list that indexes or the examine budget serve.
+//! Filters of a list that an index or the examine budget serves.
 
 use serde_json::{Value, json};
 
-use super::{Source, kinds, names};
+use super::source::Source;
+use super::{kinds, names};
 use crate::core::id::MAX_SAFE_INTEGER;
 use crate::model::value::encode::{Order, order_of_id};
 use crate::model::{Action, Entity, FieldIx, FieldType, Model, Op, Path, id_schema, type_schema};
 use crate::query::{MAX_VALUE, MAX_VALUES, applies};
 
-/// All filter parameters of a list: one for each servable field and operator.
+/// All filter parameters of a list: one for each field and operator that is served.
 pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let readable = source.access(entity, Action::List).widest();
     let mut parameters = Vec::new();
@@ -33,7 +34,7 @@ pub(super) fn parameters(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     parameters
 }
 
-/// An id on the right side: a beginning of one is no id yet.
+/// Schema of an operand for the id; the start of an id is any text.
 fn id_operand(entity: &Entity, op: Op) -> Value {
     match (op, &entity.id) {
         (Op::Prefix | Op::Contains, _) => kinds::text(MAX_VALUE),
@@ -41,7 +42,7 @@ fn id_operand(entity: &Entity, op: Op) -> Value {
     }
 }
 
-/// Filters over a to-one relation, which the model declares by an index.
+/// Filters over to-one relations that an index declares.
 fn over_relations(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let readable = source.access(entity, Action::List).widest();
     let mut parameters = Vec::new();
@@ -62,7 +63,7 @@ fn over_relations(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     parameters
 }
 
-/// Whether the caller may name a path in the query of a list.
+/// Whether the caller may use a path in the query of a list.
 pub(super) fn is_visible(source: &Source<'_>, entity: &Entity, path: Path) -> bool {
     let seen = |entity: &Entity, field: FieldIx| {
         source.access(entity, Action::List).widest().contains(field) && !entity.field(field).write_only
@@ -77,13 +78,13 @@ pub(super) fn is_visible(source: &Source<'_>, entity: &Entity, path: Path) -> bo
     }
 }
 
-/// Whether some index serves the comparison: as one of its equality fields, or as its first sort field. What else the index wants
-/// must be the caller's to name.
+/// Whether some index serves the comparison, by an equality field or by its first sort field. The caller must be allowed to use the
+/// other fields that the index needs.
 fn served(source: &Source<'_>, entity: &Entity, path: Path, op: Op) -> bool {
-    // The words of an enum that begin so are asked for one by one.
+    // A prefix of an enum becomes the list of its words that start so.
     let words = matches!(path, Path::Own(field) if matches!(entity.field(field).kind, FieldType::Enum(_)));
     let op = if op == Op::Prefix && words { Op::In } else { op };
-    // The order of numbers knows no beginnings.
+    // Numbers have no order by prefix.
     if op == Op::Prefix && path == Path::Id && order_of_id(&entity.id) != Order::Text {
         return false;
     }
@@ -96,7 +97,7 @@ fn served(source: &Source<'_>, entity: &Entity, path: Path, op: Op) -> bool {
     })
 }
 
-/// What the index that serves a field wants beside it, where every one wants something.
+/// Description of the other filters that a field needs, if every index that serves it needs some.
 fn why_of(source: &Source<'_>, entity: &Entity, path: Path, why: &str) -> String {
     let serving = entity
         .indexes
@@ -121,7 +122,7 @@ fn why_of(source: &Source<'_>, entity: &Entity, path: Path, why: &str) -> String
     }
 }
 
-/// A path as query strings name it.
+/// Name of a path in query strings.
 pub(super) fn path_name(model: &Model, entity: &Entity, path: Path) -> String {
     match path {
         Path::Id => "id".to_owned(),
@@ -170,7 +171,7 @@ fn meaning(op: Op) -> &'static str {
     }
 }
 
-/// A value among several: a comma within one is escaped there, which composite ids need.
+/// Schema of one value in a list of values. A comma within a value is escaped, which composite ids need.
 fn listed(operand: &Value) -> Value {
     let mut schema = operand.clone();
     if let Some(pattern) = operand["pattern"].as_str().filter(|pattern| pattern.contains("},[")) {
@@ -180,7 +181,7 @@ fn listed(operand: &Value) -> Value {
     schema
 }
 
-/// What may stand on the right side: the type without its limits, since asking for what cannot be there finds nothing.
+/// Schema of an operand: the type without its limits, since a filter by an impossible value just finds nothing.
 fn operand(model: &Model, kind: &FieldType) -> Value {
     match kind {
         FieldType::String(_) | FieldType::Text(_) | FieldType::Json { .. } | FieldType::File(_) => kinds::text(MAX_VALUE),

@@ -1,4 +1,4 @@
-//! The document as Markdown, short: for language models.
+//! A document as short Markdown, for language models.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// A Markdown text of an OpenAPI document made by [`openapi`](super::openapi).
+/// The Markdown of an OpenAPI document that [`openapi`](super::openapi) made.
 pub fn markdown(document: &Value) -> String {
     let mut text = String::new();
     let _infallible = write_all(document, &mut text);

@@ -1,8 +1,32 @@
-//! Names of components and operations, such that generated clients get good and distinct ones.
+//! Names of components and operations: readable and distinct, for generated clients.
 
 use crate::model::{Entity, Model};
 
-/// `order_line` is `OrderLine`.
+/// Names of the schemas that belong to no entity.
+pub(super) const OURS: [&str; 20] = [
+    "Problem",
+    "JsonPatch",
+    "Me",
+    "UsageList",
+    "Notification",
+    "NotificationList",
+    "AuditEntry",
+    "AuditEntryList",
+    "Consumer",
+    "ConsumerCreate",
+    "ConsumerReplace",
+    "ConsumerPatch",
+    "ConsumerList",
+    "Key",
+    "KeyCreate",
+    "Purge",
+    "FileLink",
+    "UploadLink",
+    "Share",
+    "ShareList",
+];
+
+/// A name in Pascal case: `OrderLine` for `order_line`.
 pub(super) fn pascal(name: &str) -> String {
     name.split(['_', '-'])
         .flat_map(|word| {
@@ -13,11 +37,11 @@ pub(super) fn pascal(name: &str) -> String {
         .collect()
 }
 
-/// The name of an entity's schema: in Pascal case, unless another entity or a schema of ours has that name.
+/// Name of the schema of an entity: in Pascal case, unless another entity or one of [`OURS`] has that name.
 pub(super) fn entity(model: &Model, of: &Entity) -> String {
     let name = pascal(&of.name);
     let taken = model.entities.iter().any(|other| other.ix != of.ix && pascal(&other.name) == name);
-    if taken || super::components::OURS.contains(&name.as_str()) { format!("{}_record", of.name) } else { name }
+    if taken || OURS.contains(&name.as_str()) { format!("{}_record", of.name) } else { name }
 }
 
 /// The name of a schema that belongs to an entity: `OrderCreate`.
@@ -27,14 +51,14 @@ pub(super) fn schema(model: &Model, of: &Entity, suffix: &str) -> String {
     if taken { format!("{}_{suffix}", entity(model, of)) } else { name }
 }
 
-/// The plural as operations name it: `OrderLines`.
+/// Plural in the names of operations: `OrderLines`.
 pub(super) fn plural(model: &Model, of: &Entity) -> String {
     let name = pascal(&of.plural);
     let taken = model.entities.iter().any(|other| other.ix != of.ix && pascal(&other.plural) == name);
     if taken { format!("{}_records", of.plural) } else { name }
 }
 
-/// An entity's name for people: `order line`.
+/// A name in words: `order line`.
 pub(super) fn humanize(name: &str) -> String {
     name.replace('_', " ")
 }

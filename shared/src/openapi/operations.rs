@@ -1,157 +1,50 @@
-//! Operations on records.
+//! Operations on the records of one entity.
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, components, examples, files, names, object, parameters, refer, references, responses};
-use crate::model::{Action, CacheMode, Deprecation, Entity, IdKind, Operation};
+use super::entity_operations::EntityOperations;
+use super::parts::{body, object, refer, with_example};
+use super::{examples, parameters, references, responses};
+use crate::model::{Action, CacheMode, IdKind, Operation};
 
-/// All paths of the entities that the caller may do something with.
-pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
+/// The paths of the records that the caller may use.
+pub(super) fn paths(operations: &EntityOperations<'_>) -> Map<String, Value> {
+    let (source, entity) = (operations.source, operations.entity);
     let mut paths = Map::new();
-    for entity in source.entities() {
-        let made = EntityOperations::new(source, entity);
-        let writes = [Action::Create, Action::Update, Action::Delete].iter().any(|action| source.allows(entity, *action));
-        let collection = object([
-            ("get", made.allowed(Action::List, EntityOperations::list)),
-            ("post", made.allowed(Action::Create, EntityOperations::create)),
-        ]);
-        let bulk = object([("post", writes.then(|| made.bulk()))]);
-        let one = object([
-            ("get", made.allowed(Action::Read, EntityOperations::get)),
-            ("put", source.replaces(entity).map(|_| made.replace())),
-            ("patch", made.allowed(Action::Update, EntityOperations::patch)),
-            ("delete", made.allowed(Action::Delete, EntityOperations::delete)),
-        ]);
-        let base = format!("/v1/{}", entity.plural);
-        for (path, mut item, id) in
-            [(base.clone(), collection, false), (format!("{base}/_bulk"), bulk, false), (format!("{base}/{{id}}"), one, true)]
-        {
-            if item.is_empty() {
-                continue;
-            }
-            if id {
-                item.insert("parameters".to_owned(), json!([parameters::id(source, entity)]));
-            }
-            paths.insert(path, Value::Object(item));
+    let writes = [Action::Create, Action::Update, Action::Delete].iter().any(|action| source.allows(entity, *action));
+    let collection = object([
+        ("get", operations.allowed(Action::List, EntityOperations::list)),
+        ("post", operations.allowed(Action::Create, EntityOperations::create)),
+    ]);
+    let bulk = object([("post", writes.then(|| operations.bulk()))]);
+    let one = object([
+        ("get", operations.allowed(Action::Read, EntityOperations::get)),
+        ("put", source.replaces(entity).map(|_| operations.replace())),
+        ("patch", operations.allowed(Action::Update, EntityOperations::patch)),
+        ("delete", operations.allowed(Action::Delete, EntityOperations::delete)),
+    ]);
+    let base = format!("/v1/{}", entity.plural);
+    for (path, mut item, id) in
+        [(base.clone(), collection, false), (format!("{base}/_bulk"), bulk, false), (format!("{base}/{{id}}"), one, true)]
+    {
+        if item.is_empty() {
+            continue;
         }
-        paths.extend(files::paths(&made));
+        if id {
+            item.insert("parameters".to_owned(), json!([parameters::id(source, entity)]));
+        }
+        paths.insert(path, Value::Object(item));
     }
     paths
 }
 
-/// What the operations of one entity are made from.
-pub(super) struct EntityOperations<'a> {
-    pub(super) source: &'a Source<'a>,
-    pub(super) entity: &'a Entity,
-    pub(super) name: String,
-    plural: String,
-    pub(super) one: String,
-    many: String,
-}
-
-impl<'a> EntityOperations<'a> {
-    fn new(source: &'a Source<'a>, entity: &'a Entity) -> Self {
-        let humanize = names::humanize(&entity.name);
-        Self {
-            source,
-            entity,
-            name: names::entity(source.model, entity),
-            plural: names::plural(source.model, entity),
-            one: format!("{} {humanize}", names::article(&humanize)),
-            many: names::humanize(&entity.plural),
-        }
-    }
-
+impl EntityOperations<'_> {
     /// The operation, if the caller may do the action.
     fn allowed(&self, action: Action, operation: fn(&Self) -> Value) -> Option<Value> {
         self.source.allows(self.entity, action).then(|| operation(self))
     }
 
-    /// The content of a body or an answer: the schema of a component with an example of it.
-    fn content(&self, suffix: &str, example: Option<Value>) -> Value {
-        let name = if suffix.is_empty() { self.name.clone() } else { names::schema(self.source.model, self.entity, suffix) };
-        with_example(refer("schemas", &name), example)
-    }
-
-    fn shown(&self) -> Option<Value> {
-        examples::record(&components::read(self.source, self.entity))
-    }
-
-    fn body_example(&self, suffix: &str) -> Option<Value> {
-        let schema = components::written(self.source, self.entity, suffix)?;
-        if suffix == "Patch" { examples::patch(&schema) } else { examples::body(&schema) }
-    }
-
-    /// An operation with what all have.
-    pub(super) fn operation(
-        &self,
-        of: Option<Operation>,
-        id: String,
-        summary: String,
-        description: &str,
-        parameters: Vec<Value>,
-        mut answers: Map<String, Value>,
-    ) -> Value {
-        let deprecated = self.entity.deprecation(of);
-        // Of the operations of a `_bulk` some may be deprecated.
-        let told = of.map_or(self.entity.deprecated.as_ref(), |_| deprecated);
-        let of_file = matches!(of, Some(Operation::Upload | Operation::Download));
-        for (_, answer) in answers.iter_mut().filter(|(status, _)| status.starts_with(['2', '3'])) {
-            self.tell_of_deprecations(told, !of_file, answer);
-        }
-        let description = match deprecated {
-            Some(deprecation) => format!("{description} {}", deprecation.in_words()).trim_start().to_owned(),
-            None => description.to_owned(),
-        };
-        let mut operation = json!({"operationId": id, "summary": summary, "tags": [self.entity.plural]});
-        if !description.is_empty() {
-            operation["description"] = json!(description);
-        }
-        if let Some(deprecation) = deprecated {
-            operation["deprecated"] = json!(true);
-            deprecation.annotate(&mut operation);
-        }
-        operation["parameters"] = json!(parameters);
-        operation["responses"] = Value::Object(answers);
-        operation
-    }
-
-    /// A successful answer with headers and perhaps a body.
-    pub(super) fn answer(&self, description: &str, headers: &[&str], content: Option<Value>) -> Value {
-        let headers = responses::headers(headers);
-        let mut answer = json!({"description": description, "headers": headers});
-        if let Some(content) = content {
-            answer["content"] = json!({crate::http::JSON: content});
-        }
-        answer
-    }
-
-    /// The headers of an answer that may tell of something deprecated: the operation and, where records are shown, fields of them
-    /// and of what can be embedded.
-    fn tell_of_deprecations(&self, operation: Option<&Deprecation>, of_records: bool, answer: &mut Value) {
-        let mut found: Vec<&Deprecation> = operation.into_iter().collect();
-        let shown = of_records && answer.get("content").is_some();
-        let reached = if shown { parameters::reached(self.source, self.entity) } else { Vec::new() };
-        for (entity, fields) in reached {
-            let seen = entity.fields.iter().filter(|field| fields.contains(field.ix));
-            found.extend(seen.filter_map(|field| field.deprecated.as_ref()));
-            found.extend(entity.deprecation(None).filter(|_| entity.ix != self.entity.ix));
-        }
-        if found.is_empty() || answer.get("$ref").is_some() {
-            return;
-        }
-        let sunset = found.iter().any(|one| one.sunset.is_some()).then_some("Sunset");
-        for name in ["Deprecation", "Link"].into_iter().chain(sunset) {
-            answer["headers"][name] = refer("headers", name);
-        }
-    }
-
-    /// A record in an answer.
-    pub(super) fn record(&self) -> Option<Value> {
-        Some(self.content("", self.shown()))
-    }
-
-    /// What can be done next with a record that an answer shows, whose id is at `pointer`.
+    /// The answer with links to the operations on a record that it shows; `pointer` leads to the id.
     fn linked(&self, mut answer: Value, pointer: &str) -> Value {
         let operations = [
             ("get", Action::Read, "Reads it."),
@@ -168,7 +61,7 @@ impl<'a> EntityOperations<'a> {
         answer
     }
 
-    /// The headers of a read.
+    /// Headers of a read.
     fn read_headers(&self, more: &[&'static str]) -> Vec<&'static str> {
         let cached = (self.entity.cache != CacheMode::Off).then_some("Cache-Status");
         more.iter().copied().chain(["ETag"]).chain(cached).collect()
@@ -234,7 +127,7 @@ impl<'a> EntityOperations<'a> {
 
     /// Parameters of a change of one record.
     fn changing(&self, may_create: bool) -> Vec<Value> {
-        // Where a PUT may create, a first one has no ETag to send.
+        // A PUT that creates has no ETag to send.
         let required = self.entity.require_if_match && !may_create;
         let mut all = vec![refer("parameters", if required { "IfMatchRequired" } else { "IfMatch" })];
         all.extend(may_create.then(|| refer("parameters", "IfNoneMatchNew")));
@@ -356,15 +249,4 @@ impl<'a> EntityOperations<'a> {
     fn page(&self) -> Value {
         self.content("List", self.shown().map(|record| json!({"data": [record], "next_cursor": null})))
     }
-}
-
-/// The content of a body or an answer: a schema and a value that fits it.
-pub(super) fn with_example(schema: Value, example: Option<Value>) -> Value {
-    Value::Object(object([("schema", Some(schema)), ("example", example)]))
-}
-
-pub(super) fn body(contents: &[(&str, Value)]) -> Value {
-    let content: Map<String, Value> =
-        contents.iter().map(|(media_type, content)| ((*media_type).to_owned(), content.clone())).collect();
-    json!({"required": true, "content": content})
 }

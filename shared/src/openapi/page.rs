@@ -1,5 +1,5 @@
-//! The documentation page: one file without any address outside. Its style and its script stand in it and are admitted by their
-//! hashes, so nothing that is shown in the page could ever run.
+//! The documentation page: one file that loads nothing. Its style and its script are inline and admitted by their hashes, so no
+//! content that the page shows can ever run.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ const HTML: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// The page and what a browser may do with it.
+/// A page and its content security policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// The HTML.
@@ -20,14 +20,14 @@ pub struct Page {
     pub policy: String,
 }
 
-/// The page of an API of this name. What the caller may do it reads itself, with the credentials that the reader enters.
+/// The page of an API of this name. It fetches the document itself, with the credentials that the reader enters.
 pub fn page(name: &str) -> Page {
     assemble(&HTML.replace("{{errors}}", &errors()), name, STYLE, SCRIPT)
 }
 
-/// A page of ours from HTML with places for the API's name, one style and one script, and the policy that admits these alone.
+/// A page from HTML with placeholders for the name of the API, one style and one script, and the policy that admits only these.
 pub fn assemble(html: &str, name: &str, style: &str, script: &str) -> Page {
-    // What is put in is not searched for places again: the name first, because it is not ours.
+    // The name is put in first and never read as a placeholder: it is the only part that is not ours.
     let html = html.replace("{{name}}", &escaped(name)).replace("{{style}}", style).replace("{{script}}", script);
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -38,7 +38,7 @@ pub fn assemble(html: &str, name: &str, style: &str, script: &str) -> Page {
     Page { html, policy }
 }
 
-/// The catalogue as HTML: it is there without any script, because the `type` of every error leads to it.
+/// Catalogue of errors as HTML. It needs no script, because the `type` of every error leads to it.
 fn errors() -> String {
     let entry = |code: &Code| {
         format!(
@@ -56,7 +56,7 @@ fn hash(content: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(content.as_bytes())))
 }
 
-/// A text in HTML.
+/// A text, escaped for HTML.
 fn escaped(text: &str) -> String {
     text.chars()
         .map(|symbol| match symbol {

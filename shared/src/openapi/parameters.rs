@@ -2,32 +2,34 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Source, filters, kinds, names, refer};
+use super::parts::{object, refer};
+use super::source::Source;
+use super::{filters, kinds, names};
 use crate::http::conditional::MAX_CONDITION;
 use crate::http::idempotency_key;
 use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Index, Path, id_schema};
 use crate::query::{DEFAULT_LIMIT, MAX_CURSOR, MAX_DEPTH, MAX_LIMIT};
 
-/// What `If-Match` may say: `*`, or strong or weak entity tags between commas (RFC 9110, 13.1.1).
+/// Pattern of `If-Match`: `*`, or strong or weak entity tags between commas (RFC 9110, 13.1.1).
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$"#;
 
-/// A condition of a write.
+/// Schema of the condition of a write.
 pub(super) fn tags() -> Value {
     json!({"type": "string", "pattern": TAGS, "maxLength": MAX_CONDITION, "examples": ["*"]})
 }
 
-/// Parameters that several operations have: `components.parameters`.
+/// Parameters that several operations share: `components.parameters`.
 pub(super) fn shared(anonymous: bool) -> Map<String, Value> {
     const GUARD: &str =
         "ETag of the record as it was read: the change happens only if nobody has changed the record since. `*`: if it exists.";
-    // Anything is taken, and what is not well-formed does nothing; the gateway bounds a request's headers as a whole.
+    // Any value is accepted and a malformed one is ignored; the gateway limits the headers of a request as a whole.
     let anything = || json!({"type": "string"});
     let cursor = json!({"type": "string", "minLength": 1, "maxLength": MAX_CURSOR});
     let key = json!({"type": "string", "pattern": idempotency_key::pattern(anonymous), "maxLength": idempotency_key::MAX_VALUE});
     let parameter = |place: &str, name: &str, about: &str, schema: Value| json!({"name": name, "in": place, "description": about, "schema": schema});
     let mut required = parameter("header", "If-Match", GUARD, tags());
     required["required"] = json!(true);
-    super::object([
+    object([
         (
             "Limit",
             Some(parameter(
@@ -117,6 +119,15 @@ pub(super) fn id(source: &Source<'_>, entity: &Entity) -> Value {
     json!({"name": "id", "in": "path", "required": true, "description": description, "schema": schema})
 }
 
+/// The parameter `disposition` of a download.
+pub(super) fn disposition() -> Value {
+    json!({
+        "name": "disposition", "in": "query",
+        "description": "What a browser is to do with the content; it shows only types that the model lets it show.",
+        "schema": kinds::word(&["attachment", "inline"]),
+    })
+}
+
 /// All parameters of a list.
 pub(super) fn list(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let mut all = vec![refer("parameters", "Limit"), refer("parameters", "Cursor"), sort(source, entity)];
@@ -127,7 +138,7 @@ pub(super) fn list(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     all
 }
 
-/// All parameters of a read by id, the id apart.
+/// All parameters of a read by id, without the id.
 pub(super) fn get(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
     let mut all = projection(source, entity, Action::Read);
     all.extend([refer("parameters", "IfNoneMatch"), refer("parameters", "CorrelationId")]);
@@ -140,7 +151,7 @@ fn readable(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<String>
     std::iter::once("id".to_owned()).chain(shown.map(|field| field.name.clone())).collect()
 }
 
-/// Orders that an index has, as `sort` names them.
+/// Orders that an index serves, in the notation of `sort`.
 fn orders(source: &Source<'_>, entity: &Entity) -> Vec<String> {
     let allowed = |path: &Path| filters::is_visible(source, entity, *path);
     let order = |index: &Index| -> Option<String> {
@@ -179,7 +190,7 @@ fn sort(source: &Source<'_>, entity: &Entity) -> Value {
     json!({"name": "sort", "in": "query", "description": description, "schema": order(source, entity)})
 }
 
-/// An order of an entity's records: fields with a direction each.
+/// Schema of an order: fields, each with a direction.
 fn order(source: &Source<'_>, entity: &Entity) -> Value {
     let names = readable(source, entity, Action::List);
     let longest = names.iter().map(|name| name.len() + 2).sum::<usize>();
@@ -187,7 +198,7 @@ fn order(source: &Source<'_>, entity: &Entity) -> Value {
     json!({"type": "string", "pattern": format!("^-?({fields})(,-?({fields}))*$"), "maxLength": longest})
 }
 
-/// A list of distinct words in one parameter, between commas.
+/// Parameter that is a list of distinct words between commas.
 fn words(name: &str, description: &str, words: &[String]) -> Value {
     json!({
         "name": name, "in": "query", "style": "form", "explode": false, "description": description,
@@ -197,7 +208,7 @@ fn words(name: &str, description: &str, words: &[String]) -> Value {
     })
 }
 
-/// `fields`, `include` and what belongs to a relation.
+/// `fields`, `include`, and the parameters of each relation.
 pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -> Vec<Value> {
     let about = "The members to show; all that may be seen where nothing is said.";
     let mut all = vec![words("fields", about, &readable(source, entity, action))];
@@ -228,7 +239,7 @@ pub(super) fn projection(source: &Source<'_>, entity: &Entity, action: Action) -
     all
 }
 
-/// What `include` may name: relations, and relations of what they lead to, which is seen as in a list.
+/// Values of `include`: relations, and relations of their records, which are visible as in a list.
 fn include_paths(source: &Source<'_>, relations: &[Relation<'_>], depth: usize) -> Vec<String> {
     let mut paths = Vec::new();
     for relation in relations {
@@ -242,7 +253,7 @@ fn include_paths(source: &Source<'_>, relations: &[Relation<'_>], depth: usize) 
     paths
 }
 
-/// The entity and all that can be embedded in its records, each with the fields that the caller sees or writes of it.
+/// The entity and all entities that can be embedded in its records, each with the fields that the caller sees or writes.
 pub(super) fn reached<'a>(source: &Source<'a>, entity: &'a Entity) -> Vec<(&'a Entity, FieldMask)> {
     let mut own = source.readable(entity);
     own.union(&source.access(entity, Action::Update).widest());
@@ -265,15 +276,15 @@ pub(super) fn reached<'a>(source: &Source<'a>, entity: &'a Entity) -> Vec<(&'a E
     reached
 }
 
-/// A relation whose other side the caller may see.
+/// A relation to an entity that the caller may list.
 pub(super) struct Relation<'a> {
     pub name: &'a str,
     pub target: &'a Entity,
     pub many: bool,
 }
 
-/// The relations that may be embedded by whoever sees these fields of the entity: the other side may be listed, and the reference
-/// that makes the relation is seen, on whichever side it stands.
+/// The relations that a caller who sees the fields `own` may embed: the target may be listed, and the ref behind the relation is
+/// visible, on whichever side it is.
 pub(super) fn relations<'a>(source: &Source<'a>, entity: &'a Entity, own: &FieldMask) -> Vec<Relation<'a>> {
     let visible = |target| source.access(source.model.entity(target), Action::List).widest();
     let one = entity.to_one.iter().map(|relation| (relation.name.as_str(), relation.target, false, own.contains(relation.field)));

@@ -1,20 +1,20 @@
-//! What stands above the operations: how the API behaves as a whole, and the caller's limits.
+//! Introduction of a document: the behaviour of the API as a whole, and the limits of the caller.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::Source;
+use super::source::Source;
 use crate::limit::ResolvedPlan;
 use crate::model::{EntityIx, Operation, Window};
 
-/// The plan that the caller is held to.
+/// The plan of the caller.
 fn plan(source: &Source<'_>) -> Option<ResolvedPlan> {
     let name = source.principal.plan.as_ref().or(source.model.auth.default_plan.as_ref())?;
     ResolvedPlan::of(source.model.plan(name)?, source.principal.overrides.as_ref()).ok()
 }
 
-/// The limits as data.
+/// Limits of the caller as data.
 pub(super) fn limits(source: &Source<'_>) -> Value {
     if source.principal.anonymous {
         return json!({"per_address": {"requests": source.model.limits.per_address, "per_seconds": 60}});
@@ -40,7 +40,7 @@ pub(super) fn limits(source: &Source<'_>) -> Value {
     json!({"plan": plan.name, "rates": rates, "quotas": quotas})
 }
 
-/// The operations that a rate is about, as the model names them: `order.create`.
+/// Operations that a rate counts, as the model names them: `order.create`.
 fn only(source: &Source<'_>, operations: &[(Option<EntityIx>, Option<Operation>)]) -> Vec<String> {
     let name = |(entity, operation): &(Option<EntityIx>, Option<Operation>)| {
         let entity = entity.map(|entity| source.model.entity(entity).name.clone());
@@ -58,7 +58,7 @@ fn window(window: Window) -> &'static str {
     }
 }
 
-/// `info.description`, Markdown.
+/// The member `info.description`, Markdown.
 pub(super) fn description(source: &Source<'_>) -> String {
     let mut text = source.model.description.clone().unwrap_or_default();
     let roles = source.principal.roles.iter().map(|role| format!("`{role}`")).collect::<Vec<_>>().join(", ");

@@ -1,6 +1,6 @@
 //! What a document says of the references that a body may set.
 
-use super::Source;
+use super::source::Source;
 use crate::model::{Action, Entity, Field, FieldType};
 
 /// Which records the refs of a body may name; `None` where the action writes no ref.

@@ -1,18 +1,19 @@
-//! Answers: headers, and errors from the catalogue.
+//! Responses: headers, and errors from the catalogue.
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{kinds, refer};
+use super::kinds;
+use super::parts::refer;
 use crate::http::problem::{Code, FieldError, Problem};
 
-/// Statuses that any operation may have.
+/// Statuses of every operation.
 const ALWAYS: [u16; 9] = [400, 401, 403, 413, 422, 429, 500, 503, 504];
 
-/// Statuses that the gateway answers by itself, before any function of ours.
+/// Statuses that the gateway answers itself, before any function is called.
 const GATEWAY: [u16; 2] = [414, 431];
 
-/// Errors of an operation: those of all, and `more`.
+/// Errors of an operation: those of every operation, and `more`.
 pub(super) fn errors(more: &[u16]) -> Map<String, Value> {
     let mut statuses: Vec<u16> = ALWAYS.iter().chain(more).copied().collect();
     statuses.sort_unstable();
@@ -22,13 +23,13 @@ pub(super) fn errors(more: &[u16]) -> Map<String, Value> {
     all.map(|(status, name)| (status.to_string(), refer("responses", &name))).collect()
 }
 
-/// The name of the component for a status: `PreconditionFailed`.
+/// Name of the component for a status: `PreconditionFailed`.
 fn name(status: u16) -> String {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     reason.unwrap_or("Error").split(' ').collect()
 }
 
-/// The headers that every answer has.
+/// Headers of every response.
 const EVERYWHERE: [&str; 10] = [
     "X-Correlation-Id",
     "Cache-Control",
@@ -42,7 +43,7 @@ const EVERYWHERE: [&str; 10] = [
     "X-RateLimit-Reset",
 ];
 
-/// The headers that every answer has, by their components, and more of them.
+/// Headers of a response: those of every response, and `more`.
 pub(super) fn headers(more: &[&str]) -> Map<String, Value> {
     EVERYWHERE.iter().chain(more).map(|name| ((*name).to_owned(), refer("headers", &name.replace('-', "")))).collect()
 }
@@ -84,7 +85,7 @@ pub(super) fn all_headers() -> Map<String, Value> {
     all.into_iter().map(|(name, header)| (name.replace('-', ""), header)).collect()
 }
 
-/// `components.responses`: one per status, with an example of each of its codes.
+/// `components.responses`: one per status, with an example of each code.
 pub(super) fn all(base_url: &str) -> Map<String, Value> {
     let mut all = Map::new();
     for status in Code::ALL.iter().map(|code| code.status().as_u16()) {
@@ -170,10 +171,10 @@ pub(super) fn problem() -> Value {
     })
 }
 
-/// Room for sentences that quote what the request said.
+/// Maximum length of a sentence that quotes the request.
 const LONG: usize = 65_536;
 
-/// The catalogue of errors, for the page and the Markdown text.
+/// Catalogue of errors, for the page and the Markdown text.
 pub(super) fn catalogue(base_url: &str) -> Vec<Value> {
     let entry = |code: &Code| {
         json!({

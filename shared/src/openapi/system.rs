@@ -1,24 +1,25 @@
-//! System resources, each where a role of the caller may use it.
+//! Operations on system resources that the caller may use.
 
 use serde_json::{Map, Value, json};
 
-use super::operations::{body, with_example};
-use super::{Source, files, kinds, object, refer, responses};
+use super::parts::{body, object, refer, with_example, with_idempotency};
+use super::source::Source;
+use super::{kinds, parameters, responses};
 use crate::http::respond::MAX_SENT;
 use crate::model::{Model, SystemPermission};
 use crate::query::policy::allows_system;
 use crate::store::audit::{MAX_ACTION, OTHER_RESOURCES};
 use crate::store::object as stored;
 
-/// The tag of all of them.
+/// Tag of all these operations.
 pub(super) const TAG: &str = "_system";
 
-/// Whether the caller has a permission.
+/// Whether a role of the caller has the permission and the scopes of the token do not exclude it.
 fn may(source: &Source<'_>, permission: SystemPermission) -> bool {
     allows_system(source.model, source.principal, permission)
 }
 
-/// Whether the caller may see what concerns everybody.
+/// Whether the caller may see the usage of all consumers.
 pub(super) fn everybody(source: &Source<'_>) -> bool {
     may(source, SystemPermission::Usage)
 }
@@ -27,7 +28,7 @@ pub(super) fn everybody(source: &Source<'_>) -> bool {
 pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
     let mut put = |path: &str, item: Value| paths.insert(path.to_owned(), item);
-    // Who has a credential may ask what it is worth; nobody in particular has no account to tell of.
+    // An anonymous caller has no account to show.
     if !source.principal.anonymous || source.principal.key_id.is_some() {
         put("/v1/_me", json!({"get": me()}));
     }
@@ -66,7 +67,7 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     paths
 }
 
-/// Whether files of the model may be shared at all.
+/// Whether any file field of the model allows shares.
 fn shares(model: &Model) -> bool {
     let mut limits = model.entities.iter().flat_map(stored::fields).filter_map(stored::limits);
     limits.any(|limits| limits.share_expiry.is_some())
@@ -84,12 +85,12 @@ fn revoke_shares() -> Value {
     operation("revokeApiConsumerShares", "Revoke the shares of a consumer", about, vec![], revoked, &[])
 }
 
-/// Open to everybody, so it stands in every document of a model with shares.
+/// Open to everybody, so every document of a model with shares has it.
 fn use_share() -> Value {
     let about = "The address that was shared. Each use asks whether the sharer may still read the file.";
     let link = ("302", answer("A link of one minute.", &["Location", "Referrer-Policy"], None));
     let mut used =
-        operation("useShare", "Get a link to a file that was shared", about, vec![files::disposition()], link, &[404, 410]);
+        operation("useShare", "Get a link to a file that was shared", about, vec![parameters::disposition()], link, &[404, 410]);
     used["security"] = json!([]);
     let about = "The address that was shared says it.";
     let secret = json!({"name": "secret", "in": "path", "required": true, "description": about, "schema": kinds::id()});
@@ -100,7 +101,7 @@ fn path(name: &str, description: &str) -> Value {
     json!({"name": name, "in": "path", "required": true, "description": description, "schema": kinds::id()})
 }
 
-/// An operation with what all have.
+/// An operation with the members that all have.
 fn operation(id: &str, summary: &str, about: &str, parameters: Vec<Value>, answer: (&str, Value), errors: &[u16]) -> Value {
     let mut answers = object([(answer.0, Some(answer.1))]);
     answers.extend(responses::errors(errors));
@@ -110,18 +111,6 @@ fn operation(id: &str, summary: &str, about: &str, parameters: Vec<Value>, answe
         "operationId": id, "summary": summary, "description": about, "tags": [TAG], "parameters": parameters,
         "responses": answers,
     })
-}
-
-/// The same, done once by its `Idempotency-Key`.
-pub(super) fn with_idempotency(mut operation: Value) -> Value {
-    if let Some(parameters) = operation["parameters"].as_array_mut() {
-        parameters.push(refer("parameters", "IdempotencyKey"));
-    }
-    for (_, answer) in operation["responses"].as_object_mut().into_iter().flatten().filter(|(status, _)| status.starts_with('2'))
-    {
-        answer["headers"]["Idempotency-Replayed"] = refer("headers", "IdempotencyReplayed");
-    }
-    operation
 }
 
 fn answer(description: &str, headers: &[&str], schema: Option<&str>) -> Value {
@@ -142,7 +131,7 @@ fn me() -> Value {
     operation("getMe", "Who am I, and what is left of my limits", about, vec![], answer, &[406])
 }
 
-/// The parameter `consumer`, for those who may see everybody.
+/// The parameter `consumer`, for callers who may see all consumers.
 fn of_consumer(everybody: bool) -> Option<Value> {
     let about = "Only this consumer.";
     everybody.then(|| json!({"name": "consumer", "in": "query", "description": about, "schema": kinds::id()}))
@@ -244,7 +233,7 @@ fn list_consumers() -> Value {
     operation("listApiConsumers", "List consumers", "Who may call, in the order of their ids.", pages(), answer, &[406])
 }
 
-/// A body about a consumer, with an example.
+/// The content of a body about a consumer, with an example.
 fn said(schema: &str) -> Value {
     with_example(refer("schemas", schema), Some(json!({"name": "A partner"})))
 }

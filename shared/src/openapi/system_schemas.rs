@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
-use super::components::page;
-use super::{kinds, object, refer};
+use super::kinds::{self, page};
+use super::parts::{object, refer};
 use crate::core::id::MAX_SAFE_INTEGER;
 use crate::model::Model;
 
-/// Longest id of a consumer or subject.
+/// Maximum length of the id of a consumer or subject.
 const NAME: usize = 512;
 
-/// All of them.
+/// All schemas of system resources.
 pub(super) fn schemas(model: &Model) -> Map<String, Value> {
     object([
         ("Me", Some(me())),
@@ -124,10 +124,10 @@ fn audit() -> Value {
 }
 
 fn consumer_id() -> Value {
-    kinds::about(kinds::id(), "EntityOperations where it is missing.")
+    kinds::about(kinds::id(), "Made where it is missing.")
 }
 
-/// What can be set of a consumer.
+/// Members of a consumer that a body may set.
 fn settings(model: &Model) -> Map<String, Value> {
     let names = |names: Vec<&str>| if names.is_empty() { kinds::text(64) } else { kinds::word(&names) };
     let plans = names(model.plans.iter().map(|plan| plan.name.as_str()).collect());
@@ -161,7 +161,7 @@ fn settings(model: &Model) -> Map<String, Value> {
     ])
 }
 
-/// Limits that differ from the plan's: members are those of the plans' rates and quotas.
+/// Overrides of limits. The members are the names of all rates and quotas of the plans.
 fn overrides(model: &Model) -> Value {
     let units = |least| kinds::whole(least, MAX_SAFE_INTEGER);
     let mut limits = Map::new();
@@ -183,7 +183,7 @@ fn overrides(model: &Model) -> Value {
 fn consumer(model: &Model) -> Value {
     let mut properties = Map::from_iter([("id".to_owned(), kinds::id())]);
     properties.extend(settings(model));
-    // What is stored may be older than the model: it is shown as it is.
+    // A stored consumer may be older than the model, and is shown as it is.
     properties.insert("plan".to_owned(), kinds::or_null(kinds::text(64)));
     properties.insert("roles".to_owned(), kinds::or_null(kinds::list(kinds::text(64), 50)));
     properties.insert("overrides".to_owned(), json!({"type": ["object", "null"], "additionalProperties": true}));
@@ -201,7 +201,7 @@ fn consumer(model: &Model) -> Value {
     kinds::object(Value::Object(properties), &["id", "disabled", "created_at", "updated_at"])
 }
 
-/// A body about a consumer; members that the API sets are accepted if they are unchanged, so that what was read can be sent back.
+/// A body about a consumer. Members that the API sets are accepted unchanged, so that what was read can be sent back.
 fn written(model: &Model, id: Option<Value>) -> Value {
     let mut properties = Map::new();
     let unchanged = || json!({"readOnly": true, "description": "Accepted if it is unchanged."});
@@ -215,7 +215,7 @@ fn written(model: &Model, id: Option<Value>) -> Value {
     kinds::object(Value::Object(properties), &[])
 }
 
-/// In a merge patch null takes a limit back.
+/// The schema of a merge patch, in which null removes an override.
 fn patched(mut schema: Value) -> Value {
     let limits = schema["properties"]["overrides"]["properties"].as_object_mut();
     for limit in limits.into_iter().flat_map(|limits| limits.values_mut()) {

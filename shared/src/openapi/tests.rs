@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::components::references;
+use super::prune::references;
 use super::{Site, caller, openapi, openapi_of_all, openapi_of_role};
 use crate::http::route::patterns;
 use crate::model::{Action, Masks, Model, Purpose, json_schema};
@@ -241,8 +241,8 @@ fn system_resources_follow_the_permissions() {
         ["/v1/_me", "/v1/_notifications", "/v1/_usage", "/v1/_usage/dashboard", "/v1/_usage/metrics", "/v1/_shares/{secret}"]
     );
     assert!(paths("admin").contains(&"/v1/_audit".to_owned()) && paths("admin").len() == 13, "{:?}", paths("admin"));
-    let ours = super::system_schemas::schemas(&model).into_iter().chain(super::files::schemas());
-    assert!(ours.into_iter().all(|(name, _)| super::components::OURS.contains(&name.as_str())));
+    let ours = super::system_schemas::schemas(&model).into_iter().chain(super::file_schemas::schemas());
+    assert!(ours.into_iter().all(|(name, _)| super::names::OURS.contains(&name.as_str())));
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use saphyr::{Mapping, Scalar, Yaml, YamlEmitter};
 use serde_json::Value;
 
-/// The same document as YAML. All texts are quoted, so that readers of YAML 1.1 do not take one for a date or a truth value.
+/// A document as YAML. All texts are quoted, so that parsers of YAML 1.1 do not read one as a date or a boolean.
 ///
 /// # Errors
-/// What the emitter says: nothing that JSON can hold.
+/// That of the emitter; no JSON value causes one.
 pub fn yaml(document: &Value) -> Result<String, String> {
     let mut text = String::new();
     let mut emitter = YamlEmitter::new(&mut text);

@@ -5,14 +5,13 @@ use std::time::Duration;
 use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
 use crate::query::ListQuery;
 use crate::query::plan::QueryPlan;
-use crate::usage::counts;
-use crate::usage::request_metrics::SeenPlan;
+use crate::usage::plan_stats::{PlanStats, SeenPlan};
 
 use super::list::Page;
 
 /// The note of a page.
 pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took: Duration) -> SeenPlan {
-    let seen = counts::PlanStats {
+    let seen = PlanStats {
         calls: 1,
         examined: page.examined as u64,
         returned: page.rows.len() as u64,

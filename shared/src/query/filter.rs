@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::condition::Comparison;
+use super::limits::{MAX_VALUE, MAX_VALUES, PARAMETERS};
 use super::names::instead;
 use super::scope::FilterScope;
-use super::{MAX_VALUE, MAX_VALUES, PARAMETERS};
 use crate::model::value::encode::{Order, order_of_id};
 use crate::model::{Entity, FieldIx, FieldType, Model, Op, Path, is_sortable, normalise, normalise_id};
 

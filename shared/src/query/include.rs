@@ -1,6 +1,6 @@
 //! Embedded relations.
 
-use super::{DEFAULT_LIMIT, ListQuery};
+use super::limits::DEFAULT_LIMIT;
 use crate::model::{Entity, EntityIx, SortPart};
 
 /// A relation of an entity, by its position among those of its kind.
@@ -55,15 +55,5 @@ impl Include {
     /// The relation, with defaults.
     pub fn new(relation: Relation) -> Self {
         Self { relation, limit: DEFAULT_LIMIT, sort: None, includes: Vec::new() }
-    }
-
-    /// The list of the other side's records that it asks for, before a parent is known.
-    pub fn target(&self, entity: &Entity) -> ListQuery {
-        ListQuery {
-            limit: self.limit,
-            sort: self.sort.clone(),
-            includes: self.includes.clone(),
-            ..ListQuery::all(self.relation.target(entity))
-        }
     }
 }

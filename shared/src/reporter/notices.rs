@@ -12,7 +12,7 @@ use crate::notify::watch::{self, Watched};
 use crate::notify::{self, Budget, Channels, Delivered, Kind, Notice, Post, Topic};
 use crate::store::keys;
 use crate::store::table::TableError;
-use crate::usage::merge::Level;
+use crate::usage::Level;
 use crate::usage::watch::{self as habits, Finding};
 
 /// Most notices of one tick.

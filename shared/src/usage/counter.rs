@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::counts::UsageCounts;
-use super::request_metrics::Finished;
+use super::finished::Finished;
 use crate::core::clock::{Env, Micros};
 
 /// How long counts stay in memory while requests come: what a killed instance loses at most.

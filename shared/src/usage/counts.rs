@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cache, Class, Numbers};
-use super::request_metrics::Finished;
+use super::finished::Finished;
+use super::plan_stats::PlanStats;
 
-/// The consumer of requests that never got to have one: no consumer's id looks like this.
-pub const NOBODY: &str = "-";
 /// Stands for consumers that have no place of their own in a sheet of all.
 pub const OTHERS: &str = "~others";
 
@@ -69,29 +68,6 @@ pub struct Vote {
     pub lead: u64,
 }
 
-/// What lists of one form examined.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct PlanStats {
-    /// Requests.
-    #[serde(rename = "n")]
-    pub calls: u64,
-    /// Rows read.
-    #[serde(rename = "x")]
-    pub examined: u64,
-    /// Records shown.
-    #[serde(rename = "s")]
-    pub returned: u64,
-    /// Capacity units of these requests.
-    #[serde(rename = "u")]
-    pub units: f64,
-    /// Time until the page was read, milliseconds.
-    #[serde(rename = "t")]
-    pub millis: f64,
-    /// The index that would help, as it would stand in the model; empty where none would.
-    #[serde(rename = "i", default, skip_serializing_if = "String::is_empty")]
-    pub index: String,
-}
-
 impl Vote {
     fn merge(&mut self, other: &Self) {
         if self.hash == other.hash {
@@ -100,20 +76,6 @@ impl Vote {
             *self = Self { lead: other.lead - self.lead, ..other.clone() };
         } else {
             self.lead -= other.lead;
-        }
-    }
-}
-
-impl PlanStats {
-    /// Adds what others took.
-    pub fn merge(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.examined += other.examined;
-        self.returned += other.returned;
-        self.units += other.units;
-        self.millis += other.millis;
-        if self.index.is_empty() {
-            self.index.clone_from(&other.index);
         }
     }
 }

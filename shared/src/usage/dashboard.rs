@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::cell::Numbers;
-use super::counts::{NOBODY, PlanStats, UsageCounts};
+use super::counts::UsageCounts;
+use super::finished::NOBODY;
+use super::plan_stats::PlanStats;
 use super::query::rounded;
 use crate::core::clock::Micros;
 
@@ -160,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::usage::Finished;
-    use crate::usage::request_metrics::SeenPlan;
+    use crate::usage::plan_stats::SeenPlan;
 
     #[test]
     fn tables_are_ranked_and_costs_are_sums() {

@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
 use super::counter::{Batch, Counter};
+use super::finished::Finished;
 use super::pack;
-use super::request_metrics::Finished;
 use crate::core::clock::Env;
 use crate::store::keys;
 use crate::store::table::{Returning, SharedTable, TableError, TableName, Write};

@@ -7,20 +7,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::counts::{OTHERS, UsageCounts};
+use super::counts::UsageCounts;
+use super::level::Level;
 use super::pack;
 use super::read::{self, Flush};
+use super::state::{SEQUENCE, STATE_VERSION, UNPUBLISHED};
+use super::total::add_to_total;
 use crate::core::clock::Env;
 use crate::model::value::new_version;
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Table, TableError, TableName, Transaction, Write};
 
-/// Attribute of the state: its version.
-pub(super) const STATE_VERSION: &str = "v";
-/// Attribute of the state: merges that are not published yet.
-pub(super) const UNPUBLISHED: &str = "u";
-/// Attribute of a marker: the last sequence that was merged.
-pub(super) const SEQUENCE: &str = "n";
 /// How long the marker of an instance is kept: longer than any of its flushes, seconds.
 const MARKER_KEPT: i64 = 2 * super::flush::KEPT;
 /// Actions of a transaction.
@@ -29,58 +26,8 @@ const ACTIONS: usize = 100;
 const FLUSHES: usize = 40;
 /// Most cells of a sheet of all.
 pub const CELLS: usize = 1_000;
-/// Most consumers that have counts of their own since ever.
-const COUNTED: usize = 2_000;
 /// Attempts at one transaction.
 const ATTEMPTS: u32 = 4;
-
-/// How coarse a rollup is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Level {
-    /// Kept for 3 days.
-    Minute,
-    /// Kept for 62 days: eight times the same hour of the week.
-    Hour,
-    /// Kept for 800 days.
-    Day,
-}
-
-impl Level {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
-
-    /// Its length, seconds.
-    pub fn seconds(self) -> i64 {
-        match self {
-            Self::Minute => 60,
-            Self::Hour => 3_600,
-            Self::Day => 86_400,
-        }
-    }
-
-    /// How long its rollups are kept, seconds.
-    pub fn kept(self) -> i64 {
-        match self {
-            Self::Minute => 3 * 86_400,
-            Self::Hour => 62 * 86_400,
-            Self::Day => 800 * 86_400,
-        }
-    }
-
-    /// Where the one begins that a moment lies in; both seconds since 1970.
-    pub fn start(self, moment: i64) -> i64 {
-        moment - moment.rem_euclid(self.seconds())
-    }
-
-    /// Its letter in keys.
-    pub(super) fn letter(self) -> char {
-        match self {
-            Self::Minute => 'm',
-            Self::Hour => 'h',
-            Self::Day => 'd',
-        }
-    }
-}
 
 /// What a run merged.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -210,27 +157,6 @@ async fn total(table: &dyn Table, chosen: &[Flush]) -> Result<Write, TableError>
     let mut sheet = found.as_ref().and_then(|item| pack::sheet(item, 0)).unwrap_or_default();
     chosen.iter().for_each(|flush| add_to_total(&mut sheet, &flush.sheet));
     Ok(Write::Put { item: pack::item(key, &sheet, None), condition: None })
-}
-
-/// Adds to counts since ever. A consumer that has counts of its own keeps them, so none of them ever falls.
-pub(super) fn add_to_total(total: &mut UsageCounts, added: &UsageCounts) {
-    for ((consumer, route, class), numbers) in &added.cells {
-        total.cells.entry((String::new(), route.clone(), *class)).or_default().merge(numbers);
-        let known = total.habits.contains_key(consumer);
-        let place = if known || total.habits.len() < COUNTED { consumer } else { OTHERS };
-        total.habits.entry(place.to_owned()).or_default();
-        let mut own = numbers.clone();
-        // Percentiles of each consumer since ever say nothing and would fill the item.
-        own.latency = Default::default();
-        total.cells.entry((place.to_owned(), String::new(), *class)).or_default().merge(&own);
-    }
-    for ((_, name), count) in &added.deprecated {
-        *total.deprecated.entry((String::new(), name.clone())).or_default() += count;
-    }
-    total.lost += added.lost;
-    total.stale += added.stale;
-    total.fallbacks[0] += added.fallbacks[0];
-    total.fallbacks[1] += added.fallbacks[1];
 }
 
 /// Deletes the flushes, notes the sequences, and moves the state on.

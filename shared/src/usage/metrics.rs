@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::usage::Finished;
-    use crate::usage::merge::add_to_total;
+    use crate::usage::total::add_to_total;
 
     fn total() -> UsageCounts {
         let mut sheet = UsageCounts::default();

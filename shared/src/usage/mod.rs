@@ -16,16 +16,21 @@ pub mod cell;
 pub mod counter;
 pub mod counts;
 pub mod dashboard;
+mod finished;
 pub mod flush;
 pub mod latency;
+mod level;
 pub mod merge;
 pub mod metrics;
 mod pack;
+pub mod plan_stats;
 pub mod publish;
 pub mod query;
 pub mod read;
 pub mod request_metrics;
+mod state;
 pub mod tick;
+mod total;
 pub mod watch;
 
 #[cfg(test)]
@@ -33,7 +38,9 @@ mod tests;
 
 pub use cell::{Cache, Class, Numbers};
 pub use counter::Counter;
-pub use counts::{NOBODY, OTHERS, UsageCounts};
+pub use counts::{OTHERS, UsageCounts};
+pub use finished::{Finished, NOBODY};
 pub use flush::Usage;
 pub use latency::Latency;
-pub use request_metrics::{Finished, RequestMetrics};
+pub use level::Level;
+pub use request_metrics::RequestMetrics;

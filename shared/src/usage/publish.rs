@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use futures::future::BoxFuture;
 
 use super::cell::Numbers;
-use super::counts::{NOBODY, UsageCounts};
+use super::counts::UsageCounts;
+use super::finished::NOBODY;
 
 /// Consumers with metrics of their own.
 const TOP: usize = 50;

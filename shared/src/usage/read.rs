@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use futures::future;
 
 use super::counts::UsageCounts;
-use super::merge::{self, Level, SEQUENCE, STATE_VERSION};
+use super::level::Level;
 use super::pack;
+use super::state::{SEQUENCE, STATE_VERSION};
+use super::total::add_to_total;
 use crate::core::clock::Env;
 use crate::store::keys::{self, USAGE_SHARDS};
 use crate::store::repeat::repeated;
@@ -122,7 +124,7 @@ pub async fn totals(table: &dyn Table, env: &Env) -> Result<UsageCounts, TableEr
     let read = || async { table.get(&[(TableName::Volatile, keys::usage_total())], true).await };
     let (items, waiting) = together(table, env, read).await?;
     let mut total = items.into_iter().flatten().next().and_then(|item| pack::sheet(&item, 0)).unwrap_or_default();
-    waiting.iter().for_each(|flush| merge::add_to_total(&mut total, &flush.sheet));
+    waiting.iter().for_each(|flush| add_to_total(&mut total, &flush.sheet));
     Ok(total)
 }
 

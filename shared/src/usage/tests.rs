@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::merge::{Level, merge};
+use super::merge::merge;
 use super::read::{series, totals};
 use super::*;
 use crate::aws::dynamodb::embedded::Embedded;

@@ -1,8 +1,10 @@
 //! The reporter's part: what happens once a minute.
 
-use super::merge::{self, Level, Merged, UNPUBLISHED};
+use super::level::Level;
+use super::merge::{self, Merged};
 use super::publish::{self, Metrics};
 use super::read;
+use super::state::UNPUBLISHED;
 use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Returning, Table, TableError, TableName, Write};

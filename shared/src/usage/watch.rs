@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::anomaly::{Anomaly, History, Hour, find, looked_at};
-use super::counts::{NOBODY, OTHERS, UsageCounts};
-use super::merge::Level;
+use super::counts::{OTHERS, UsageCounts};
+use super::finished::NOBODY;
+use super::level::Level;
 use super::{pack, read};
 use crate::core::clock::{Env, Micros};
 use crate::store::keys;

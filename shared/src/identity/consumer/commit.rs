@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::ConsumerError;
+use super::error::ConsumerError;
 use super::record::{DOCUMENT, EPOCH, KEYS, Row};
 use crate::core::clock::Env;
 use crate::store::audit;

@@ -5,11 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::commit::{ATTEMPTS, AttachedWrites, Change, ChangeKind, Committed, Present, commit, pause, put_limiter, put_listed};
+use super::error::ConsumerError;
 use super::input::{self, ConsumerSettings, InputViolation};
-use super::keys::delete_all;
-use super::record::Row;
+use super::key_rows::delete_all;
+use super::record::{Consumer, Row};
 use super::webhook::Salts;
-use super::{Consumer, ConsumerError};
 use crate::core::clock::Env;
 use crate::model::Model;
 use crate::store::keys as place;

@@ -5,16 +5,15 @@ use serde_json::Value;
 
 use super::commit::{ATTEMPTS, Change, ChangeKind, Committed, Present, commit, count_key, pause, put_limiter};
 use super::directory::Consumers;
+use super::error::ConsumerError;
 use super::input::{self, KeySettings};
-use super::record::Row;
-use super::{ApiKey, ConsumerError};
+use super::key_rows::{limiter_of, listed};
+use super::record::{ApiKey, MAX_KEYS, Row};
 use crate::core::api_key;
 use crate::core::clock::Micros;
 use crate::store::keys as place;
-use crate::store::table::{Expr, RangeQuery, Table, TableName, Write};
+use crate::store::table::{Expr, Write};
 
-/// Most keys of one consumer: they are deleted with it in one transaction.
-pub(super) const MAX_KEYS: i64 = 20;
 /// How long a revoked key stays named in the limiter: API Gateway caches an authorizer's answer for an hour at most.
 const REMEMBER: i64 = 2 * 3_600;
 /// Most revoked keys that are named; older ones are refused by the epoch alone.
@@ -187,50 +186,4 @@ fn sort_out(keys: &[ApiKey], now: i64) -> (Vec<&ApiKey>, Vec<&ApiKey>) {
         if keep { &mut remembered } else { &mut forgotten }.push(key);
     }
     (remembered, forgotten)
-}
-
-/// The writes that remove every key of a consumer.
-pub(super) async fn delete_all(table: &dyn Table, id: &str) -> Result<Vec<Write>, ConsumerError> {
-    let mut writes = Vec::new();
-    for key in listed(table, id).await? {
-        writes.push(Write::Delete { key: place::api_key_listed(id, &key.id), condition: None });
-        if key.revoked.is_none() {
-            writes.push(Write::Delete { key: place::api_key(&key.id), condition: None });
-            writes.extend(limiter_of(&key));
-        }
-    }
-    Ok(writes)
-}
-
-/// The write that removes what a publishable key has used up.
-fn limiter_of(key: &ApiKey) -> Option<Write> {
-    key.publishable.then(|| Write::Delete { key: place::limiter(&place::account_of_key(&key.id)), condition: None })
-}
-
-/// All rows of keys beside a consumer, revoked ones too.
-async fn listed(table: &dyn Table, id: &str) -> Result<Vec<ApiKey>, ConsumerError> {
-    let first = place::api_key_listed(id, "");
-    let mut keys = Vec::new();
-    let mut after = None;
-    loop {
-        let query = RangeQuery {
-            table: TableName::Data,
-            pk: first.pk.clone(),
-            from: after.is_none().then(|| first.sk.clone()),
-            to: None,
-            after,
-            descending: false,
-            limit: None,
-            consistent: true,
-            count_only: false,
-        };
-        let page = table.query(query).await?;
-        for item in &page.items {
-            keys.push(ApiKey::from_item(item)?);
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(keys),
-        }
-    }
 }

@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::webhook::Salts;
 use crate::store::table::{Attr, Item, Key};
 
+/// Maximum number of keys of one consumer: they are deleted with it in one transaction.
+pub(super) const MAX_KEYS: i64 = 20;
+
 /// Who calls, pays and is limited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Consumer {

@@ -1,4 +1,4 @@
-//! Comparisons of values, as filters and row conditions make them.
+//! Comparisons of values for filters and row conditions.
 //!
 //! Null equals null and nothing else; `ne` and `nin` are the negations of `eq` and `in`; the ordering comparisons, `prefix` and
 //! `contains` are false for null.
@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::encode::{Order, encode, is_null};
-use crate::model::Op;
+use crate::model::schema::Op;
 
 /// Whether `value op operands` holds. `operands` has one element, except for `in` and `nin`.
 pub fn holds(order: &Order<'_>, value: &Value, op: Op, operands: &[Value]) -> bool {

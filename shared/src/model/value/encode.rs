@@ -1,7 +1,7 @@
-//! Values as bytes whose unsigned order is the natural order of the type: what sort keys are made of, and what comparisons
-//! compare. One order for index and filter means that an index can never disagree with a naive filter and sort.
+//! Values as bytes whose unsigned order is the natural order of the type: sort keys consist of them, and comparisons compare them.
+//! With one order for index and filter, an index never disagrees with a naive filter and sort.
 //!
-//! A value is `marker, body`. The marker puts null last: `0x01` a value, `0xFF` null. Bodies:
+//! A value is `marker, body`. The marker puts null last: `0x01` marks a value, `0xFF` null. Bodies:
 //! - texts: their UTF-8 (byte order is code point order) with `0x00` escaped as `0x00 0xFF`, ended by `0x00 0x00`, so that a
 //!   prefix sorts before its extensions whatever part follows;
 //! - integers: 8 bytes big endian with the sign bit flipped;
@@ -17,23 +17,23 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use crate::model::{Entity, FieldType, IdKind, Model, Path};
+use crate::model::schema::{Entity, FieldType, IdKind, Model, Path};
 
-/// Marker of a value that is there.
+/// Marker of a value other than null.
 const PRESENT: u8 = 0x01;
-/// Marker of null: behind everything.
+/// Marker of null, after every value.
 const NULL: u8 = 0xFF;
 
-/// How the values of a path are ordered.
+/// Order of the values of a path.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order<'a> {
     /// By Unicode code points.
     Text,
-    /// By whole value.
+    /// By value, of whole numbers.
     Integer,
-    /// By value, whatever the scale.
+    /// By value, of exact decimals of any scale.
     Decimal,
-    /// By value.
+    /// By value, of doubles.
     Number,
     /// `false`, then `true`.
     Boolean,
@@ -41,13 +41,13 @@ pub enum Order<'a> {
     Date,
     /// By moment.
     Timestamp,
-    /// By position in the declaration.
+    /// By position of the word in the declaration.
     Enum(&'a [String]),
-    /// Not at all: JSON, files, lists.
+    /// No order: JSON, files, lists.
     None,
 }
 
-/// The order of a type. A ref is ordered as its target's ids are.
+/// The order of a type. A ref has the order of the ids of its target.
 pub fn order_of<'a>(model: &'a Model, kind: &'a FieldType) -> Order<'a> {
     match kind {
         FieldType::String(_) | FieldType::Text(_) | FieldType::Email | FieldType::Url | FieldType::Uuid => Order::Text,
@@ -71,7 +71,7 @@ pub fn order_of_id(kind: &IdKind) -> Order<'static> {
     }
 }
 
-/// The order of what stands at a path of an entity.
+/// The order of the values at a path of an entity.
 pub fn order_at<'a>(model: &'a Model, entity: &'a Entity, path: Path) -> Order<'a> {
     match path {
         Path::Id => order_of_id(&entity.id),
@@ -99,22 +99,22 @@ pub fn append(out: &mut Vec<u8>, order: &Order<'_>, value: &Value, descending: b
     }
 }
 
-/// One ascending value on its own.
+/// The bytes of one ascending value.
 pub fn encode(order: &Order<'_>, value: &Value) -> Vec<u8> {
     let mut out = Vec::with_capacity(16);
     append(&mut out, order, value, false);
     out
 }
 
-/// Whether these bytes, made by [`encode`], are those of null.
+/// Whether bytes that [`encode`] made are those of null.
 pub fn is_null(encoded: &[u8]) -> bool {
     encoded.first() == Some(&NULL)
 }
 
-/// The least bytes of one part that stand for a present value: where a range without lower bound begins.
+/// Lower bound of the bytes of all values other than null: the start of a range without a lower bound.
 pub const FIRST_PRESENT: u8 = PRESENT;
 
-/// Bytes that every text beginning with `prefix` begins with once encoded: marker and escaped body, without the end.
+/// Common start of the bytes of all texts that start with `prefix`: marker and escaped body, without the end.
 pub fn text_prefix(prefix: &str, descending: bool) -> Vec<u8> {
     let mut out = vec![PRESENT];
     escape(&mut out, prefix.as_bytes());
@@ -170,8 +170,8 @@ fn escape(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Sign (0 negative, 1 zero, 2 positive), then for a number `0.d1d2.. * 10^e`: the exponent (one byte, biased by 64) and the
-/// digits, two bytes shy of nothing: each digit plus one, ended by zero. Negative numbers have all that complemented.
+/// Sign (0 negative, 1 zero, 2 positive), then for a number `0.d1d2.. * 10^e` the exponent (one byte, biased by 64) and the digits
+/// (each plus one, ended by zero). Exponent and digits of negative numbers are complemented.
 fn decimal(out: &mut Vec<u8>, number: Decimal) {
     let number = number.normalize();
     if number.is_zero() {

@@ -5,16 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::core::clock::Env;
-use crate::model::{Entity, IdKind, Path};
+use crate::model::schema::{Entity, IdKind, Path};
 
 /// A stored record: its id, the random version of this state, and its fields in their normalised JSON form.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// The id as it stands in paths (`10248,11` for a composite one).
+    /// Id as paths show it (`10248,11` for a composite one).
     pub id: String,
-    /// Random, new with every change, never restarted: what `If-Match` compares.
+    /// Random version, new with every change and never reused: `If-Match` compares it.
     pub version: String,
-    /// Values by API name. A field that is missing counts as null.
+    /// Values by API name. A missing field is null.
     pub fields: Map<String, Value>,
 }
 

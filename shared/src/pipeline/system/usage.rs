@@ -12,7 +12,7 @@ use crate::http::problem::Problem;
 use crate::http::{JSON, Reply, negotiate};
 use crate::model::SystemPermission;
 use crate::pipeline::Context;
-use crate::usage::merge::Level;
+use crate::usage::Level;
 use crate::usage::query::{self, Dimension};
 use crate::usage::read;
 

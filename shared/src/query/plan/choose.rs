@@ -4,8 +4,9 @@
 //! Indexes of one order can be merged, so the choice is by order: for every order that the caller's sort accepts, the best index
 //! per alternative; then the order whose indexes fix most.
 
-use super::range::{self, fixed, full_order};
-use super::{Join, NoIndex, QueryPlan, Scan, help};
+use super::help;
+use super::query_plan::{Join, MAX_SCANS, NoIndex, QueryPlan, Scan};
+use super::range::{self, fixed, full_order, may_scan};
 use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
 use crate::query::ListQuery;
 use crate::query::condition::Comparison;
@@ -26,7 +27,12 @@ struct Candidate {
     whole: bool,
 }
 
-pub(super) fn choose(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<QueryPlan, NoIndex> {
+/// Plans a permitted list.
+///
+/// # Errors
+/// [`NoIndex`], naming the index to add.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "plan", skip_all)]
+pub fn plan(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<QueryPlan, NoIndex> {
     best(model, states, permitted).ok_or_else(|| {
         // Would it be served if all indexes were complete?
         let built = if states.not_ready().is_empty() { None } else { best(model, &States::default(), permitted) };
@@ -97,7 +103,7 @@ fn combined(per_alternative: &[Vec<Candidate>], order: &[SortPart], reverse: boo
         }
         plan.joins.extend(best.join.clone().filter(|join| !plan.joins.contains(join)));
     }
-    let fits = plan.scans.len() <= super::MAX_SCANS;
+    let fits = plan.scans.len() <= MAX_SCANS;
     fits.then_some(((rank.0, rank.1, std::cmp::Reverse(rank.2), rank.3), plan))
 }
 
@@ -139,17 +145,6 @@ fn candidate(
     let unserved = own.iter().filter(|comparison| !served(comparison) && !may_scan(model, entity, comparison.path)).count();
     let narrowed = (index.equality.len(), used.len());
     Some(Candidate { order, reverse, scans, join, unserved, narrowed, whole: index.projection.is_none() })
-}
-
-pub(super) fn may_scan(model: &Model, entity: &Entity, path: Path) -> bool {
-    match path {
-        Path::Id => false,
-        Path::Own(field) => entity.field(field).scan,
-        Path::Via(reference, field) => match entity.field(reference).kind {
-            FieldType::Ref { target, .. } => model.entity(target).field(field).scan,
-            _ => false,
-        },
-    }
 }
 
 fn join(

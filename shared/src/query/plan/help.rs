@@ -1,7 +1,7 @@
 //! What is said of a list that cannot be planned, or counted: which index would serve it.
 
-use super::choose::may_scan;
-use super::{NoIndex, QueryPlan};
+use super::query_plan::{NoIndex, QueryPlan};
+use super::range::may_scan;
 use crate::model::{Entity, FieldType, IndexIx, Model, Op, Path, is_sortable};
 use crate::query::ListQuery;
 use crate::query::condition::Comparison;

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::model::value::encode::{self, FIRST_PRESENT, Order, order_at};
-use crate::model::{Entity, Index, Model, Op, Path, SortPart};
+use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
 use crate::query::condition::Comparison;
 use crate::store::keys;
 
-use super::{MAX_SCANS, Scan};
+use super::query_plan::{MAX_SCANS, Scan};
 
 /// The values that constraints fix a path to: the smallest set among them.
 pub(super) fn fixed<'a>(constraints: &[&'a Comparison], path: Path) -> Option<Vec<&'a Value>> {
@@ -156,4 +156,16 @@ fn end_of(value: &[u8]) -> Vec<u8> {
 /// The partitions of an index for combinations of its equality values.
 pub(super) fn partitions(entity: &Entity, index: &Index, combinations: &[Vec<Vec<u8>>]) -> Vec<String> {
     combinations.iter().map(|values| keys::partition(entity, index, values)).collect()
+}
+
+/// Whether filters by a path may be evaluated row by row: its field is marked `filter: scan`.
+pub(super) fn may_scan(model: &Model, entity: &Entity, path: Path) -> bool {
+    match path {
+        Path::Id => false,
+        Path::Own(field) => entity.field(field).scan,
+        Path::Via(reference, field) => match entity.field(reference).kind {
+            FieldType::Ref { target, .. } => model.entity(target).field(field).scan,
+            _ => false,
+        },
+    }
 }

@@ -17,20 +17,16 @@ use std::fmt::Display;
 use futures::future::BoxFuture;
 
 use super::part::{self, Part};
+use super::window::{DAY, start};
 use super::{AuditError, SHARDS, day};
 use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, RangeQuery, Returning, Table, TableError, TableName, Write};
 
-/// Length of a window, seconds; a day is a whole number of them.
-pub const WINDOW: i64 = 300;
-/// How long after its end nothing can be written into a window any more, seconds.
-pub const GRACE: i64 = 1_200;
-/// Entries of one object.
-pub const PART: usize = 10_000;
+pub use super::window::{ExportPosition, GRACE, PART, WINDOW, key, open_since};
+
 /// Parts that are exported at once; the next run goes on.
 const MAX_MINUTES: usize = 60;
-const DAY: i64 = 86_400;
 /// The first run finds the beginning of a trail that is older than the export: at most so many days back,
 const LOOK_BACK: i64 = 90;
 /// past so many days without entries.
@@ -95,17 +91,6 @@ impl From<ArchiveError> for ExportError {
     }
 }
 
-/// Where an object begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExportPosition {
-    /// When its window begins, seconds since 1970.
-    pub window: i64,
-    /// Its number within the window, from 0.
-    pub part: i64,
-    /// The last entry of the part before it.
-    pub after: Option<u128>,
-}
-
 /// How far the trail is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -124,27 +109,7 @@ pub struct Exported {
     pub entries: usize,
 }
 
-/// Where an object lies: `audit/2026/11/21/1005-0000.ndjson.gz`.
-pub fn key(place: &ExportPosition) -> String {
-    let day = day(Micros(place.window.saturating_mul(1_000_000))).replace('-', "/");
-    let minute = place.window.rem_euclid(DAY) / 60;
-    format!("audit/{day}/{:02}{:02}-{:04}.ndjson.gz", minute / 60, minute % 60, place.part)
-}
-
-/// Where the windows begin that cannot be exported yet, seconds since 1970.
-pub fn open_since(now: Micros) -> i64 {
-    start(now.seconds() - GRACE)
-}
-
-fn start(seconds: i64) -> i64 {
-    seconds - seconds.rem_euclid(WINDOW)
-}
-
 impl ExportPosition {
-    fn of(window: i64) -> Self {
-        Self { window, part: 0, after: None }
-    }
-
     /// The one behind it.
     pub(super) fn behind(&self, part: &Part) -> Self {
         match part.is_full() {

@@ -6,6 +6,7 @@
 pub mod check;
 pub mod export;
 mod part;
+mod window;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

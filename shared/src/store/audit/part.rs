@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use super::export::{ExportPosition, PART, WINDOW};
+use super::window::{ExportPosition, PART, WINDOW};
 use super::{AuditError, DOCUMENT, SHARDS, day, position};
 use crate::core::clock::Micros;
 use crate::store::keys;

@@ -196,7 +196,8 @@ impl Indexes {
 
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
-        let (mut marked, mut created) = (false, self.announce_tag_policy(items.last().and_then(Option::as_ref)).await?);
+        let (mut marked, mut created) =
+            (false, tag_policy::announce(&*self.table, &self.env, &self.model, items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
             match item {
                 None => created |= self.found(entity).await?,

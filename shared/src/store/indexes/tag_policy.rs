@@ -8,12 +8,12 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::Indexes;
+use crate::core::clock::Env;
 use crate::model::value::new_version;
 use crate::model::{CacheMode, Model};
 use crate::store::keys;
 use crate::store::repeat::repeated;
-use crate::store::table::{Attr, Expr, Item, Reason, TableError, TableName, Transaction, Write};
+use crate::store::table::{Attr, Expr, Item, Reason, Table, TableError, TableName, Transaction, Write};
 use crate::store::tags;
 
 const TAG_POLICY: &str = "r";
@@ -35,28 +35,25 @@ pub(super) fn is_own(model: &Model, recorded: &Item) -> bool {
     recorded.s(TAG_POLICY) == Some(of(model).as_str())
 }
 
-impl Indexes {
-    /// Records this model's tag policy where another is recorded, or none. Whether it did.
-    pub(super) async fn announce_tag_policy(&self, recorded: Option<&Item>) -> Result<bool, TableError> {
-        if recorded.is_some_and(|recorded| is_own(&self.model, recorded)) {
-            return Ok(false);
-        }
-        let item = Item::new(keys::tag_policy()).with(TAG_POLICY, Attr::S(of(&self.model)));
-        let void = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(&self.env)));
-        let writes =
-            [Write::Put { item, condition: None }, Write::Update { key: keys::global_tag(), update: void, condition: None }];
-        let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
-        let once = || async {
-            let transaction = Transaction { token: self.env.uuid_v7().to_string(), writes: writes.clone() };
-            self.table.transact(transaction).await.map_err(|error| match error {
-                // Another writer of this kind at the same moment.
-                TableError::Cancelled(reasons) if reasons.iter().all(|reason| !matches!(reason, Reason::Other(_))) => {
-                    TableError::Busy("conflict".to_owned())
-                }
-                error => error,
-            })
-        };
-        repeated(&self.env, once).await?;
-        Ok(true)
+/// Records the tag policy of the model, unless it is the recorded one. Returns whether it did.
+pub(super) async fn announce(table: &dyn Table, env: &Env, model: &Model, recorded: Option<&Item>) -> Result<bool, TableError> {
+    if recorded.is_some_and(|recorded| is_own(model, recorded)) {
+        return Ok(false);
     }
+    let item = Item::new(keys::tag_policy()).with(TAG_POLICY, Attr::S(of(model)));
+    let void = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(env)));
+    let writes = [Write::Put { item, condition: None }, Write::Update { key: keys::global_tag(), update: void, condition: None }];
+    let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
+    let once = || async {
+        let transaction = Transaction { token: env.uuid_v7().to_string(), writes: writes.clone() };
+        table.transact(transaction).await.map_err(|error| match error {
+            // Another writer of this kind at the same moment.
+            TableError::Cancelled(reasons) if reasons.iter().all(|reason| !matches!(reason, Reason::Other(_))) => {
+                TableError::Busy("conflict".to_owned())
+            }
+            error => error,
+        })
+    };
+    repeated(env, once).await?;
+    Ok(true)
 }

@@ -22,8 +22,7 @@ use crate::limit::ResolvedPlan;
 use crate::model::{Model, SystemPermission};
 use crate::notify;
 use crate::pipeline::{Context, admit};
-use crate::usage::merge::Level;
-use crate::usage::{dashboard, metrics, read};
+use crate::usage::{Level, dashboard, metrics, read};
 
 const HTML: &str = "text/html";
 const OPENMETRICS: &str = "application/openmetrics-text";

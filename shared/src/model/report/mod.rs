@@ -1,0 +1,20 @@
+//! Reports on models: costs of writes, differences between two models, and conditions that no index serves.
+//!
+//! - Owns: what `model check` and `model diff` print, and the words that describe parts of a schema.
+//! - May import: [`crate::model::schema`].
+//! - Never here: a change of a model, and the reading of a file.
+
+mod changes;
+mod check;
+mod describe;
+mod diff;
+mod diff_fields;
+#[cfg(test)]
+mod diff_tests;
+mod served;
+
+pub use changes::{Change, Class};
+pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
+pub(super) use check::{MAX_ITEMS, most_items};
+pub use diff::{diff, diff_roles};
+pub(super) use served::missing_index;

@@ -1,0 +1,101 @@
+//! A whole model from its text.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::entities::entities as resolved;
+use super::rules::RuleScope;
+use crate::model::report::{MAX_ITEMS, most_items};
+use crate::model::schema::{Entity, Model};
+use crate::model::source::{Mistake, Node, Reader, load};
+
+/// Keys of a model.
+pub(super) const KEYS: [&str; 9] = ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
+
+/// Reads a model; `file_name` is named in the mistakes.
+///
+/// # Errors
+/// All mistakes of the file, in its order.
+pub fn parse(file_name: &str, source: &str) -> Result<Model, Vec<Mistake>> {
+    let document = load(file_name, source)?;
+    let mut reader = Reader::new(file_name);
+    reader.duplicates(&document);
+    let model = model(&mut reader, &document, source);
+    match model {
+        Some(model) if !reader.failed() => Ok(model),
+        _ => Err(reader.finish()),
+    }
+}
+
+fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model> {
+    let keys = reader.keys(document, "a model", &KEYS)?;
+    let mut text = |key: &str| keys.get(key).and_then(|node| reader.text(node, &format!("`{key}`"))).map(|text| text.value);
+    let (name, description, version) = (text("name"), text("description"), text("version"));
+    if keys.get("name").is_none() {
+        reader.mistake(keys.spot, "the model has no `name`", "add `name: Bookshop`");
+    }
+    let entities = match keys.get("entities") {
+        Some(node) => {
+            let raw = reader.entities(node);
+            resolved(reader, &raw)
+        }
+        None => {
+            reader.mistake(keys.spot, "the model has no `entities`", "add `entities: {book: {fields: {title: string}}}`");
+            Vec::new()
+        }
+    };
+    let claims = reader.claims(keys.get("auth"));
+    let mut scope = RuleScope { entities: &entities, claims: &claims, used: BTreeSet::new() };
+    let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
+    let used = scope.used.into_iter().collect();
+    let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
+    let auth = reader.auth(keys.get("auth"), &roles, &plans, used);
+    let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
+    let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
+    let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));
+    let model = Model {
+        name: name?,
+        description,
+        version: version.unwrap_or_else(|| "1.0.0".to_owned()),
+        hash: hash(document),
+        source: source.into(),
+        entities,
+        roles,
+        plans,
+        auth,
+        cors,
+        limits,
+        by_name,
+        by_plural,
+        validators: Default::default(),
+    };
+    transactions(reader, keys.get("entities"), &model);
+    Some(model)
+}
+
+/// Adds a mistake for each entity with writes that never fit into one transaction.
+fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model) {
+    let Some(node) = entities else { return };
+    for (key, _) in reader.named(node, "`entities`") {
+        let Some(entity) = model.by_name(key.value) else { continue };
+        let most = most_items(model, entity);
+        if most > MAX_ITEMS {
+            let message = format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, MAX_ITEMS);
+            reader.mistake(key.spot, message, "fewer indexes, refs or unique fields, or a smaller `contention`");
+        }
+    }
+}
+
+/// Version of the meaning of a file: part of the hash, so that a new meaning uses nothing that was cached or sealed under the old one.
+const MEANING: &str = "holdfast model 1";
+
+fn hash(document: &Node) -> String {
+    use sha2::Digest as _;
+    use std::fmt::Write as _;
+    let mut canonical = String::from(MEANING);
+    document.canonical(&mut canonical);
+    let digest = sha2::Sha256::digest(canonical.as_bytes());
+    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
