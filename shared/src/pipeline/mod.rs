@@ -15,6 +15,7 @@ pub mod docs;
 mod embed;
 pub mod files;
 pub mod list;
+mod permission;
 mod plan_stats;
 mod read;
 pub mod related;
@@ -50,6 +51,7 @@ use crate::store::meter::measured;
 use crate::usage::RequestMetrics;
 
 use admit::{AdmitError, Headers};
+use permission::permit;
 
 /// What a request must leave of its time for the answer to be sent.
 const RESERVE: Duration = Duration::from_millis(500);
@@ -201,8 +203,12 @@ async fn admitted(
         Work::Download(file) => return with_limits(&cx, calls, Box::pin(files::download(&cx, admission, file)).await?),
         Work::Records(entity, what) => records(&cx, entity, what),
         Work::Files(file, what) => Box::pin(files::handle(&cx, file, what)),
-        Work::ConsumerShares(consumer, ConsumerShares::List) => Box::pin(files::list_of_consumer(&cx, consumer)),
-        Work::ConsumerShares(consumer, ConsumerShares::Revoke) => Box::pin(files::revoke_of_consumer(&cx, consumer)),
+        Work::ConsumerShares(consumer, ConsumerShares::List) => {
+            Box::pin(async { files::list_of_consumer(&cx, permit(&cx)?, consumer).await })
+        }
+        Work::ConsumerShares(consumer, ConsumerShares::Revoke) => {
+            Box::pin(async { files::revoke_of_consumer(&cx, permit(&cx)?, consumer).await })
+        }
         Work::System(resource) => Box::pin(system_resource(&cx, resource, effect)),
     };
     let outcome = match future::select(pin!(admission), work).await {

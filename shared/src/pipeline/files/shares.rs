@@ -19,12 +19,15 @@ use crate::http::problem::{FieldError, Problem};
 use crate::http::route::FileRef;
 use crate::identity::auth::Sharer;
 use crate::identity::consumer::record::Row;
-use crate::model::{Action, SystemPermission};
+use crate::model::Action;
 use crate::pipeline::Context;
+use crate::pipeline::permission::identified;
+use crate::pipeline::system::body;
 use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
-use crate::pipeline::system::{body, known, permit};
 use crate::pipeline::write::rights::Rights;
+use crate::query::policy::SystemPermit;
+use crate::query::policy::system::Consumers;
 use crate::store::audit;
 use crate::store::keys;
 use crate::store::object::{self, File};
@@ -144,9 +147,8 @@ pub async fn list(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> {
 /// `GET /v1/_consumers/{id}/shares`.
 ///
 /// # Errors
-/// 403 without the permission `consumers`.
-pub async fn list_of_consumer(cx: &Context<'_>, consumer: &str) -> Result<Reply, Problem> {
-    permit(cx, SystemPermission::Consumers)?;
+/// 400 for parameters that are not known here.
+pub async fn list_of_consumer(cx: &Context<'_>, _: SystemPermit<Consumers>, consumer: &str) -> Result<Reply, Problem> {
     let parameters = Parameters::read(cx.request, &["limit", "cursor"])?;
     page(cx, &parameters, keys::share_of_consumer(consumer, "").pk, &|_| true).await
 }
@@ -224,9 +226,8 @@ pub async fn revoke_all(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Probl
 /// `DELETE /v1/_consumers/{id}/shares`.
 ///
 /// # Errors
-/// 403 without the permission `consumers`.
-pub async fn revoke_of_consumer(cx: &Context<'_>, consumer: &str) -> Result<Reply, Problem> {
-    permit(cx, SystemPermission::Consumers)?;
+/// 400 for parameters that are not known here.
+pub async fn revoke_of_consumer(cx: &Context<'_>, _: SystemPermit<Consumers>, consumer: &str) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
     end_all(cx, keys::share_of_consumer(consumer, "").pk, &|_| true).await
 }
@@ -249,7 +250,7 @@ async fn end_all(cx: &Context<'_>, pk: String, of: &(dyn Fn(&Share) -> bool + Se
 /// Whether the caller sees the shares of all: who may replace the file. Whoever may not even download it sees none, nor does nobody
 /// in particular.
 async fn administers(cx: &Context<'_>, target: &Target<'_>) -> Result<bool, Problem> {
-    known(cx)?;
+    identified(cx)?;
     let place = [(TableName::Data, keys::record(target.entity, target.id))];
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     let may = async |action| {

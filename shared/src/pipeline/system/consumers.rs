@@ -4,24 +4,26 @@ use http::header::{CACHE_CONTROL, IF_MATCH, IF_NONE_MATCH, LOCATION, REFERRER_PO
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
+use super::body;
 use super::idempotent_change::IdempotentChange;
 use super::parameters::{Parameters, bad_cursor};
-use super::{body, permit};
 use crate::http::conditional::check_write;
 use crate::http::links;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, header_value};
 use crate::identity::consumer::{AttachedWrites, Change, Consumer, ConsumerError, Consumers};
-use crate::model::SystemPermission;
 use crate::pipeline::Context;
+use crate::query::policy::SystemPermit;
+use crate::query::policy::system as permission;
 
-const PERMISSION: SystemPermission = SystemPermission::Consumers;
+/// What every function here takes.
+type Permit = SystemPermit<permission::Consumers>;
+
 /// Member of a consumer that lists its keys.
 const KEYS: &str = "keys";
 
 /// `GET /v1/_consumers`, by id.
-pub(super) async fn list(cx: &Context<'_>) -> Result<Reply, Problem> {
-    permit(cx, PERMISSION)?;
+pub(super) async fn list(cx: &Context<'_>, _: Permit) -> Result<Reply, Problem> {
     let parameters = Parameters::read(cx.request, &["limit", "cursor"])?;
     let listed = of(cx, &|_| Vec::new()).list(parameters.limit()?, parameters.cursor()?).await.map_err(problem)?;
     let data: Vec<Value> = listed.consumers.iter().map(Consumer::to_json).collect();
@@ -29,14 +31,14 @@ pub(super) async fn list(cx: &Context<'_>) -> Result<Reply, Problem> {
 }
 
 /// `POST /v1/_consumers`.
-pub(super) async fn create(cx: &Context<'_>) -> Result<Reply, Problem> {
+pub(super) async fn create(cx: &Context<'_>, _: Permit) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::json(cx.request, &[JSON])?;
     change(cx, Some(&body), Work::Create).await
 }
 
 /// `GET /v1/_consumers/{id}`: with its keys, without what is secret of them.
-pub(super) async fn get(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
+pub(super) async fn get(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let consumers = of(cx, &|_| Vec::new());
     let (consumer, keys) = futures::try_join!(consumers.get(id), consumers.keys(id)).map_err(problem)?;
@@ -59,7 +61,7 @@ async fn without_keys(consumers: &Consumers<'_>, id: &str, mut body: Value) -> R
 }
 
 /// `PUT /v1/_consumers/{id}`.
-pub(super) async fn put(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
+pub(super) async fn put(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::json(cx.request, &[JSON])?;
     let body = without_keys(&of(cx, &|_| Vec::new()), id, body).await?;
@@ -67,7 +69,7 @@ pub(super) async fn put(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
 }
 
 /// `PATCH /v1/_consumers/{id}`: a merge patch.
-pub(super) async fn patch(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
+pub(super) async fn patch(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let patch = body::json(cx.request, &[body::MERGE_PATCH, JSON])?;
     let patch = without_keys(&of(cx, &|_| Vec::new()), id, patch).await?;
@@ -75,21 +77,21 @@ pub(super) async fn patch(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> 
 }
 
 /// `DELETE /v1/_consumers/{id}`.
-pub(super) async fn delete(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
+pub(super) async fn delete(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     change(cx, None, Work::Delete(id)).await
 }
 
 /// `POST /v1/_consumers/{id}/keys`: the only answer that ever has the key. Repeated with its Idempotency-Key it makes no second
 /// one and shows the first without its secret, which is stored nowhere.
-pub(super) async fn create_key(cx: &Context<'_>, id: &str) -> Result<Reply, Problem> {
+pub(super) async fn create_key(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     let body = body::optional(cx.request)?;
     change(cx, Some(&body), Work::CreateKey(id)).await
 }
 
 /// `DELETE /v1/_consumers/{id}/keys/{key_id}`.
-pub(super) async fn delete_key(cx: &Context<'_>, id: &str, key_id: &str) -> Result<Reply, Problem> {
+pub(super) async fn delete_key(cx: &Context<'_>, _: Permit, id: &str, key_id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
     change(cx, None, Work::DeleteKey(id, key_id)).await
 }
@@ -171,9 +173,8 @@ async fn replaced(cx: &Context<'_>, consumers: &Consumers<'_>, id: &str, body: &
     with_secret(cx, if created { StatusCode::CREATED } else { StatusCode::OK }, &consumer).await
 }
 
-/// What all but the list begin with: the permission, and no parameters.
+/// What all but the list begin with: there are no parameters.
 fn begin(cx: &Context<'_>) -> Result<(), Problem> {
-    permit(cx, PERMISSION)?;
     Parameters::read(cx.request, &[]).map(drop)
 }
 

@@ -90,3 +90,11 @@ pub(in crate::pipeline) fn refuse(name: &str, why: &str) -> Problem {
 pub(in crate::pipeline) fn bad_cursor() -> Problem {
     refuse("cursor", "is not a cursor of this list")
 }
+
+/// Rows of a list as JSON.
+///
+/// # Errors
+/// 500 for a row that has no JSON form.
+pub(in crate::pipeline) fn to_values(rows: &[impl serde::Serialize]) -> Result<Vec<Value>, Problem> {
+    rows.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(Problem::internal)
+}

@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::body;
 use super::idempotent_change::{IdempotentChange, bare};
 use super::parameters::Parameters;
-use super::{body, permit};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
 use crate::model::value::new_version;
-use crate::model::{Entity, Model, SystemPermission};
+use crate::model::{Entity, Model};
 use crate::pipeline::Context;
+use crate::query::policy::SystemPermit;
+use crate::query::policy::system as permission;
 use crate::store::audit;
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Expr, Key, Reason, TableError, TableName, Transaction, Write};
@@ -32,8 +34,7 @@ enum Target<'m> {
 }
 
 /// Answers it, with the purge in the audit trail; with an `Idempotency-Key`, once.
-pub(super) async fn purge(cx: &Context<'_>) -> Result<Reply, Problem> {
-    permit(cx, SystemPermission::Cache)?;
+pub(super) async fn purge(cx: &Context<'_>, _: SystemPermit<permission::Cache>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
     let body = body::json(cx.request, &[JSON])?;
     let target = target(&cx.app.model, &body)?;

@@ -7,11 +7,10 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::parameters::{Parameters, moment, refuse};
-use super::{may, permit};
 use crate::http::problem::Problem;
 use crate::http::{JSON, Reply, negotiate};
-use crate::model::SystemPermission;
 use crate::pipeline::Context;
+use crate::pipeline::permission::Account;
 use crate::usage::Level;
 use crate::usage::query::{self, Dimension};
 use crate::usage::read;
@@ -29,15 +28,15 @@ struct UsageRequest {
     /// From this moment, before that one: seconds since 1970.
     range: (i64, i64),
     by: Vec<Dimension>,
-    /// One consumer alone.
-    consumer: Option<String>,
+    /// Whose usage.
+    account: Account,
 }
 
 /// Answers it: JSON, or CSV to those who prefer that.
 pub(super) async fn usage(cx: &Context<'_>) -> Result<Reply, Problem> {
     let asked = asked(cx)?;
     flush_best_effort(cx).await;
-    let of = asked.consumer.as_deref();
+    let of = asked.account.consumer();
     let sheets = read::series(&*cx.app.table, &cx.app.env, asked.level, of, asked.range).await?;
     let rows = query::rows(&sheets, &asked.by, of);
     let weight = |media_type| negotiate::quality(&cx.request.headers, media_type);
@@ -58,17 +57,6 @@ pub(super) async fn flush_best_effort(cx: &Context<'_>) {
     }
 }
 
-/// Whose usage the caller may see: with the permission everybody's (`None`) or of the one that is named, else its own.
-pub(super) fn whose(cx: &Context<'_>, named: Option<&str>) -> Result<Option<String>, Problem> {
-    let own = cx.principal.consumer.as_str();
-    match named {
-        Some(named) if named == own => Ok(Some(own.to_owned())),
-        Some(named) => permit(cx, SystemPermission::Usage).map(|()| Some(named.to_owned())),
-        None if may(cx, SystemPermission::Usage) => Ok(None),
-        None => Ok(Some(own.to_owned())),
-    }
-}
-
 fn asked(cx: &Context<'_>) -> Result<UsageRequest, Problem> {
     let parameters = Parameters::read(cx.request, &KNOWN)?;
     let level = match parameters.get("granularity") {
@@ -81,7 +69,7 @@ fn asked(cx: &Context<'_>) -> Result<UsageRequest, Problem> {
         level,
         range: range(&parameters, level, cx.app.env.now().seconds())?,
         by: dimensions(parameters.get("group_by"))?,
-        consumer: whose(cx, parameters.consumer()?)?,
+        account: Account::of(cx, parameters.consumer()?)?,
     })
 }
 

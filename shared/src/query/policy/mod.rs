@@ -6,8 +6,8 @@
 
 mod access;
 mod permit;
-mod system;
+pub mod system;
 
 pub use access::{Access, Alternative};
 pub use permit::{Denied, Permitted, PermittedInclude, View, permit_get, permit_list, view};
-pub use system::{allows_system, system_name};
+pub use system::{SystemPermit, allows_system, system_name};

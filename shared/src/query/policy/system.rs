@@ -1,4 +1,7 @@
-//! System permissions: what a role opens beside records.
+//! System permissions: what a role opens beside records. A handler of a resource that needs one takes a [`SystemPermit`], and only
+//! [`SystemPermit::check`] makes it, so a handler that forgets to ask does not compile.
+
+use std::marker::PhantomData;
 
 use crate::core::principal::Principal;
 use crate::model::{Model, SystemPermission};
@@ -13,8 +16,51 @@ pub fn system_name(permission: SystemPermission) -> &'static str {
     }
 }
 
-/// Whether a role of the caller has a permission and the token's scopes leave it (`system:<permission>`). Nobody in particular has
-/// none, whatever the role: a publishable key is read by whoever opens the page that it stands in.
+/// A system permission as a type.
+pub trait Permission {
+    /// The permission.
+    const PERMISSION: SystemPermission;
+}
+
+macro_rules! permissions {
+    ($($(#[doc = $doc:literal])* $name:ident),+) => {
+        $(
+            $(#[doc = $doc])*
+            #[derive(Debug, Clone, Copy)]
+            pub enum $name {}
+
+            impl Permission for $name {
+                const PERMISSION: SystemPermission = SystemPermission::$name;
+            }
+        )+
+    };
+}
+
+permissions!(
+    /// Managing API consumers, their keys and shares.
+    Consumers,
+    /// Seeing the usage and notices of all consumers.
+    Usage,
+    /// Purging the cache.
+    Cache,
+    /// Reading the audit trail.
+    Audit
+);
+
+/// Proof that a caller holds the system permission `P`.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemPermit<P>(PhantomData<P>);
+
+impl<P: Permission> SystemPermit<P> {
+    /// The permit of a caller, if one of its roles has the permission and the scopes of its token do not exclude it
+    /// (`system:<permission>`). An anonymous caller has none, whatever its role: a publishable key is read by whoever opens the page that it
+    /// stands in.
+    pub fn check(model: &Model, principal: &Principal) -> Option<Self> {
+        allows_system(model, principal, P::PERMISSION).then_some(Self(PhantomData))
+    }
+}
+
+/// Whether a caller holds a system permission: for documents, which only tell of it.
 pub fn allows_system(model: &Model, principal: &Principal, permission: SystemPermission) -> bool {
     let held = principal.roles.iter().filter_map(|role| model.role(role)).any(|role| role.system.contains(&permission));
     held && !principal.anonymous && principal.allows_scope("system", system_name(permission))

@@ -11,17 +11,19 @@ use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::may;
 use super::parameters::{Parameters, refuse};
-use super::usage::{flush_best_effort, whose};
+use super::usage::flush_best_effort;
 use crate::core::clock::Micros;
 use crate::http::problem::Problem;
 use crate::http::{ApiRequest, JSON, Reply, header_value, negotiate};
 use crate::identity::consumer::Consumers;
 use crate::limit::ResolvedPlan;
-use crate::model::{Model, SystemPermission};
+use crate::model::Model;
 use crate::notify;
+use crate::pipeline::permission::Account;
 use crate::pipeline::{Context, admit};
+use crate::query::policy::SystemPermit;
+use crate::query::policy::system::Usage;
 use crate::usage::{Level, dashboard, metrics, read};
 
 const HTML: &str = "text/html";
@@ -69,9 +71,9 @@ pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
 pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
     flush_best_effort(cx).await;
-    let of = whose(cx, None)?;
+    let account = Account::of(cx, None)?;
     let total = read::totals(&*cx.app.table, &cx.app.env).await?;
-    let text = metrics::text(total, of.as_deref()).map_err(|error| Problem::internal(error.to_string()))?;
+    let text = metrics::text(total, account.consumer()).map_err(|error| Problem::internal(error.to_string()))?;
     let headers = &cx.request.headers;
     let weight = |media_type| negotiate::quality(headers, media_type);
     let newer = negotiate::names(headers, OPENMETRICS) && weight(OPENMETRICS) >= weight(PLAIN);
@@ -103,11 +105,11 @@ impl DashboardRequest {
 
 async fn data(cx: &Context<'_>, asked: DashboardRequest) -> Result<Value, Problem> {
     let (name, level, points) = asked.range;
-    let consumer = whose(cx, asked.consumer.as_deref())?;
+    let account = Account::of(cx, asked.consumer.as_deref())?;
     flush_best_effort(cx).await;
     let now = cx.app.env.now().seconds();
     let from = level.start(now) - (points - 1) * level.seconds();
-    let of = consumer.as_deref();
+    let of = account.consumer();
     let read = read::series(&*cx.app.table, &cx.app.env, level, of, (from, now + 1));
     let (sheets, anomalies, limits) = futures::join!(read, anomalies(cx, of, from), limits(cx, of, level));
     let sheets = sheets?;
@@ -115,8 +117,8 @@ async fn data(cx: &Context<'_>, asked: DashboardRequest) -> Result<Value, Proble
     let mut document = dashboard::summary(&sheets);
     document["range"] =
         json!({"name": name, "from": moment(from), "to": moment(now), "step_seconds": level.seconds(), "points": points});
-    document["consumer"] = json!(consumer);
-    document["everybody"] = json!(may(cx, SystemPermission::Usage));
+    document["consumer"] = json!(of);
+    document["everybody"] = json!(SystemPermit::<Usage>::check(cx.model(), cx.principal).is_some());
     document["series"] = json!(dashboard::series(&sheets));
     document["anomalies"] = json!(anomalies?);
     document["limits"] = json!(limits?);
