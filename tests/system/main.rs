@@ -6,6 +6,7 @@ mod audit;
 mod budgets;
 mod cache;
 mod callers;
+mod ceilings;
 mod counting;
 mod documents;
 mod expiring;

@@ -25,7 +25,8 @@ pub use report::{Ceiling, Change, Class, EntityReport, Report, WriteCost, check,
 pub use resolve::parse;
 pub use schema::{
     Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType, FileLimits, Grant,
-    IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand, Operation, Path, Purpose, Quota,
-    Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextLimits, ToMany, ToOne, Window, by_ref, is_sortable,
+    IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand, Operation, PER_ITEM, Path,
+    Purpose, Quota, Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextLimits, ToMany, ToOne, Window, by_ref,
+    is_sortable,
 };
 pub use source::{Document, Mistake};

@@ -6,12 +6,10 @@
 
 use std::fmt;
 
-use crate::model::schema::{CacheMode, Entity, FieldType, Index, Model, Path};
+use crate::model::schema::{CacheMode, Entity, FieldType, Index, Model, PER_ITEM, Path};
 
 /// Maximum number of items in one DynamoDB transaction.
 pub const MAX_ITEMS: usize = 100;
-/// Transactions per second that one item takes: one at a time, each 25 ms when DynamoDB is slow.
-pub const PER_ITEM: u32 = 40;
 /// Write units per second of one partition.
 const PARTITION_UNITS: u32 = 1000;
 /// Attached writes: idempotency row and audit entry.

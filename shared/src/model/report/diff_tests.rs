@@ -173,8 +173,8 @@ fn the_report_counts_what_a_write_touches() {
     // Moving: two rows twice (status or total, customer), two partitions more, guards of both customers.
     assert_eq!(order.update.items, (10, 16));
     assert_eq!(order.delete.items, (10, 11));
-    assert_eq!(order.ceilings[0].writes, 40);
+    assert_eq!(order.ceilings[0].writes, 25);
     let shown = report.to_string();
     assert!(shown.contains("order\n  create    10-11 actions     20-22 units"), "{shown}");
-    assert!(shown.contains("at most       40 a second  all writes: index `id`"), "{shown}");
+    assert!(shown.contains("at most       25 a second  all writes: index `id`"), "{shown}");
 }

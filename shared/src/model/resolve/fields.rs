@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use super::names::api_name;
-use crate::model::schema::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, OnDelete, TextLimits, is_sortable};
+use crate::model::schema::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, OnDelete, PER_ITEM, TextLimits, is_sortable};
 use crate::model::source::{RESERVED_FIELDS, RawEntity, RawField, RawKind, Reader, Spot};
 use crate::model::suggest::nearest;
 
 /// An entity with its own fields. Its id, relations, defaults and indexes are resolved afterwards.
 pub(super) fn fields(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: EntityIx, by_name: &HashMap<&str, EntityIx>) -> Entity {
-    let shards = raw.contention.map_or(1, |peak| u16::try_from(peak.div_ceil(25)).unwrap_or(u16::MAX));
+    let shards = raw.contention.map_or(1, |peak| u16::try_from(peak.div_ceil(PER_ITEM)).unwrap_or(u16::MAX));
     let mut entity = Entity {
         ix: at,
         name: raw.name.value.clone(),

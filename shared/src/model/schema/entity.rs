@@ -11,6 +11,10 @@ use super::operation::Operation;
 use super::positions::{EntityIx, FieldIx, IndexIx};
 use super::relation::{ToMany, ToOne};
 
+/// Transactions per second that one item takes: one at a time, each 40 ms when DynamoDB is slow. Shards, ceilings and the documents
+/// go by it.
+pub const PER_ITEM: u32 = 25;
+
 /// One kind of record.
 #[derive(Debug, Clone)]
 pub struct Entity {
@@ -37,7 +41,7 @@ pub struct Entity {
     pub referenced_by: Vec<(EntityIx, FieldIx)>,
     /// Use of the cache.
     pub cache: CacheMode,
-    /// Shards of reference counters and entity tags: `ceil(contention / 25)`, at least 1.
+    /// Shards of reference counters and entity tags: `contention` over [`PER_ITEM`], rounded up, at least 1.
     pub shards: u16,
     /// Peak rate of writes that the model declares, per second.
     pub contention: Option<u32>,

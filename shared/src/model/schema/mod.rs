@@ -27,7 +27,7 @@ mod validators;
 
 pub use auth::{Auth, Issuer};
 pub use deprecation::Deprecation;
-pub use entity::{CacheMode, Entity, by_ref};
+pub use entity::{CacheMode, Entity, PER_ITEM, by_ref};
 pub use field::Field;
 pub(in crate::model) use field_type::anchored;
 pub use field_type::{FieldType, FileLimits, OnDelete, TextLimits, is_sortable};
