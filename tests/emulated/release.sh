@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What an operator does to a deployed stack, tried on the emulated cloud: the smoke test, the pre-traffic hook, another model without a
-# compiler, and back. Called by tests/deployed.sh, with the environment of the AWS CLI.
+# compiler, and back, past the versions of a canary that failed. rollback.py has the other histories. Called by tests/deployed.sh, with the environment of the AWS CLI.
 #
 # usage: release.sh STACK URL
 set -euo pipefail
@@ -36,9 +36,29 @@ grep DataApiLogs "$work/drift"
 retained "$days"
 infra/drift.sh "$stack"
 
+release() {
+  sed "s/^version: .*/version: $1/" model.yaml > "$work/model.yaml"
+  infra/model.sh "$stack" "$work/model.yaml" --no-confirm-changeset --no-progressbar > "$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
+  expect "after infra/model.sh" "$1"
+}
+docs=$(physical DocsFunction)
+served() { aws lambda get-alias --function-name "$docs" --name live --query FunctionVersion --output text; }
+expect_served() { [ "$(served)" = "$2" ] || { echo "$1: docs serves $(served), not $2"; exit 1; }; }
+
 expect "as deployed" "$version"
-sed 's/^version: .*/version: 99.0.0/' model.yaml > "$work/model.yaml"
-infra/model.sh "$stack" "$work/model.yaml" --no-confirm-changeset --no-progressbar > "$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
-expect "after infra/model.sh" 99.0.0
+if infra/rollback.sh "$stack" > "$work/refused" 2>&1; then echo "the first release was taken back"; exit 1; fi
+grep "nothing was changed" "$work/refused" || { cat "$work/refused"; exit 1; }
+expect_served "after a rollback that was refused" 1
+release 99.0.0
+before=$(served)
+# What a canary that was taken back leaves behind: a version that nothing serves, with another configuration.
+aws lambda update-function-configuration --function-name "$docs" --description "taken back" > /dev/null
+aws lambda publish-version --function-name "$docs" > /dev/null
+release 99.1.0
 infra/rollback.sh "$stack"
-expect "after infra/rollback.sh" "$version"
+expect "after infra/rollback.sh" 99.0.0
+expect_served "after infra/rollback.sh" "$before"
+infra/drift.sh "$stack"
+infra/rollback.sh "$stack"
+expect "after another infra/rollback.sh" "$version"
+expect_served "after another infra/rollback.sh" 1
