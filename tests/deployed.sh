@@ -39,6 +39,10 @@ AWS_DEFAULT_REGION=us-east-1 sam validate --lint --template-file template.yaml
 cfn-lint template.yaml
 "$tools/checkov/bin/checkov" --config-file infra/checkov.yaml
 AWS_DEFAULT_REGION=us-east-1 "$venv/bin/python3" tests/emulated/canary.py template.yaml
+AWS_DEFAULT_REGION=us-east-1 "$venv/bin/python3" tests/emulated/combinations.py template.yaml
+
+say "histories of releases"
+"$venv/bin/python3" tests/emulated/rollback.py
 
 binaries=${HOLDFAST_BINARIES:-$root/target/lambda}
 case "$(uname -m)" in

@@ -7,19 +7,9 @@ usage: canary.py TEMPLATE
 import re
 import sys
 
-from samcli.yamlhelper import yaml_parse
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
+from transformed import transform
 
-with open(sys.argv[1]) as file:
-    template = yaml_parse(file.read())
-for resource in template["Resources"].values():
-    properties = resource.get("Properties", {})
-    for uri in ("CodeUri", "ContentUri"):
-        if uri in properties:
-            properties[uri] = "s3://bucket/key"
-parameters = {name: parameter.get("Default", "") for name, parameter in template["Parameters"].items()}
-made = Translator({}, Parser()).translate(template, {**parameters, "Canary": "true"})["Resources"]
+made = transform(sys.argv[1], Canary="true")["Resources"]
 
 
 def fail(why):
