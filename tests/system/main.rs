@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by it")]
 
 mod agreement;
+mod alarms;
 mod audit;
 mod budgets;
 mod cache;

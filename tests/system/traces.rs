@@ -117,7 +117,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// What a log writes.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -130,18 +130,22 @@ impl io::Write for Lines {
 }
 
 impl Lines {
+    /// Every line.
+    pub(crate) fn all(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The trace of each request in the log.
     fn traces(&self) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let requests = lines.filter(|line| line["fields"]["message"] == "request");
+        let requests = self.all().into_iter().filter(|line| line["fields"]["message"] == "request");
         requests.map(|line| line["fields"]["trace_id"].as_str().unwrap_or("none").to_owned()).collect()
     }
 }
 
 /// Makes a subscriber this thread's. Another one lives as long as the process: of a single one, tracing believes that it is every
 /// thread's, so whichever thread comes to a call site first would say for all of them that nobody listens.
-fn heard(subscriber: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
+pub(crate) fn heard(subscriber: impl Subscriber + Send + Sync + 'static) -> DefaultGuard {
     static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
     LazyLock::force(&ANOTHER);
     set_default(subscriber)

@@ -21,7 +21,7 @@ pub const MAX_SENT: usize = 4 << 20;
 const PATH: AsciiSet =
     NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b',').remove(b':').remove(b'@');
 
-/// Makes the answer. What a problem has for the log is not in it: whoever calls this logs it.
+/// Makes the answer. What a problem has for the log goes there, whichever stage it comes from, this one included.
 ///
 /// - `ETag`: from the header [`VERSION`] and the body; a matching `If-None-Match` turns `GET` and `HEAD` into 304.
 /// - 406 to `GET` and `HEAD` that do not admit JSON. Other methods have had their effect already, so they must have called
@@ -30,7 +30,10 @@ const PATH: AsciiSet =
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "respond", skip_all)]
 pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: Result<Reply, Problem>) -> ApiResponse {
     let result = result.and_then(|reply| finish(request, reply));
-    let reply = result.unwrap_or_else(|problem| refuse(request, correlation, &problem));
+    let reply = result.unwrap_or_else(|problem| {
+        problem.log(correlation);
+        refuse(request, correlation, &problem)
+    });
     let mut headers = reply.headers;
     headers.insert(CORRELATION_ID, header_value(correlation));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));

@@ -86,11 +86,6 @@ async fn respond_to(
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };
-    if let Err(problem) = &result
-        && problem.log.is_some()
-    {
-        tracing::error!(correlation_id = correlation, code = problem.code.name(), cause = problem.log, "request failed");
-    }
     respond::respond(request, &app.model, correlation, result)
 }
 

@@ -199,6 +199,18 @@ impl Problem {
     pub fn timeout() -> Self {
         Self::new(Code::Timeout, "The request could not be finished in time; repeat a write with its Idempotency-Key.")
             .retry_after(1)
+            .logged("no answer before the deadline")
+    }
+
+    /// Writes to the log what the answer does not say. Every 5xx is the line `request failed`, which the filters of `template.yaml`
+    /// count and the alarm `ReleaseErrors` judges a release by; a client's mistake never is.
+    pub fn log(&self, correlation: &str) {
+        let (code, cause) = (self.code.name(), self.log.as_deref());
+        if self.code.status().is_server_error() {
+            tracing::error!(correlation_id = correlation, code, cause, "request failed");
+        } else if cause.is_some() {
+            tracing::warn!(correlation_id = correlation, code, cause, "request refused");
+        }
     }
 
     /// The document of RFC 9457. `instance` is the path of the request, `base_url` the API's own address (`https://host`).

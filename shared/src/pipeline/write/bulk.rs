@@ -78,6 +78,11 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     if let Some(problem) = outrun(&outcomes) {
         return Err(problem);
     }
+    // The answer is 200, but an alarm must see what one operation alone would have been answered; once, as an answer counts once.
+    let mut failures = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    if let Some(first) = failures.find(|problem| problem.code.status().is_server_error()) {
+        first.log(cx.correlation);
+    }
     let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
     for outcome in outcomes {
         results.push(match outcome {
