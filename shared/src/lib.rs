@@ -9,7 +9,7 @@
 //! 3  query, limit, usage
 //! 4  notify, http
 //! 5  identity
-//! 6  cache, openapi
+//! 6  cache, migrate, openapi
 //! 7  app
 //! 8  files
 //! 9  pipeline, reporter
@@ -26,6 +26,7 @@ pub mod files;
 pub mod http;
 pub mod identity;
 pub mod limit;
+pub mod migrate;
 pub mod model;
 pub mod notify;
 pub mod openapi;

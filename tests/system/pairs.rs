@@ -38,7 +38,7 @@ async fn no_role_of_the_demo_gets_at_what_another_sees() {
         of("admin", &["admin"], "root", json!({})),
         of("ada", &["customer"], "ada", json!({"customer_id": "ada"})),
         of("kofi", &["customer"], "kofi", json!({"customer_id": "kofi"})),
-        of("packer", &["packer"], "pia", json!({})),
+        of("packer", &["packer"], "local:pia", json!({})),
         partner,
         of("public", &["public"], "anyone", json!({})),
     ];

@@ -136,7 +136,7 @@ fn acme() -> Consumer {
 #[tokio::test]
 async fn a_token_is_told() {
     let context = json!({
-        "outcome": "ok", "consumer": "local:u1", "subject": "u1", "roles": "[\"reader\"]", "exp": "1795219260",
+        "outcome": "ok", "consumer": "local:u1", "subject": "local:u1", "roles": "[\"reader\"]", "exp": "1795219260",
     });
     assert_eq!(answer("token", State::Works).await, json!({ "isAuthorized": true, "context": context }));
 }
@@ -147,7 +147,7 @@ async fn an_api_key_is_told() {
     assert!(got["context"]["key_id"].as_str().is_some_and(|id| id.len() == 12));
     got["context"].as_object_mut().unwrap().remove("key_id");
     let context = json!({
-        "outcome": "ok", "consumer": "acme", "subject": "acme", "roles": "[\"reader\"]", "plan": "free", "epoch": "4",
+        "outcome": "ok", "consumer": "acme", "subject": "key:acme", "roles": "[\"reader\"]", "plan": "free", "epoch": "4",
     });
     assert_eq!(got, json!({ "isAuthorized": true, "context": context }));
 }

@@ -139,6 +139,55 @@ async fn verify_and_reindex_work_beside_the_server_of_the_directory() {
 }
 
 #[tokio::test]
+async fn subjects_are_migrated_beside_the_server_and_after_it() {
+    let place = Scratch::new();
+    let with_owner = MODEL.replace("      parent:", "      owner: {type: string, max: 12}\n      parent:").replace(
+        "  admin: {all: true, system: all}\n",
+        "  admin: {all: true, system: all}\n  owner: {entities: {note: {read: {rows: {owner: $subject}}}}}\n",
+    );
+    let issuer = "auth: {issuers: {shop: {issuer: i, jwks_uri: 'https://k.example/', audiences: [a]}}}\n";
+    std::fs::write(place.path("model.yaml"), &with_owner).unwrap();
+    std::fs::write(place.path("two.yaml"), format!("{with_owner}{issuer}")).unwrap();
+    let (mut child, url, _) = place.serve(&[]).await;
+    let lines = "{\"id\":\"a\",\"text\":\"one\",\"owner\":\"me\"}\n{\"id\":\"b\",\"text\":\"two\"}\n";
+    std::fs::write(place.path("n.ndjson"), lines).unwrap();
+    assert!(place.run(&["import", "note", "n.ndjson", "--url", &url]).await.status.success());
+    let told = async |arguments: &[&str]| {
+        let output = place.run(&[&["migrate"], arguments].concat()).await;
+        (output.status.code().unwrap(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    };
+    let to_local = ["--subject-issuer", "local"];
+    for (arguments, code, said) in [
+        (&["--model", "two.yaml", "--plan"][..], 2, "one of `shop`, `local`"),
+        (&["--subject-issuer", "nobody"], 2, "there is no issuer `nobody`"),
+        (&["--from", "x"], 2, "--subject-issuer"),
+        (&["--subject-issuer", "local", "--plan"], 10, "note.owner: 1 value\n2 records: 1 would change, 0 values cannot"),
+        (&["--plan"], 10, "1 would change"),
+        (&to_local, 0, "2 records: 1 changed, 0 values cannot"),
+        (&to_local, 0, "2 records: 0 changed, 0 values cannot"),
+        (&["--subject-issuer", "local", "--plan"], 0, "2 records: 0 would change, 0 values cannot"),
+    ] {
+        let (status, output) = told(arguments).await;
+        assert_eq!(status, code, "{arguments:?}: {output}");
+        assert!(output.contains(said), "{arguments:?}: {output}");
+    }
+    let token = text(&place.run(&["token", "--sub", "me", "--role", "owner"]).await.stdout);
+    let read = client::http().build().unwrap().get(format!("{url}/v1/notes/a")).bearer_auth(token.trim());
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    signal(&child, "-TERM");
+    child.wait().await.unwrap();
+    let (status, output) = told(&["--model", "two.yaml", "--subject-issuer", "shop", "--from", "local"]).await;
+    assert_eq!((status, output.contains("note.owner: 1 value")), (0, true), "{output}");
+    std::fs::write(place.path("narrow.yaml"), with_owner.replace("max: 12", "max: 7")).unwrap();
+    let (status, output) = told(&["--model", "narrow.yaml", "--subject-issuer", "local", "--from", "shop"]).await;
+    assert_eq!(status, 1, "{output}");
+    assert!(output.contains("cannot change note/a owner: it would be \"local:me\", which must have at most 7"), "{output}");
+    std::fs::write(place.path("without.yaml"), MODEL).unwrap();
+    let (status, output) = told(&["--model", "without.yaml"]).await;
+    assert_eq!((status, output.contains("nothing to do")), (0, true), "{output}");
+}
+
+#[tokio::test]
 async fn records_survive_a_kill_and_an_import_is_repeatable() {
     let place = Scratch::new();
     let lines = "{\"key\":\"b\",\"text\":\"two\",\"parent_id\":\"a\",\"x\":1}\n{\"key\":\"a\",\"text\":\"one\",\"x\":2}\n{\"key\":\"c\"}\n";

@@ -22,6 +22,12 @@ pub struct OtlpSender {
     connector: Connector,
 }
 
+impl Default for OtlpSender {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl OtlpSender {
     /// A client that trusts the roots of this system. No call is made.
     pub fn new() -> Self {

@@ -10,6 +10,21 @@ use serde_json::Value;
 
 /// The consumer and subject of callers without credentials.
 pub const ANONYMOUS: &str = "anonymous";
+/// What stands in the place of an issuer's alias in the subject of an API key.
+pub const KEY_ALIAS: &str = "key";
+/// Alias of the issuer of one machine (`crate::identity::auth::local`): a token's consumer and subject are `local:<sub>`.
+pub const LOCAL_ALIAS: &str = "local";
+/// Aliases that no issuer of a model may have, because their subjects are others', with whose they are.
+pub const RESERVED_ALIASES: [(&str, &str); 2] = [(KEY_ALIAS, "API keys"), (LOCAL_ALIAS, "tokens of `holdfast token`")];
+
+/// Longest subject, bytes: an alias of 63, `:`, and a `sub` of 255 (OpenID Connect Core, 2).
+pub const MAX_SUBJECT: usize = 63 + 1 + 255;
+
+/// `<alias>:<name>`: a subject. No alias contains a `:`, so the first one ends it, whatever the name contains: two subjects are
+/// equal only if both parts are.
+pub fn subject(alias: &str, name: &str) -> String {
+    format!("{alias}:{name}")
+}
 
 /// A verified caller.
 #[expect(clippy::manual_non_exhaustive, reason = "the private field also keeps this crate from making one without a verifier")]
@@ -17,7 +32,7 @@ pub const ANONYMOUS: &str = "anonymous";
 pub struct Principal {
     /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`; [`ANONYMOUS`] where nobody identified themselves.
     pub consumer: String,
-    /// Who acts on behalf of the consumer; the consumer itself where nothing else is known.
+    /// Who acts on behalf of the consumer ([`subject`]): `<issuer alias>:<sub>` of a token, `key:<consumer>` of an API key.
     pub subject: String,
     /// The API key that was used.
     pub key_id: Option<String>,

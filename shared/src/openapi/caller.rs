@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::core::principal::{Principal, Verified};
+use crate::core::principal::{self, Principal, Verified};
 use crate::model::{Entity, FieldType, IdKind, Model, Operand, Path, Rule};
 
 /// A sample caller with these roles, and with a value of the right type for every claim that their rules read, so that the document
@@ -18,7 +18,7 @@ pub fn of_role(model: &Model, roles: &[&str]) -> Principal {
     }
     Principal::verified(Verified {
         consumer: "example".to_owned(),
-        subject: "example".to_owned(),
+        subject: principal::subject("example", "example"),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         plan: model.auth.default_plan.clone(),
         claims,

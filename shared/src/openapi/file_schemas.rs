@@ -18,7 +18,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         "resource_id": kinds::text(1024),
         "field": kinds::text(64),
         "consumer": kinds::text(256),
-        "subject": kinds::text(256),
+        "subject": kinds::subject(),
         "created_at": kinds::moment(),
         "expires_at": kinds::moment(),
         "max_downloads": kinds::or_null(kinds::count()),

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::parts;
 use crate::core::id::MAX_SAFE_INTEGER;
+use crate::core::principal::MAX_SUBJECT;
 use crate::query::{MAX_CURSOR, MAX_LIMIT};
 
 /// Maximum length of a header or parameter without a limit of its own: what the gateway accepts as request line and headers.
@@ -42,6 +43,14 @@ pub(super) fn moment() -> Value {
 /// An id that the API makes.
 pub(super) fn id() -> Value {
     crate::model::id_schema(&crate::model::IdKind::String)
+}
+
+/// Who acts, as rules compare it by `$subject`.
+pub(super) fn subject() -> Value {
+    let form = "`<issuer alias>:<sub>` of a token, `key:<consumer>` of an API key; `anonymous` without credentials.";
+    let mut schema = about(text(MAX_SUBJECT), form);
+    schema["examples"] = json!(["shop:u1"]);
+    schema
 }
 
 /// A list.

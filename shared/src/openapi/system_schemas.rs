@@ -7,7 +7,7 @@ use super::parts::{object, refer};
 use crate::core::id::MAX_SAFE_INTEGER;
 use crate::model::Model;
 
-/// Maximum length of the id of a consumer or subject.
+/// Maximum length of the id of a consumer.
 const NAME: usize = 512;
 
 /// All schemas of system resources.
@@ -48,7 +48,7 @@ fn me() -> Value {
     kinds::object(
         json!({
             "consumer": kinds::text(NAME),
-            "subject": kinds::text(NAME),
+            "subject": kinds::subject(),
             "anonymous": {"type": "boolean"},
             "key_id": kinds::or_null(kinds::text(NAME)),
             "roles": kinds::list(kinds::text(64), 1000),
@@ -113,7 +113,7 @@ fn audit() -> Value {
             "resource": kinds::text(64),
             "id": kinds::or_null(kinds::text(1024)),
             "consumer": kinds::text(NAME),
-            "subject": kinds::text(NAME),
+            "subject": kinds::subject(),
             "roles": kinds::list(kinds::text(64), 1000),
             "key_id": kinds::text(NAME),
             "correlation_id": kinds::text(128),

@@ -5,6 +5,7 @@
 //! | record | `r#<entity>#<id>` | `0x00` |
 //! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
 //! | tombstone of a cascade | `d*` | entity, `#`, id |
+//! | where an interrupted migration stands | `m#<migration>` | `0x00` |
 //! | states of an entity's indexes | `x#<entity>` | `0x00` |
 //! | which tags writers keep | `x#*` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
@@ -60,6 +61,11 @@ pub const TOMBSTONES: &str = "d*";
 /// The tombstone of a record whose cascade is under way.
 pub fn tombstone(entity: &Entity, id: &str) -> Key {
     Key::new(TOMBSTONES, format!("{}#{id}", entity.name))
+}
+
+/// Where a migration stands that was interrupted.
+pub fn migration(name: &str) -> Key {
+    Key::new(format!("m#{name}"), ONLY)
 }
 
 /// The states of an entity's indexes.

@@ -54,7 +54,7 @@ async fn seeded(source: String) -> Seeded {
         alone.for_each(|relation| drop(members.remove(&entity.field(relation.field).name)));
         if entity.by_field("channel").is_some() {
             members.insert("channel".into(), json!(format!("local:{SOMEBODY}")));
-            members.insert("packer".into(), json!(SOMEBODY));
+            members.insert("packer".into(), json!(format!("local:{SOMEBODY}")));
             members.insert("status".into(), json!("paid"));
         }
         admin.actor.post(&format!("/v1/{}", entity.plural), record).await.expect(201);

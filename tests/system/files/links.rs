@@ -121,7 +121,7 @@ async fn a_link_is_for_who_may_read_that_field_of_that_row() {
     world.system.anonymous().get(hers).await.expect_problem(401, "unauthenticated");
     world.admin().get("/v1/books/hers/notes/download").await.expect_problem(404, "not_found");
     // The right is that of the moment.
-    world.admin().patch("/v1/books/hers", json!({ "owner": "bob" })).await.expect(200);
+    world.admin().patch("/v1/books/hers", json!({ "owner": "local:bob" })).await.expect(200);
     reader.get(hers).await.expect_problem(404, "not_found");
     world.system.stop().await;
 }
@@ -145,7 +145,10 @@ async fn every_link_is_in_the_audit_trail_and_nothing_else_is() {
     let links: Vec<&Value> = trail.iter().filter(|entry| entry["action"].as_str().unwrap().ends_with(".download")).collect();
     assert_eq!(links.len(), 4, "{links:#?}");
     let first = links.last().unwrap();
-    assert_eq!((&first["action"], &first["id"], &first["subject"]), (&json!("book.cover.download"), &json!("b"), &json!("ann")));
+    assert_eq!(
+        (&first["action"], &first["id"], &first["subject"]),
+        (&json!("book.cover.download"), &json!("b"), &json!("local:ann"))
+    );
     assert_eq!(first["correlation_id"], "given");
     assert!(first["detail"]["expires_at"].is_string());
     let signature = given.header("location").split("X-Amz-Signature=").nth(1).unwrap()[..64].to_owned();

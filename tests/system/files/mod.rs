@@ -119,7 +119,7 @@ impl World {
 
     /// A book of somebody.
     async fn book(&self, id: &str, owner: &str) {
-        self.admin().post("/v1/books", json!({ "id": id, "title": id, "owner": owner })).await.expect(201);
+        self.admin().post("/v1/books", json!({ "id": id, "title": id, "owner": format!("local:{owner}") })).await.expect(201);
     }
 
     /// A book with a cover.

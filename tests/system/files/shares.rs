@@ -159,9 +159,9 @@ async fn a_share_lives_by_the_right_of_who_made_it() {
     let share = world.share(&world.system.actor("ann", &["reader"]), json!({})).await;
     world.used(&share).await.expect(302);
     // The row is not theirs any more.
-    admin.patch("/v1/books/b", json!({ "owner": "bob" })).await.expect(200);
+    admin.patch("/v1/books/b", json!({ "owner": "local:bob" })).await.expect(200);
     world.used(&share).await.expect_problem(404, "not_found");
-    admin.patch("/v1/books/b", json!({ "owner": "ann" })).await.expect(200);
+    admin.patch("/v1/books/b", json!({ "owner": "local:ann" })).await.expect(200);
     world.used(&share).await.expect(302);
     // The consumer's record takes the role, the consumer is disabled, deleted.
     let consumer = "/v1/_consumers/local:ann";

@@ -3,6 +3,7 @@
 mod apply;
 mod examples;
 mod import;
+mod migrate;
 mod model;
 mod openapi;
 mod parse;
@@ -52,6 +53,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Rebuild an index while the API serves: after a change of the model that `model diff` calls a backfill.
     Reindex(reindex::ReindexArgs),
+    /// Change stored records once, as a release or a change of the model asks for: subjects get the alias of their issuer.
+    Migrate(migrate::MigrateArgs),
     /// Make the consumers what a file says, showing each difference.
     Apply(apply::ApplyArgs),
 }
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Some(Command::Import(args)) => run(import::run(args)),
         Some(Command::Verify(args)) => run(verify::run(args)),
         Some(Command::Reindex(args)) => run(reindex::run(args)),
+        Some(Command::Migrate(args)) => run(migrate::run(args)),
         Some(Command::Apply(args)) => run(apply::run(args)),
     };
     outcome.unwrap_or_else(|Failure(why)| {

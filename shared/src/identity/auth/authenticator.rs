@@ -9,7 +9,7 @@ use super::jws::Unverified;
 use super::keys::{KeyStore, NoKey};
 use super::{AuthOutcome, AuthRefusal, JwksSource, api_key, claims, jwks};
 use crate::core::clock::{Env, Micros};
-use crate::core::principal::Verified;
+use crate::core::principal::{self, KEY_ALIAS, Verified};
 use crate::identity::consumer::record::Row;
 use crate::identity::consumer::{ApiKey, Consumer};
 use crate::model::{Auth, Issuer, Model};
@@ -117,8 +117,8 @@ impl Authenticator {
             return Err(AuthRefusal::UnknownApiKey.into());
         }
         let verified = Verified {
-            consumer: stored.consumer.clone(),
-            subject: stored.consumer,
+            subject: principal::subject(KEY_ALIAS, &stored.consumer),
+            consumer: stored.consumer,
             key_id: Some(stored.id),
             expires: stored.expires,
             anonymous: stored.publishable,

@@ -6,13 +6,13 @@ use serde_json::{Map, Value};
 
 use super::AuthRefusal;
 use crate::core::clock::Micros;
-use crate::core::principal::Verified;
+use crate::core::principal::{self, Verified};
 use crate::model::{Auth, Issuer};
 
 /// Longest id of a consumer, characters: as ids in paths.
 pub(crate) const MAX_CONSUMER: usize = 128;
-/// Longest subject, bytes (OpenID Connect Core, 2, allows 255).
-const MAX_SUBJECT: usize = 255;
+/// Longest name of a subject without its issuer's alias, bytes (OpenID Connect Core, 2, allows 255).
+const MAX_NAME: usize = 255;
 /// The registered claim of a subject, a StringOrURI.
 const SUBJECT: &str = "sub";
 /// Claims that every caller has by being one; a token does not set them.
@@ -31,7 +31,7 @@ pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, 
     }
     let expires = check_times(issuer, claims, now)?;
     let name = identity(claims, &issuer.consumer_claim)?;
-    let subject = identity(claims, &issuer.subject_claim)?;
+    let subject = principal::subject(&issuer.alias, &identity(claims, &issuer.subject_claim)?);
     Ok(Verified {
         consumer: consumer_id(&issuer.alias, &name).ok_or(AuthRefusal::IdentityLength)?,
         subject,
@@ -138,7 +138,7 @@ fn identity(claims: &Map<String, Value>, name: &str) -> Result<String, AuthRefus
     };
     match text.as_str() {
         "" => Err(AuthRefusal::Identity),
-        long if long.len() > MAX_SUBJECT => Err(AuthRefusal::IdentityLength),
+        long if long.len() > MAX_NAME => Err(AuthRefusal::IdentityLength),
         odd if odd.chars().any(char::is_control) => Err(AuthRefusal::IdentityControl),
         _ => Ok(text),
     }

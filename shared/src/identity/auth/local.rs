@@ -13,10 +13,9 @@ use serde_json::{Map, Value, json};
 
 use super::{JwksSource, StaticJwks};
 use crate::core::clock::{Env, Micros};
+pub use crate::core::principal::LOCAL_ALIAS as ALIAS;
 use crate::model::Issuer;
 
-/// Alias of the local issuer: a token's consumer is `local:<sub>`.
-pub const ALIAS: &str = "local";
 /// `iss` of local tokens.
 pub const ISSUER: &str = "https://local.holdfast";
 /// `aud` of local tokens.

@@ -10,18 +10,21 @@ use serde_json::Value;
 
 use super::claims;
 use super::resolve::resolve;
-use crate::core::principal::{Principal, Verified};
+use crate::core::principal::{self, ANONYMOUS, KEY_ALIAS, Principal, Verified};
 use crate::identity::consumer::Consumer;
 use crate::identity::consumer::record::Row;
 use crate::model::Model;
 
 /// A caller without a credential.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct Sharer {
     /// On whose account.
     pub consumer: String,
-    /// Who.
+    /// Who: [`Principal::subject`].
     pub subject: String,
+    /// See [`Stored::named`].
+    named: bool,
     /// Roles that the credential had; `None`: the consumer's record gave them.
     roles: Option<Vec<String>>,
     /// Plan that the credential named; `None`: the consumer's record, or nobody, did.
@@ -33,6 +36,39 @@ pub struct Sharer {
     epoch: Option<i64>,
 }
 
+/// A sharer as it stands in the row of a share.
+#[derive(Deserialize)]
+struct Stored {
+    consumer: String,
+    subject: String,
+    /// Whether `subject` has its issuer; the rows of releases that did not know issuers of subjects lack this.
+    #[serde(default)]
+    named: bool,
+    roles: Option<Vec<String>>,
+    plan: Option<String>,
+    scopes: Option<Vec<String>>,
+    claims: BTreeMap<String, Value>,
+    epoch: Option<i64>,
+}
+
+impl From<Stored> for Sharer {
+    fn from(stored: Stored) -> Self {
+        let Stored { consumer, subject, named, roles, plan, scopes, claims, epoch } = stored;
+        let subject = if named { subject } else { with_issuer(&consumer, subject) };
+        Self { consumer, subject, named: true, roles, plan, scopes, claims, epoch }
+    }
+}
+
+/// A subject without an issuer as it is by now. Its consumer tells which it was: of a token that is `<alias>:...`, and an API key
+/// had its consumer's id for a subject.
+fn with_issuer(consumer: &str, subject: String) -> String {
+    match consumer.split_once(':') {
+        _ if consumer == ANONYMOUS => subject,
+        Some((alias, _)) if subject != consumer => principal::subject(alias, &subject),
+        _ => principal::subject(KEY_ALIAS, &subject),
+    }
+}
+
 impl Sharer {
     /// What is to be remembered of a caller whose consumer's row is this.
     pub fn of(caller: &Principal, row: Option<&Row>) -> Self {
@@ -40,6 +76,7 @@ impl Sharer {
         Self {
             consumer: caller.consumer.clone(),
             subject: caller.subject.clone(),
+            named: true,
             roles: record.is_none_or(|record| record.roles.is_none()).then(|| caller.roles.clone()),
             plan: caller.plan.clone().filter(|_| record.is_none_or(|record| record.plan.is_none())),
             scopes: caller.scopes.clone(),
@@ -150,6 +187,23 @@ auth: {claims: [customer_id, region]}
         );
         assert_eq!(now.claims["region"], "north");
         assert_eq!(now.expires, None);
+    }
+
+    #[test]
+    fn a_sharer_of_before_issuers_gets_the_one_that_its_consumer_tells() {
+        let stored = |consumer: &str, subject: &str| json!({"consumer": consumer, "subject": subject, "roles": [], "plan": null, "scopes": null, "claims": {}, "epoch": null});
+        for (consumer, subject, by_now) in [
+            ("idp:me", "me", "idp:me"),
+            ("idp:org", "a:b", "idp:a:b"),
+            ("me", "me", "key:me"),
+            ("idp:me", "idp:me", "key:idp:me"),
+            ("anonymous", "anonymous", "anonymous"),
+        ] {
+            let sharer: Sharer = serde_json::from_value(stored(consumer, subject)).unwrap();
+            assert_eq!(sharer.subject, by_now);
+            let again: Sharer = serde_json::from_value(serde_json::to_value(&sharer).unwrap()).unwrap();
+            assert_eq!(again, sharer, "what is stored by now stays as it is");
+        }
     }
 
     #[test]

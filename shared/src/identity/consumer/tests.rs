@@ -201,7 +201,7 @@ async fn keys_overlap_end_and_are_revoked() {
     assert!(old.key.starts_with("hf_live_") && !format!("{old:?}").contains(&old.key), "never in a log");
     for key in [&old, &new] {
         let AuthOutcome::Ok(verified) = outcome(&authenticator, &key.key).await else { panic!() };
-        assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("acme", "acme"));
+        assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("acme", "key:acme"));
         assert_eq!((verified.key_id.as_deref(), verified.plan.as_deref()), (Some(key.view.id.as_str()), Some("gold")));
         assert_eq!((verified.roles, verified.epoch), (vec!["reader".to_owned()], Some(1)));
         assert_eq!(verified.claims, [("tenant".to_owned(), json!(7))].into(), "claims that no rule uses do not travel");

@@ -7,7 +7,7 @@ use std::fmt;
 pub enum Class {
     /// A client that worked may fail or see less.
     Breaking,
-    /// Stored data has to follow: run `reindex`, or `verify --repair` if the reason says so.
+    /// Stored data has to follow: run `reindex`, or `verify --repair` or `migrate` if the reason says so.
     Backfill,
     /// No action is needed.
     Compatible,

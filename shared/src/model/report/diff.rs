@@ -1,6 +1,7 @@
 //! Differences between two models: changes that break clients, and changes that need a backfill.
 
 use super::changes::{Change, Changes};
+use super::subjects::subject_paths;
 use super::{describe, diff_fields};
 use crate::model::schema::{Action, Entity, FieldMask, Grant, Index, Model, Rate, RatePlan, Role};
 
@@ -291,19 +292,45 @@ fn plan(changes: &mut Changes, place: &str, before: &RatePlan, after: &RatePlan)
     }
 }
 
-fn rest(changes: &mut Changes, old: &Model, new: &Model) {
+fn issuers(changes: &mut Changes, old: &Model, new: &Model) {
+    let of_alias = |model: &'_ Model, alias: &str| model.auth.issuers.iter().any(|issuer| issuer.alias == alias);
     for before in &old.auth.issuers {
-        match new.auth.issuers.iter().find(|after| after.alias == before.alias) {
-            None => changes.breaking(format!("issuer {}", before.alias), "removed", "its tokens are refused"),
-            Some(after) if after != before => {
-                changes.breaking(format!("issuer {}", before.alias), "changed", "tokens may be refused or mean another consumer");
+        let place = format!("issuer {}", before.alias);
+        let same = new.auth.issuers.iter().find(|after| after.alias == before.alias);
+        let renamed = new.auth.issuers.iter().find(|after| after.issuer == before.issuer && !of_alias(old, &after.alias));
+        match (same, renamed) {
+            (Some(after), _) if after == before => {}
+            (Some(after), _) => {
+                changes.breaking(&place, "changed", "tokens may be refused or mean another consumer");
+                if after.subject_claim != before.subject_claim || after.issuer != before.issuer {
+                    subjects(changes, new, &place, "names other subjects", "values that name those of before have to follow");
+                }
             }
-            Some(_) => {}
+            (None, Some(after)) => {
+                let what = format!("alias {} -> {}", before.alias, after.alias);
+                changes.breaking(&place, &what, "consumers and subjects of its tokens have other names, which clients see");
+                let how = format!("`migrate --subject-issuer {} --from {}`", after.alias, before.alias);
+                subjects(changes, new, &place, &what, &format!("values that name subjects have to follow: {how}"));
+            }
+            (None, None) => changes.breaking(place, "removed", "its tokens are refused"),
         }
     }
-    for after in new.auth.issuers.iter().filter(|after| old.auth.issuers.iter().all(|before| before.alias != after.alias)) {
-        changes.compatible(format!("issuer {}", after.alias), "added", "its tokens are accepted");
+    for after in new.auth.issuers.iter().filter(|after| !of_alias(old, &after.alias)) {
+        if old.auth.issuers.iter().all(|before| before.issuer != after.issuer || of_alias(new, &before.alias)) {
+            changes.compatible(format!("issuer {}", after.alias), "added", "its tokens are accepted");
+        }
     }
+}
+
+/// The same subjects have other names: what is stored has to follow, if rules compare it with them.
+fn subjects(changes: &mut Changes, new: &Model, place: &str, what: &str, reason: &str) {
+    if !subject_paths(new).is_empty() {
+        changes.backfill(place, what, reason);
+    }
+}
+
+fn rest(changes: &mut Changes, old: &Model, new: &Model) {
+    issuers(changes, old, new);
     if old.auth.anonymous_role != new.auth.anonymous_role {
         changes.breaking("auth", "anonymous_role changed", "callers without credentials may do other things");
     }

@@ -155,6 +155,47 @@ changes! {
     ];
 }
 
+/// What changes from one set of issuers to another where `rows` is a condition of a role.
+fn changed_issuers(rows: &str, from: &str, to: &str) -> Vec<String> {
+    let model = |issuers: &str| {
+        let source = format!(
+            "name: T\nentities: {{a: {{fields: {{t: string}}}}}}\nroles: {{r: {{entities: {{a: {{read: {{rows: {{t: {rows}}}}}}}}}}}}}\n\
+             auth: {{claims: [x], issuers: {{{issuers}}}}}\n"
+        );
+        parse("m.yaml", &source).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+    };
+    diff(&model(from), &model(to)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_issuer_with_another_alias_breaks_clients_and_stored_subjects() {
+    let issuer = |alias: &str, iss: &str, more: &str| {
+        format!("{alias}: {{issuer: {iss}, jwks_uri: \"https://k.example/\", audiences: [a]{more}}}")
+    };
+    let (old, new) = (issuer("old", "one", ""), issuer("new", "one", ""));
+    let renamed =
+        "breaking    issuer old: alias old -> new (consumers and subjects of its tokens have other names, which clients see)";
+    let stored = "backfill    issuer old: alias old -> new (values that name subjects have to follow: \
+                  `migrate --subject-issuer new --from old`)";
+    assert_eq!(changed_issuers("$subject", &old, &new), [renamed, stored]);
+    assert_eq!(changed_issuers("$claim.x", &old, &new), [renamed], "no record holds a subject");
+    let other = issuer("new", "two", "");
+    assert_eq!(
+        changed_issuers("$subject", &old, &other),
+        ["breaking    issuer old: removed (its tokens are refused)", "compatible  issuer new: added (its tokens are accepted)"]
+    );
+    let by_mail = issuer("old", "one", ", claims: {subject: email}");
+    assert_eq!(
+        changed_issuers("$subject", &old, &by_mail),
+        [
+            "breaking    issuer old: changed (tokens may be refused or mean another consumer)",
+            "backfill    issuer old: names other subjects (values that name those of before have to follow)"
+        ]
+    );
+    let longer = issuer("old", "one", ", max_lifetime: 2h");
+    assert_eq!(changed_issuers("$subject", &old, &longer).len(), 1, "the subjects are the same");
+}
+
 #[test]
 fn an_entity_renamed_is_removed_and_added() {
     let old = parse("old.yaml", "name: T\nentities: {a: {fields: {t: string}}}\n").unwrap();

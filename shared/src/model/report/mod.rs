@@ -12,9 +12,12 @@ mod diff_fields;
 #[cfg(test)]
 mod diff_tests;
 mod served;
+mod subjects;
 
 pub use changes::{Change, Class};
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
 pub(super) use check::{MAX_ITEMS, most_items};
 pub use diff::{diff, diff_roles};
 pub(super) use served::missing_index;
+pub(super) use subjects::{SUBJECT, can_hold_subject};
+pub use subjects::{SubjectPath, subject_paths};

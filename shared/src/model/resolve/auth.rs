@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::core::principal::RESERVED_ALIASES;
 use crate::model::schema::{Auth, Cors, Issuer, Limits, RatePlan, Role};
 use crate::model::source::{At, Node, Reader};
 use crate::model::suggest::nearest;
@@ -61,8 +62,19 @@ impl Reader<'_> {
         }
     }
 
+    /// A name, so that it contains no `:`, which ends it in subjects and in ids of consumers.
+    fn alias(&mut self, key: &At<&str>) -> Option<At<String>> {
+        let reserved = RESERVED_ALIASES.into_iter().find(|(alias, _)| *alias == key.value);
+        if let Some((alias, whose)) = reserved {
+            let help = format!("`{alias}:...` are the subjects of {whose}; for example `{alias}_issuer`");
+            self.mistake(key.spot, format!("`{alias}` cannot name an issuer"), help);
+            return None;
+        }
+        self.name(key.spot, "an issuer", key.value)
+    }
+
     fn issuer(&mut self, key: At<&str>, body: &Node, roles: &[Role]) -> Option<Issuer> {
-        let alias = self.name(key.spot, "an issuer", key.value);
+        let alias = self.alias(&key);
         let known = ["issuer", "jwks_uri", "audiences", "algorithms", "claims", "max_lifetime", "leeway", "default_roles"];
         let keys = self.keys(body, "an issuer", &known)?;
         let mut required = |name: &str| {

@@ -187,6 +187,19 @@ mistakes! {
         "9:18: `https://a.example/` is no origin; for example `https://shop.example.com`: scheme and host, no path, no slash at its end; or `\"*\"`",
         "10:19: `examine` (rows) must be a whole number from 0 to 10000",
     ];
+    issuer_aliases: format!("{}auth:\n  issuers:\n    key: {{issuer: x, jwks_uri: \"https://keys.example.com/\", audiences: [a]}}\n    local: {{issuer: y, jwks_uri: \"https://keys.example.com/\", audiences: [a]}}\n    \"a:b\": {{issuer: z, jwks_uri: \"https://keys.example.com/\", audiences: [a]}}\n", entities("  a: {fields: {t: string}}\n")) => [
+        "6:5: `key` cannot name an issuer; `key:...` are the subjects of API keys; for example `key_issuer`",
+        "7:5: `local` cannot name an issuer; `local:...` are the subjects of tokens of `holdfast token`; for example `local_issuer`",
+        "8:5: `a:b` cannot name an issuer; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
+    ];
+    subjects_that_cannot_be: format!("{}roles:\n  r: {{entities: {{a: {{read: {{rows: {{or: [{{n: $subject}}, {{u: [$subject]}}, {{e: {{ne: $subject}}}}, {{b_id: $subject}}, {{id: $subject}}, {{c.d: $subject}}]}}}}}}}}}}\n", entities("  a: {fields: {n: integer, u: uuid, e: {enum: [x]}, b: {ref: b}, c: {ref: c}, s: string}}\n  b: {fields: {x: string}}\n  c: {id: string, fields: {d: email}}\n")) => [
+        "7:45: `n` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+        "7:61: `u` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+        "7:82: `e` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+        "7:101: `b_id` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+        "7:117: `id` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+        "7:134: `c.d` can never equal `$subject`, which is `<issuer alias>:<sub>`; make it a string, or compare with a claim: `$claim.sub`",
+    ];
     remote_schema: fields("  a: {type: json, schema: {$ref: \"https://example.com/s.json\"}}\n") => [
         "4:31: not a JSON Schema (2020-12): Resource 'https://example.com/s.json' is not present in a registry and retrieving it failed: `resolve-http` feature or a custom resolver is required to resolve external schemas via HTTP; `$ref` may point into the schema itself only",
     ];

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::constant;
 use super::names::{find, find_or_say};
 use crate::model::body::normalise_id;
+use crate::model::report::{SUBJECT, can_hold_subject};
 use crate::model::schema::{Entity, FieldType, Op, Operand, Path, Rule, is_sortable};
 use crate::model::source::{At, Data, Node, Reader, Spot, to_json};
 use crate::model::suggest::{list, nearest};
@@ -171,6 +172,11 @@ impl Reader<'_> {
         if let Data::Scalar { text, .. } = &node.data
             && let Some(name) = text.strip_prefix('$').filter(|name| !name.starts_with('$'))
         {
+            if name == SUBJECT && !can_hold_subject(kind, entity, scope.entities) {
+                let message = format!("`{}` can never equal `$subject`, which is `<issuer alias>:<sub>`", key.value);
+                self.mistake(node.spot, message, "make it a string, or compare with a claim: `$claim.sub`");
+                return None;
+            }
             return self.claim(node, name, scope);
         }
         let constant = match kind {
@@ -194,7 +200,7 @@ impl Reader<'_> {
 
     /// `$subject`, `$consumer` or `$claim.name`.
     fn claim(&mut self, node: &Node, name: &str, scope: &mut RuleScope<'_>) -> Option<Operand> {
-        if matches!(name, "subject" | "consumer") {
+        if matches!(name, SUBJECT | "consumer") {
             return Some(Operand::Claim(name.to_owned()));
         }
         let Some(claim) = name.strip_prefix("claim.") else {

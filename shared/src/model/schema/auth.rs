@@ -20,7 +20,7 @@ pub struct Auth {
 /// An issuer of tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Issuer {
-    /// Name in consumer ids: `<alias>:<claim>`.
+    /// Name in ids of consumers and in subjects: `<alias>:<claim>`. Contains no `:`, and is not reserved.
     pub alias: String,
     /// Exact value of `iss`.
     pub issuer: String,

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use crate::core::clock::Env;
-use crate::model::schema::{Entity, IdKind, Path};
+use crate::model::schema::{Entity, FieldType, IdKind, Path};
 
 /// A stored record: its id, the random version of this state, and its fields in their normalised JSON form.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,17 @@ impl Record {
             Path::Id => Cow::Owned(self.id_value(entity)),
             Path::Own(field) => self.fields.get(&entity.field(field).name).map_or(Cow::Owned(Value::Null), Cow::Borrowed),
             Path::Via(..) => Cow::Owned(Value::Null),
+        }
+    }
+
+    /// Sets `updated_at`, and `created_at` of a new record, to this moment, where the entity has them.
+    pub fn stamp(&mut self, entity: &Entity, env: &Env, created: bool) {
+        let now = env.now().rfc3339();
+        for (name, set) in [("created_at", created), ("updated_at", true)] {
+            let stamps = |field: &&crate::model::Field| field.read_only && field.kind == FieldType::Timestamp;
+            if set && entity.by_field(name).filter(stamps).is_some() {
+                self.fields.insert(name.to_owned(), Value::String(now.clone()));
+            }
         }
     }
 

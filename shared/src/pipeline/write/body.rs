@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::What;
+use super::change::What;
 use crate::http::body::{media_type, parse};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, cors, header_value, negotiate};

@@ -6,10 +6,11 @@ use futures::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use super::change::{Change, What};
 use super::commit::{ChangeOutcome, run};
 use super::idempotent::{KeyReservation, reply_of};
-use super::prepare::Prepared;
-use super::{Change, What, body, one_answer, rights};
+use super::prepared::Prepared;
+use super::{body, one_answer, rights};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{ApiRequest, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id, respond};
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::change::{Change, What};
 use super::idempotent::KeyReservation;
-use super::prepare::{Prepared, merge_problems, merged, prepare, with_pointer};
+use super::prepare::{merge_problems, merged, prepare, with_pointer};
+use super::prepared::Prepared;
 use super::references;
 use super::refused::{reference_missing, refused};
 use super::replay::masked;
-use super::{Change, What};
 use crate::core::clock::Micros;
 use crate::http::problem::{Code, Problem};
 use crate::http::respond;

@@ -9,10 +9,12 @@
 
 mod body;
 mod bulk;
+mod change;
 pub(super) mod commit;
 pub(in crate::pipeline) mod idempotent;
 mod operations;
 pub(super) mod prepare;
+mod prepared;
 mod references;
 pub(super) mod refused;
 pub(super) mod replay;
@@ -26,47 +28,14 @@ use serde_json::Value;
 use super::{Context, deprecated};
 use crate::http::Reply;
 use crate::http::problem::Problem;
-use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
+use crate::model::{Action, Entity, EntityIx, IdKind};
 
 pub use bulk::{bulk, bulk_cost};
 
+use change::{Change, What};
 use commit::{ChangeOutcome, run};
 use idempotent::{KeyReservation, reply_of};
-use prepare::Prepared;
-
-/// What a caller wants to happen to one record.
-struct Change<'a> {
-    /// Of which entity.
-    entity: &'a Entity,
-    /// Which record; `None` for a creation, whose body may say.
-    id: Option<String>,
-    /// What.
-    what: What,
-    /// `If-Match` and `If-None-Match`, if any.
-    conditions: HeaderMap,
-    /// JSON pointer to what stands for the change in the request's body; empty where that is the body itself.
-    place: String,
-}
-
-/// The kinds of changes, with what they are made of.
-enum What {
-    Create(Value),
-    Replace(Value),
-    Merge(Value),
-    JsonPatch(json_patch::Patch),
-    Delete,
-}
-
-impl What {
-    /// As plans and deprecations see it.
-    fn operation(&self) -> Operation {
-        match self {
-            Self::Create(_) => Operation::Create,
-            Self::Delete => Operation::Delete,
-            Self::Replace(_) | Self::Merge(_) | Self::JsonPatch(_) => Operation::Update,
-        }
-    }
-}
+use prepared::Prepared;
 
 /// `POST /v1/{plural}`: 201 with `Location`.
 ///

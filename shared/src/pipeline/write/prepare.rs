@@ -3,55 +3,19 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::references::{self, Reference};
+use super::change::{Change, What};
+use super::operations;
+use super::prepared::{Prepared, Reference};
+use super::references;
 use super::rights::{EffectiveAccess, Rights};
-use super::{Change, What, operations};
+use crate::http::conditional;
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::http::{VERSION, conditional};
 use crate::model::validate::{self, Current, FieldViolation};
 use crate::model::value::{Record, new_version};
-use crate::model::{Action, Entity, FieldIx, FieldMask, FieldType, IdKind, Masks};
+use crate::model::{Action, Entity, FieldIx, FieldMask, IdKind, Masks};
 use crate::pipeline::Context;
-use crate::store::idempotency::Answer;
 use crate::store::object;
 use crate::store::write::{Check, Mutation};
-
-/// A change that is allowed and valid, from the state that was read.
-pub(super) struct Prepared {
-    /// What is written.
-    pub(super) mutation: Mutation,
-    /// What the permission stands on besides.
-    pub(super) checks: Vec<Check>,
-    /// The status of success.
-    pub(super) status: StatusCode,
-    /// The new record as the caller may read it.
-    pub(super) shown: Option<Value>,
-    /// What is done.
-    pub(super) action: Action,
-    /// Names of the fields that change.
-    pub(super) changed: Vec<String>,
-    /// Fields that the caller may know of.
-    pub(super) known: FieldMask,
-    /// References to records that are not there for the caller, unless an operation that follows makes them.
-    pub(super) unseen: Vec<Reference>,
-    /// Path of a record that was created.
-    location: Option<String>,
-}
-
-impl Prepared {
-    /// What the client is told if this is done.
-    pub(super) fn answer(&self) -> Answer {
-        let mut headers = std::collections::BTreeMap::new();
-        if let Some(location) = &self.location {
-            headers.insert("location".to_owned(), location.clone());
-        }
-        if let (Some(_), Some(after)) = (&self.shown, &self.mutation.after) {
-            headers.insert(VERSION.as_str().to_owned(), after.version.clone());
-        }
-        let body = self.shown.as_ref().map(|shown| shown.to_string().into_bytes()).unwrap_or_default();
-        Answer { status: self.status.as_u16(), headers, body }
-    }
-}
 
 /// Prepares a change of the record that is stored now, if there is one. `earlier`: what the same transaction does before it.
 ///
@@ -231,13 +195,7 @@ pub(in crate::pipeline) fn shown(entity: &Entity, record: &Record, readable: Opt
 
 /// Sets the moments that the model keeps.
 pub(in crate::pipeline) fn stamp(cx: &Context<'_>, entity: &Entity, record: &mut Record, created: bool) {
-    let now = cx.app.env.now().rfc3339();
-    for (name, set) in [("created_at", created), ("updated_at", true)] {
-        let stamps = |field: &&crate::model::Field| field.read_only && field.kind == FieldType::Timestamp;
-        if set && entity.by_field(name).filter(stamps).is_some() {
-            record.fields.insert(name.to_owned(), Value::String(now.clone()));
-        }
-    }
+    record.stamp(entity, &cx.app.env, created);
 }
 
 fn changed(entity: &Entity, before: &Record, after: &Map<String, Value>) -> Vec<String> {

@@ -4,11 +4,11 @@
 //! records exist, nor attach anything to them. So a record that may not be read is treated as one that does not exist, by the same
 //! steps and with the same problem. `link: true` at the field of a role waives this ([`EffectiveAccess::links`](super::rights::Sight)).
 
-use super::prepare::Prepared;
+use super::prepared::{Prepared, Reference};
 use super::rights::Rights;
 use crate::http::problem::Problem;
 use crate::model::value::Record;
-use crate::model::{Action, Entity, EntityIx, FieldIx, FieldType, Path};
+use crate::model::{Action, Entity, FieldIx, FieldType, Path};
 use crate::pipeline::Context;
 use crate::query::condition::Values;
 use crate::query::policy::Access;
@@ -23,15 +23,6 @@ pub(super) struct Found {
     pub(super) unseen: Vec<Reference>,
     /// What the right to read the others stands on.
     pub(super) checks: Vec<Check>,
-}
-
-/// A reference that a change sets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reference {
-    /// The ref field.
-    pub(super) field: FieldIx,
-    target: EntityIx,
-    id: String,
 }
 
 /// What can be said of a record before it is read.

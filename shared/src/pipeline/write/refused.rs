@@ -1,7 +1,8 @@
 //! What a refusal of the store means for the client.
 
-use super::Change;
-use super::prepare::{Prepared, with_pointer};
+use super::change::Change;
+use super::prepare::with_pointer;
+use super::prepared::Prepared;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::{Action, FieldIx};
 use crate::pipeline::Context;

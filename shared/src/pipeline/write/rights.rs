@@ -1,6 +1,6 @@
 //! What a caller may do to one record in one state.
 
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use crate::http::problem::Problem;
 use crate::model::value::Record;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};

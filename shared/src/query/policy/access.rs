@@ -187,6 +187,10 @@ fn coerce(model: &Model, entity: &Entity, path: Path, value: &Value) -> Option<V
 }
 
 fn coerce_field(model: &Model, kind: &FieldType, value: &Value) -> Option<Value> {
+    // A claim is held against the elements of a list (`contains`), never against the list itself.
+    if let FieldType::List { item, .. } = kind {
+        return coerce_field(model, item, value);
+    }
     let id_of = |target| &model.entity(target).id;
     let first = normalise(kind, &id_of, value);
     if let Ok(value) = first {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::table::{Attr, Key, Table, TableName};
+use crate::store::table::{Attr, Item, Key, Table, TableName};
 use crate::store::testing::{Fixture, Later};
 use crate::store::{items, keys, tags};
 

@@ -24,7 +24,7 @@ async fn each_algorithm_is_accepted_with_its_own_key() {
     let (world, signers) = world();
     for signer in &signers {
         let verified = world.accepted(&signer.token(&claims())).await;
-        assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("idp:u1", "u1"));
+        assert_eq!((verified.consumer.as_str(), verified.subject.as_str()), ("idp:u1", "idp:u1"));
         assert_eq!(verified.roles, ["reader"]);
         assert_eq!(verified.expires, Some(NOW + 600 + 30), "the leeway is part of it");
         assert!(!verified.anonymous && verified.key_id.is_none() && verified.scopes.is_none());

@@ -1,0 +1,16 @@
+//! One-off changes of stored records, made while the service runs.
+//!
+//! ```text
+//! scan, page by page -> what of a record has to change -> writes of the same kind as a client's -> place kept -> next page
+//! ```
+//! Every change is a write like any other: with index rows, unique rows and tags in one transaction, on condition that the record
+//! is as it was read, and with an audit entry. A record that is as it should be is left alone, so a run can be cut short at any
+//! point and repeated any number of times; the place is kept only to save the time of looking again.
+
+mod names;
+mod progress;
+mod subjects;
+
+pub use names::{Names, Wanted};
+pub use progress::{MigrateError, Progress, Stuck};
+pub use subjects::Subjects;

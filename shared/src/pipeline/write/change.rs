@@ -1,0 +1,40 @@
+//! A change of one record, as a caller asks for it.
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::model::{Entity, Operation};
+
+/// What a caller wants to happen to one record.
+pub(super) struct Change<'a> {
+    /// Of which entity.
+    pub(super) entity: &'a Entity,
+    /// Which record; `None` for a creation, whose body may say.
+    pub(super) id: Option<String>,
+    /// What.
+    pub(super) what: What,
+    /// `If-Match` and `If-None-Match`, if any.
+    pub(super) conditions: HeaderMap,
+    /// JSON pointer to what stands for the change in the request's body; empty where that is the body itself.
+    pub(super) place: String,
+}
+
+/// The kinds of changes, with what they are made of.
+pub(super) enum What {
+    Create(Value),
+    Replace(Value),
+    Merge(Value),
+    JsonPatch(json_patch::Patch),
+    Delete,
+}
+
+impl What {
+    /// As plans and deprecations see it.
+    pub(super) fn operation(&self) -> Operation {
+        match self {
+            Self::Create(_) => Operation::Create,
+            Self::Delete => Operation::Delete,
+            Self::Replace(_) | Self::Merge(_) | Self::JsonPatch(_) => Operation::Update,
+        }
+    }
+}
