@@ -1,0 +1,5 @@
+//! The models, and what the checker must find in them.
+
+mod counters;
+mod references;
+mod tags;
