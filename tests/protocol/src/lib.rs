@@ -1,4 +1,5 @@
-//! The write protocol (record 19) as models that a checker explores exhaustively: no interleaving is left out.
+//! The proposed write protocol (record 25; the product does not follow it yet) as models that a checker explores exhaustively: no
+//! interleaving is left out.
 //!
 //! ```text
 //! references  gates, reference rows, fences: nobody refers to a record that is gone, and no gate stays shut
