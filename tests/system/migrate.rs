@@ -1,10 +1,10 @@
 //! `migrate`: stored subjects get their issuer while the API serves.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use futures::future::BoxFuture;
-use holdfast::core::clock::Env;
+use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::migrate::{MigrateError, Names, Progress, Subjects, Wanted};
 use holdfast::model::{Model, parse};
 use holdfast::store::table::{SharedTable, TableError, Transaction};
@@ -202,6 +202,19 @@ async fn names_of_api_keys_and_of_an_old_alias_go_where_they_belong() {
     system.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_stay_and_are_told() {
+    let system = started(&[json!({"id": "me"}), json!({"id": "local:me"})]).await;
+    let source = model().replace("{handle: $subject}", "{id: $subject}");
+    let by_id = Arc::new(parse("m", &source).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
+    let done = subjects(Arc::new(system.table()), &by_id, LOCAL).run(|_| {}).await.unwrap();
+    assert_eq!((done.pending, done.changed, done.stuck, done.is_needed()), (0, 0, 1, true));
+    let stuck = &done.listed[0];
+    assert_eq!((stuck.record.as_str(), stuck.field.as_str()), ("task/me", "id"));
+    assert!(stuck.why.starts_with("a record keeps its id: export the records"), "{}", stuck.why);
+    system.stop().await;
+}
+
 /// Fails every transaction after the first few, in a way that no repetition helps.
 struct Dies(AtomicUsize);
 
@@ -245,6 +258,38 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     assert!(!planned(&system, LOCAL).await.is_needed());
     assert!(!run(&system, LOCAL).await.resumed, "what has ended is begun anew");
     assert_sound(&system).await;
+    system.stop().await;
+}
+
+/// Refuses every transaction as a throttled table does.
+struct Throttled;
+
+impl Otherwise for Throttled {
+    fn transact<'a>(&'a self, _: &'a SharedTable, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Box::pin(async { Err(TableError::Busy("throttled".into())) })
+    }
+}
+
+/// A clock that is a second later whenever it is asked.
+struct Hurries(AtomicI64);
+
+impl Clock for Hurries {
+    fn now(&self) -> Micros {
+        Micros(self.0.fetch_add(1_000_000, Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_busy_table_ends_the_run_which_can_be_repeated() {
+    let system = started(&[json!({"id": "a", "owner": "me"})]).await;
+    let table: SharedTable = Arc::new(Delegate { table: Arc::new(system.table()), otherwise: Arc::new(Throttled) });
+    let env = Env { clock: Arc::new(Hurries(AtomicI64::new(Env::system().now().0))), ..Env::system() };
+    let model = system.local().model.clone();
+    let busy = Subjects::new(table, Arc::clone(&model), env, Names::new(&model, LOCAL).unwrap());
+    let end = busy.run(|_| {}).await.unwrap_err();
+    assert_eq!(end, MigrateError::Busy("task/a".into()));
+    assert!(end.to_string().contains("run it again"), "{end}");
+    assert_eq!(run(&system, LOCAL).await.changed, 1);
     system.stop().await;
 }
 

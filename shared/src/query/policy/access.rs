@@ -149,15 +149,20 @@ fn fill(model: &Model, principal: &Principal, entity: &Entity, rule: &Rule) -> O
                     Operand::Claim(name) => claim(model, principal, entity, *path, name, &mut values)?,
                 }
             }
-            // A list claim stands for all of its elements.
-            let op = match (op, values.len()) {
-                (Op::Eq, 0 | 2..) => Op::In,
-                (Op::Ne, 0 | 2..) => Op::Nin,
-                (op, _) => *op,
-            };
-            Condition::Compare(Comparison { path: *path, op, operands: values })
+            compare(*path, *op, values)
         }
     })
+}
+
+/// A comparison with any number of values: a list claim stands for all of its elements.
+fn compare(path: Path, op: Op, operands: Vec<Value>) -> Condition {
+    let op = match (op, operands.len()) {
+        (Op::Eq, 0 | 2..) => Op::In,
+        (Op::Ne, 0 | 2..) => Op::Nin,
+        (Op::In | Op::Nin, _) | (_, 1) => op,
+        (op, _) => return Condition::Any(operands.into_iter().map(|operand| compare(path, op, vec![operand])).collect()),
+    };
+    Condition::Compare(Comparison { path, op, operands })
 }
 
 fn claim(model: &Model, principal: &Principal, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
@@ -202,4 +207,41 @@ fn coerce_field(model: &Model, kind: &FieldType, value: &Value) -> Option<Value>
         _ => return None,
     };
     normalise(kind, &id_of, &other).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::core::principal::Verified;
+
+    #[test]
+    fn each_element_of_a_list_claim_is_looked_for() {
+        let model = "
+name: T
+entities: {a: {id: string, fields: {team: {list: integer}}}}
+roles:
+  in: {entities: {a: {read: {rows: {team: {contains: $claim.teams}}}}}}
+  out: {entities: {a: {read: {rows: {not: {team: {contains: $claim.teams}}}}}}}
+auth: {claims: [teams]}
+";
+        let model = crate::model::parse("m", model).unwrap();
+        let team = |teams: &Value, role: &str| {
+            let claims = [("teams".to_owned(), teams.clone())].into();
+            let caller = Principal::verified(Verified { roles: vec![role.to_owned()], claims, ..Verified::default() });
+            let access = Access::of(&model, &caller, &model.entities[0], Action::Read);
+            struct Team(Value);
+            impl Values for Team {
+                fn value(&self, _: Path) -> Value {
+                    self.0.clone()
+                }
+            }
+            access.mask(&model, &model.entities[0], &Team(json!([1, 2]))).is_some()
+        };
+        for (teams, is_in) in [(json!("1"), true), (json!([3, 2]), true), (json!([3]), false), (json!([]), false)] {
+            assert_eq!((team(&teams, "in"), team(&teams, "out")), (is_in, !is_in), "{teams}");
+        }
+        assert!(!team(&json!("x"), "in") && !team(&json!("x"), "out"), "what cannot be an element grants nothing");
+    }
 }
