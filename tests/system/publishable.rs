@@ -1,4 +1,4 @@
-//! Publishable keys: what stands in a web page is nobody in particular, whoever made it.
+//! Publishable keys: the holder of a key that stands in a web page is anonymous, whoever made it.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Who calls. A [`Principal`] is made from a verified outcome only (`crate::identity::auth`), so whoever holds one has been let in.
 //!
-//! A publishable key stands in a page, where anybody reads it. So its holder is nobody in particular: `consumer` and `subject` are those
+//! A publishable key stands in a page, where anybody reads it. So its holder is treated as anonymous: `consumer` and `subject` are those
 //! of every anonymous caller, whatever asks for them (shares, usage, notices, rules, idempotency), and the consumer that made the
 //! key is [`Principal::key_owner`], for admission alone.
 

@@ -51,7 +51,7 @@ pub fn place(entity: &Entity, id: &str, field: &Field, caller: &Principal) -> Ke
     who.update((caller.consumer.len() as u64).to_be_bytes());
     who.update(&caller.consumer);
     who.update(&caller.subject);
-    // Whoever is nobody in particular has at least a key of their own.
+    // An anonymous caller has at least the key that it used.
     who.update(caller.key_id.iter().filter(|_| caller.anonymous).map(String::as_str).collect::<String>());
     keys::upload(entity, id, &field.name, &who.finalize())
 }

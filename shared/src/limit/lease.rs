@@ -39,7 +39,7 @@ pub struct LeaseScope {
 /// Units debited and not yet used.
 #[derive(Debug, Clone)]
 pub struct Lease {
-    /// For whom.
+    /// Scope of the requests that it serves.
     pub scope: LeaseScope,
     /// Its end, exclusive.
     pub until: Micros,

@@ -14,7 +14,7 @@ pub struct Notice {
     pub at: String,
     /// Whom it concerns; `None`: the operator alone.
     pub consumer: Option<String>,
-    /// What.
+    /// Kind, with its details.
     #[serde(flatten)]
     pub kind: Kind,
 }

@@ -27,7 +27,7 @@ const TTL: &str = "ttl";
 /// A consumer with recent denials, or with a crossing that could not be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watched {
-    /// Which.
+    /// Consumer.
     pub consumer: String,
     /// The plan that it was charged by.
     pub plan: String,

@@ -197,7 +197,7 @@
     at("schemas").replaceChildren(...Object.entries((api.components || {}).schemas || {}).map(([name, schema]) =>
       make("details", {id: "schema-" + name}, make("summary", {}, make("h3", {}, name)), make("div", {}, ...prose(schema.description), properties(schema)))));
     const forms = ["/v1/openapi.json", "/v1/openapi.yaml", "/v1/docs/llms.txt"].flatMap((form) => [" ", make("a", {href: form}, form.split("/").pop())]);
-    at("state").replaceChildren(count + " operations for " + ((api["x-roles"] || []).join(", ") || "nobody in particular") + ". As files, for everybody:", ...forms);
+    at("state").replaceChildren(count + " operations for " + ((api["x-roles"] || []).join(", ") || "anonymous callers") + ". As files, for everybody:", ...forms);
     open();
   };
 

@@ -234,7 +234,7 @@ fn key_create(model: &Model) -> Value {
         json!({
             "expires_in": kinds::about(kinds::or_null(kinds::whole(1, longest)), about),
             "publishable": {"type": ["boolean", "null"],
-                "description": "For use in public: its holder is nobody in particular, limited by address."},
+                "description": "For use in public: its holder is treated as anonymous and limited by address."},
         }),
         &[],
     );

@@ -12,7 +12,9 @@ use crate::query::policy::{SystemPermit, system_name};
 pub(super) fn identified(cx: &Context<'_>) -> Result<(), Problem> {
     match cx.principal.anonymous {
         false => Ok(()),
-        true => Err(Problem::forbidden("This is for callers who are known; a publishable key counts as nobody in particular.")),
+        true => Err(Problem::forbidden(
+            "This needs a caller who is identified; the holder of a publishable key is treated as anonymous.",
+        )),
     }
 }
 

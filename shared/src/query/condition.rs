@@ -26,7 +26,7 @@ pub struct Comparison {
     /// What is compared.
     #[serde(serialize_with = "as_debug")]
     pub path: Path,
-    /// How.
+    /// Operator.
     #[serde(serialize_with = "as_debug")]
     pub op: Op,
     /// With what; one value, except for `in` and `nin`.

@@ -41,7 +41,7 @@ impl Relation {
 /// A relation to embed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Include {
-    /// Which.
+    /// Relation.
     pub relation: Relation,
     /// Most records (to-many).
     pub limit: usize,

@@ -27,7 +27,7 @@ pub struct Finding {
     pub consumer: String,
     /// When the hour began.
     pub hour: i64,
-    /// What.
+    /// Anomaly.
     pub anomaly: Anomaly,
 }
 

@@ -51,7 +51,7 @@ impl From<FieldViolation> for FieldError {
 /// An answer that is an error.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// Which.
+    /// Code.
     pub code: Code,
     /// What is the matter this time and what would be right, for the client. Nothing internal.
     pub detail: String,

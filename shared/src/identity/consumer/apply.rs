@@ -28,7 +28,7 @@ pub struct Desired {
 /// One member that differs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
-    /// Which.
+    /// Name of the member.
     pub member: &'static str,
     /// What is there.
     pub before: Value,

@@ -43,7 +43,7 @@ impl ChangeKind {
 /// A change, as the audit trail tells it. There is never a secret in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// What.
+    /// Kind.
     pub kind: ChangeKind,
     /// Of which consumer.
     pub consumer: String,

@@ -7,11 +7,11 @@ use crate::model::{Entity, Operation};
 
 /// What a caller wants to happen to one record.
 pub(super) struct Change<'a> {
-    /// Of which entity.
+    /// Entity of the record.
     pub(super) entity: &'a Entity,
     /// Which record; `None` for a creation, whose body may say.
     pub(super) id: Option<String>,
-    /// What.
+    /// Kind of change.
     pub(super) what: What,
     /// `If-Match` and `If-None-Match`, if any.
     pub(super) conditions: HeaderMap,

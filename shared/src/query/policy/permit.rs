@@ -87,14 +87,14 @@ impl Permitted<ListQuery> {
 pub enum Denied {
     /// The caller may not do this to any record of the entity.
     Action {
-        /// Of which entity.
+        /// Entity.
         entity: EntityIx,
-        /// What.
+        /// Action.
         action: Action,
     },
     /// The caller may not read this field of any record: for them it does not exist.
     Field {
-        /// Of which entity.
+        /// Entity.
         entity: EntityIx,
         /// Which parameter mentions it.
         parameter: String,

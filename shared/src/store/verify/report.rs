@@ -8,7 +8,7 @@ const LISTED: usize = 1000;
 /// Something that does not agree.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
-    /// What.
+    /// Kind of disagreement.
     pub kind: Kind,
     /// The item that is wrong or missing.
     pub key: Key,

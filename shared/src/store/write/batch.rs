@@ -14,7 +14,7 @@ pub const MAX_BYTES: usize = 4_000_000;
 /// change was computed from; it must still be the stored one. A new `version` in `after` is the caller's to make.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mutation {
-    /// Of which entity.
+    /// Entity of the record.
     pub entity: EntityIx,
     /// The record as it was read.
     pub before: Option<Record>,
@@ -47,7 +47,7 @@ impl Mutation {
 /// A record that a permission was decided by without being changed: its version must still be this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// Of which entity.
+    /// Entity of the record.
     pub entity: EntityIx,
     /// Its id.
     pub id: String,
@@ -104,17 +104,17 @@ pub struct Written {
 pub enum WriteError {
     /// A record of the id that was to be created exists.
     Exists {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
     },
     /// A record of the id that was to be created has been deleted, but its children have not all followed yet.
     BeingDeleted {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
     },
     /// The stored record is not the one that the change was computed from.
     Changed {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
         /// The stored one; `None`: there is none any more.
         current: Option<Box<Record>>,
@@ -126,21 +126,21 @@ pub enum WriteError {
     },
     /// Another record has the value of a unique field.
     Unique {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
         /// The field.
         field: FieldIx,
     },
     /// A reference points to a record that does not exist or is being deleted.
     ReferenceMissing {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
         /// The ref field.
         field: FieldIx,
     },
     /// The record cannot be deleted because others refer to it (`on_delete: restrict`).
     Restricted {
-        /// Which.
+        /// Index into [`Batch::mutations`].
         mutation: usize,
         /// An entity whose records may be those.
         by: EntityIx,

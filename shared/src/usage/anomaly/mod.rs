@@ -54,7 +54,7 @@ impl Sign {
 /// Something that looks wrong, with its evidence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anomaly {
-    /// What.
+    /// Sign of the anomaly.
     pub sign: Sign,
     /// What was seen: requests, or a share between 0 and 1.
     pub seen: f64,
