@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Runs that need more time than .ci/run has, each bounded. Run them before a release, and where a change touches what they try.
+#
+# usage: tests/long.sh            everything
+#        tests/long.sh NAME ...   some: functions below
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The functions as cargo-lambda builds them, deployed; .ci/run deploys those that its tests were built with.
+lambda() { tests/deployed.sh; }
+# Ten thousand interleavings of requests, with crashes and retries.
+interleave() { HOLDFAST_ROUNDS=250 cargo test --workspace --test system interleave; }
+# 200 writers on one record, value, parent and counter.
+contend() { HOLDFAST_WRITERS=200 cargo test --workspace --test system contend; }
+# Random models, callers and requests against the oracle of access.
+oracle() { HOLDFAST_ORACLE_CASES=1000 cargo test --workspace --test system oracle; }
+# `verify` of a million records within its memory.
+memory() { HOLDFAST_RECORDS=1000000 cargo test --workspace --test memory -- --nocapture; }
+# A consumer at 50 times its limit, and what another one gets.
+neighbour() { cargo bench --workspace --bench neighbour; }
+
+all=(lambda interleave contend oracle memory neighbour)
+[ $# -gt 0 ] || set -- "${all[@]}"
+for name; do
+  [[ " ${all[*]} " == *" $name "* ]] || { echo "no run is called $name; there are ${all[*]}"; exit 2; }
+done
+for name; do
+  start=$SECONDS
+  printf '\n==== %s\n' "$name"
+  "$name"
+  printf '==== %s: %s s\n' "$name" $((SECONDS - start))
+done
