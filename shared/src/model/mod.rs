@@ -26,7 +26,7 @@ pub use resolve::parse;
 pub use schema::{
     Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType, FileLimits, Grant,
     IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand, Operation, PER_ITEM, Path,
-    Purpose, Quota, Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextLimits, ToMany, ToOne, Window, by_ref,
-    is_sortable,
+    Purpose, Quota, Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextFormat, TextLimits, ToMany, ToOne, UUID, Window,
+    by_ref, is_sortable,
 };
 pub use source::{Document, Mistake};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::core::principal::{self, Principal, Verified};
-use crate::model::{Entity, FieldType, IdKind, Model, Operand, Path, Rule};
+use crate::model::{Entity, FieldType, IdKind, Model, Operand, Path, Rule, UUID};
 
 /// A sample caller with these roles, and with a value of the right type for every claim that their rules read, so that the document
 /// shows what the roles are for. It serves documents only: no record is ever read on its behalf.
@@ -51,11 +51,9 @@ fn sample(model: &Model, entity: &Entity, path: Path) -> Value {
     }
 }
 
-const UUID: &str = "00000000-0000-7000-8000-000000000000";
-
 fn sample_id(kind: &IdKind) -> Value {
     match kind {
-        IdKind::Uuid => json!(UUID),
+        IdKind::Uuid => json!(UUID.example),
         IdKind::String => json!("example"),
         IdKind::Integer => json!(1),
         IdKind::Composite(parts) => json!(vec!["1"; parts.len()].join(",")),
@@ -72,9 +70,7 @@ fn sample_of(model: &Model, kind: &FieldType) -> Value {
         FieldType::Date => json!("2026-01-01"),
         FieldType::Timestamp => json!("2026-01-01T00:00:00.000Z"),
         FieldType::Enum(words) => json!(words.first()),
-        FieldType::Email => json!("example@example.com"),
-        FieldType::Url => json!("https://example.com/"),
-        FieldType::Uuid => json!(UUID),
+        FieldType::Formatted(format) => json!(format.example),
         FieldType::Ref { target, .. } => sample_id(&model.entity(*target).id),
         FieldType::File(_) => Value::Null,
         FieldType::List { item, .. } => sample_of(model, item),

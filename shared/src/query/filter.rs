@@ -110,10 +110,11 @@ fn check_op(op: Op, kind: Option<&FieldType>) -> Result<(), String> {
 
 /// Whether an operator has a meaning for a type; `None` is the type of ids.
 pub fn applies(op: Op, kind: Option<&FieldType>) -> bool {
-    let text = matches!(
-        kind,
-        Some(FieldType::String(_) | FieldType::Text(_) | FieldType::Email | FieldType::Url | FieldType::Enum(_)) | None
-    );
+    let text = match kind {
+        Some(FieldType::String(_) | FieldType::Text(_) | FieldType::Enum(_)) | None => true,
+        Some(FieldType::Formatted(format)) => format.partial,
+        Some(_) => false,
+    };
     let list = matches!(kind, Some(FieldType::List { .. }));
     let opaque = matches!(kind, Some(FieldType::Json { .. } | FieldType::File(_)));
     match op {
@@ -155,7 +156,7 @@ fn push(items: &mut [String], character: char) {
 }
 
 fn check_length(kind: Option<&FieldType>, text: &str) -> Result<(), String> {
-    let longest = if matches!(kind, Some(FieldType::Url)) { 4 * MAX_VALUE } else { MAX_VALUE };
+    let longest = if let Some(FieldType::Formatted(format)) = kind { format.max.max(MAX_VALUE) } else { MAX_VALUE };
     if text.chars().count() > longest { Err(format!("is longer than {longest} characters")) } else { Ok(()) }
 }
 

@@ -57,7 +57,8 @@ fn field(model: &Model, of: &model::Entity, field: &model::Field) -> Field {
 
 fn kind(model: &Model, of: &model::Entity, field: &model::Field) -> Kind {
     match &field.kind {
-        FieldType::String(_) | FieldType::Email | FieldType::Url => Kind::String,
+        FieldType::Formatted(format) if format.name == "uuid" => Kind::Uuid,
+        FieldType::String(_) | FieldType::Formatted(_) => Kind::String,
         FieldType::Text(_) => Kind::Text,
         FieldType::Integer { .. } => Kind::Integer,
         FieldType::Decimal { .. } => Kind::Decimal,
@@ -66,7 +67,6 @@ fn kind(model: &Model, of: &model::Entity, field: &model::Field) -> Kind {
         FieldType::Date => Kind::Date,
         FieldType::Timestamp => Kind::Timestamp,
         FieldType::Enum(words) => Kind::Enum(words.clone()),
-        FieldType::Uuid => Kind::Uuid,
         FieldType::Json { .. } | FieldType::File(_) => Kind::Json,
         FieldType::List { item, .. } if matches!(**item, FieldType::Integer { .. }) => Kind::Numbers,
         FieldType::List { .. } => Kind::Words,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::scalar::decimal_pattern;
 use crate::core::id::MAX_SAFE_INTEGER;
-use crate::model::schema::{Entity, Field, FieldType, IdKind, Masks, Model, Purpose, TextLimits, anchored};
+use crate::model::schema::{Entity, Field, FieldType, IdKind, Masks, Model, Purpose, TextFormat, TextLimits, UUID, anchored};
 
 /// The JSON Schema of an entity for a purpose, restricted to what the masks allow.
 pub fn json_schema(model: &Model, entity: &Entity, purpose: Purpose, masks: &Masks) -> Value {
@@ -186,7 +186,7 @@ const ID_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}$";
 /// The schema of an entity's ids.
 pub fn id_schema(kind: &IdKind) -> Value {
     match kind {
-        IdKind::Uuid => json!({"type": "string", "format": "uuid", "maxLength": 36}),
+        IdKind::Uuid => format_schema(&UUID),
         IdKind::String => json!({"type": "string", "pattern": ID_PATTERN, "maxLength": 128}),
         IdKind::Integer => json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_SAFE_INTEGER}),
         IdKind::Composite(parts) => {
@@ -195,6 +195,10 @@ pub fn id_schema(kind: &IdKind) -> Value {
             json!({"type": "string", "pattern": pattern, "maxLength": 129 * parts.len() - 1})
         }
     }
+}
+
+fn format_schema(format: &TextFormat) -> Value {
+    json!({"type": "string", "format": format.json_schema, "maxLength": format.max})
 }
 
 fn text_schema(limits: &TextLimits) -> Value {
@@ -242,9 +246,7 @@ pub fn type_schema(model: &Model, kind: &FieldType) -> Value {
         FieldType::Date => json!({"type": "string", "format": "date", "maxLength": 10}),
         FieldType::Timestamp => json!({"type": "string", "format": "date-time", "maxLength": MAX_TIMESTAMP}),
         FieldType::Enum(words) => json!({"enum": words}),
-        FieldType::Email => json!({"type": "string", "format": "email", "maxLength": 254}),
-        FieldType::Url => json!({"type": "string", "format": "uri", "maxLength": 2048}),
-        FieldType::Uuid => json!({"type": "string", "format": "uuid", "maxLength": 36}),
+        FieldType::Formatted(format) => format_schema(format),
         FieldType::Json { schema } => schema.clone().unwrap_or_else(|| json!({})),
         FieldType::Ref { target, .. } => id_schema(&model.entity(*target).id),
         FieldType::File(_) => json!({

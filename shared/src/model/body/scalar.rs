@@ -11,7 +11,7 @@ use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
 use crate::core::id::{MAX_SAFE_INTEGER, is_id_part};
-use crate::model::schema::{EntityIx, FieldType, IdKind, TextLimits, anchored};
+use crate::model::schema::{EntityIx, FieldType, IdKind, TextFormat, TextLimits, UUID, anchored};
 
 /// Reason why a value is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,9 +49,7 @@ pub fn normalise<'a>(kind: &FieldType, id_of: &dyn Fn(EntityIx) -> &'a IdKind, v
             Some(word) if words.iter().any(|known| known == word) => Ok(value.clone()),
             _ => fault("enum", format!("must be one of {}", words.join(", "))),
         },
-        FieldType::Email => email(text(value)?),
-        FieldType::Url => url(text(value)?),
-        FieldType::Uuid => uuid(text(value)?),
+        FieldType::Formatted(format) => formatted(format, text(value)?),
         FieldType::Json { .. } => Ok(value.clone()),
         FieldType::Ref { target, .. } => id(id_of(*target), value),
         FieldType::File(_) => match value {
@@ -197,39 +195,10 @@ fn timestamp(text: &str) -> Result<Value, Fault> {
     utc.format(form).map(Value::from).or_else(|_| fault("format", FORM))
 }
 
-/// An address as `input type=email` of HTML accepts it, at most 254 characters: what mail systems accept in practice.
-fn email(text: &str) -> Result<Value, Fault> {
-    let valid = text.len() <= 254
-        && text.rsplit_once('@').is_some_and(|(local, domain)| {
-            let atom = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
-            let label = |label: &str| {
-                (1..=63).contains(&label.len())
-                    && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-                    && !label.starts_with('-')
-                    && !label.ends_with('-')
-            };
-            (1..=64).contains(&local.len()) && local.bytes().all(atom) && domain.contains('.') && domain.split('.').all(label)
-        });
-    if valid { Ok(Value::from(text)) } else { fault("format", "must be an address such as ann@example.com") }
-}
-
-/// An absolute http or https URL without user, at most 2048 characters.
-fn url(text: &str) -> Result<Value, Fault> {
-    let valid = text.len() <= 2048
-        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"{}|\\^`".contains(&byte))
-        && text.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.host().is_some_and(|host| !host.is_empty())
-                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-        });
-    if valid { Ok(Value::from(text)) } else { fault("format", "must be an absolute URL such as https://example.com/page") }
-}
-
-fn uuid(text: &str) -> Result<Value, Fault> {
-    match uuid::Uuid::try_parse(text) {
-        // The other notations (braces, `urn:`, without hyphens) would be further names for one value.
-        Ok(uuid) if text.len() == 36 => Ok(Value::from(uuid.hyphenated().to_string())),
-        _ => fault("format", "must be a UUID such as 0190b1f2-7c3e-7a41-9d52-3f1c5b7a9e10"),
+fn formatted(format: &TextFormat, text: &str) -> Result<Value, Fault> {
+    match (format.normalise)(text) {
+        Some(text) => Ok(Value::from(text)),
+        None => fault("format", format!("must be {}", format.expected)),
     }
 }
 
@@ -244,7 +213,7 @@ pub fn id(kind: &IdKind, value: &Value) -> Result<Value, Fault> {
             number if number.as_i64().is_some_and(|number| number >= 0) => Ok(number),
             _ => fault("minimum", "must be at least 0"),
         },
-        IdKind::Uuid => uuid(text(value)?),
+        IdKind::Uuid => formatted(&UUID, text(value)?),
         IdKind::String => match text(value)? {
             text if is_id_part(text) => Ok(Value::from(text)),
             _ => fault("pattern", PART),

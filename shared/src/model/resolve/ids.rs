@@ -33,15 +33,11 @@ pub(super) fn ids(reader: &mut Reader<'_>, raw: &RawEntity<'_>, entity: &mut Ent
 fn id_part(reader: &mut Reader<'_>, part: &At<String>, entity: &Entity) -> Option<FieldIx> {
     let ix = find_or_say(reader, entity, part)?;
     let field = entity.field(ix);
-    let fits = matches!(
-        field.kind,
-        FieldType::String(_)
-            | FieldType::Integer { .. }
-            | FieldType::Enum(_)
-            | FieldType::Date
-            | FieldType::Uuid
-            | FieldType::Ref { .. }
-    );
+    let fits = match field.kind {
+        FieldType::String(_) | FieldType::Integer { .. } | FieldType::Enum(_) | FieldType::Date | FieldType::Ref { .. } => true,
+        FieldType::Formatted(format) => format.in_id,
+        _ => false,
+    };
     if !fits {
         let help = "a part is a string, integer, enum, date, uuid or ref";
         reader.mistake(part.spot, format!("`{}` cannot be part of an id", part.value), help);

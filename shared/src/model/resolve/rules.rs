@@ -138,10 +138,7 @@ impl Reader<'_> {
     }
 
     fn comparable(&mut self, key: &At<&str>, kind: &FieldType, op: Op, spot: Spot) -> Option<()> {
-        let texts = matches!(
-            kind,
-            FieldType::String(_) | FieldType::Text(_) | FieldType::Email | FieldType::Url | FieldType::Uuid | FieldType::Enum(_)
-        );
+        let texts = matches!(kind, FieldType::String(_) | FieldType::Text(_) | FieldType::Formatted(_) | FieldType::Enum(_));
         let list_field = matches!(kind, FieldType::List { .. });
         let fits = match op {
             Op::Prefix => texts,

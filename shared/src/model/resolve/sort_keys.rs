@@ -1,6 +1,6 @@
 //! Sizes of sort keys: every index must fit, whatever its records hold.
 
-use crate::model::schema::{Entity, FieldIx, FieldType, IdKind, Index, MAX_SORT_KEY, Path};
+use crate::model::schema::{Entity, FieldIx, FieldType, IdKind, Index, MAX_SORT_KEY, Path, UUID};
 use crate::model::source::{RawEntity, RawId, RawIndex, Reader, Spot};
 
 /// Maximum length of an id or of a part of one.
@@ -11,9 +11,7 @@ fn encoded_bytes(entities: &[Entity], kind: &FieldType) -> Option<usize> {
     // Marker, body; texts have two bytes at their end. A code point is 4 bytes at most, and NUL (1 byte) is escaped to 2.
     Some(match kind {
         FieldType::String(limits) => 3 + 4 * limits.max?,
-        FieldType::Email => 3 + 254,
-        FieldType::Url => 3 + 2048,
-        FieldType::Uuid => 3 + 36,
+        FieldType::Formatted(format) => 3 + format.max,
         FieldType::Integer { .. } | FieldType::Number { .. } | FieldType::Timestamp => 9,
         FieldType::Decimal { .. } => 33,
         FieldType::Boolean => 2,
@@ -30,14 +28,14 @@ fn encoded_bytes(entities: &[Entity], kind: &FieldType) -> Option<usize> {
 /// Maximum size of an id in a sort key, bytes.
 fn id_bytes(entity: &Entity) -> usize {
     match &entity.id {
-        IdKind::Uuid => 3 + 36,
+        IdKind::Uuid => 3 + UUID.max,
         IdKind::Integer => 9,
         IdKind::String => 3 + ID_PART,
         IdKind::Composite(parts) => {
             let part = |ix: &FieldIx| match &entity.field(*ix).kind {
                 FieldType::Integer { .. } => 16,
                 FieldType::Date => 10,
-                FieldType::Uuid => 36,
+                FieldType::Formatted(format) => format.max.min(ID_PART),
                 FieldType::String(limits) => limits.max.map_or(ID_PART, |max| max.min(ID_PART)),
                 FieldType::Enum(words) => words.iter().map(String::len).max().unwrap_or(ID_PART),
                 _ => ID_PART,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::positions::EntityIx;
+use super::text_format::TextFormat;
 
 /// Type of a field with its limits.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +45,8 @@ pub enum FieldType {
     Timestamp,
     /// One of these words; they sort in this order.
     Enum(Vec<String>),
-    /// An email address.
-    Email,
-    /// An absolute http or https URL.
-    Url,
-    /// A UUID, lower case.
-    Uuid,
+    /// A text of a fixed form: an email address, a URL, a UUID.
+    Formatted(&'static TextFormat),
     /// Any JSON value, checked against a JSON Schema (2020-12) if there is one.
     Json {
         /// The schema.

@@ -23,6 +23,7 @@ mod relation;
 mod role;
 mod rule;
 mod settings;
+mod text_format;
 mod validators;
 
 pub use auth::{Auth, Issuer};
@@ -42,5 +43,7 @@ pub use relation::{ToMany, ToOne};
 pub use role::{Action, Grant, Role, SystemPermission};
 pub use rule::{Op, Operand, Rule};
 pub use settings::{Cors, Limits};
+pub(in crate::model) use text_format::FORMATS;
+pub use text_format::{TextFormat, UUID};
 pub use validators::Purpose;
 pub(in crate::model) use validators::compile;

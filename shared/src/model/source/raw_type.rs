@@ -9,7 +9,7 @@ use super::mistake::At;
 use super::reader::{Keys, Reader};
 use super::tree::{Data, Node};
 use crate::core::id::MAX_SAFE_INTEGER;
-use crate::model::schema::{FieldType, FileLimits, OnDelete, TextLimits, anchored, compile};
+use crate::model::schema::{FORMATS, FieldType, FileLimits, OnDelete, TextLimits, anchored, compile};
 use crate::model::suggest::{list, nearest};
 
 /// A type whose target is still a name.
@@ -18,8 +18,8 @@ pub(in crate::model) enum RawKind {
     Ref { target: At<String>, on_delete: OnDelete, inverse: Option<At<String>> },
 }
 
-/// Types by name and the keys that each takes beyond the common ones.
-pub(in crate::model) const TYPES: [(&str, &[&str]); 16] = [
+/// Types of scalars by name and the keys that each takes beyond the common ones; [`FORMATS`] have none.
+const SCALARS: [(&str, &[&str]); 9] = [
     ("string", &["min", "max", "pattern"]),
     ("text", &["min", "max", "pattern"]),
     ("integer", &["min", "max"]),
@@ -29,14 +29,24 @@ pub(in crate::model) const TYPES: [(&str, &[&str]); 16] = [
     ("date", &[]),
     ("timestamp", &[]),
     ("enum", &[]),
-    ("email", &[]),
-    ("url", &[]),
-    ("uuid", &[]),
+];
+
+/// The other types, alike.
+const OTHERS: [(&str, &[&str]); 4] = [
     ("json", &["schema"]),
     ("ref", &["on_delete", "inverse"]),
     ("file", &["max_size", "content_types", "inline", "link_expiry", "share_expiry"]),
     ("list", &["max_items"]),
 ];
+
+/// All types by name, with the keys that each takes beyond the common ones.
+pub(in crate::model) fn types() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+    SCALARS.into_iter().chain(FORMATS.iter().map(|format| (format.name, [].as_slice()))).chain(OTHERS)
+}
+
+fn type_names() -> Vec<&'static str> {
+    types().map(|(name, _)| name).collect()
+}
 
 const GIGABYTE: u64 = 1 << 30;
 
@@ -51,7 +61,7 @@ impl Reader<'_> {
             return Some((kind, None));
         }
         let name = self.type_of(body)?;
-        let own = TYPES.iter().find(|(known, _)| *known == name).map(|(_, keys)| *keys).unwrap_or_default();
+        let own = types().find(|(known, _)| *known == name).map(|(_, keys)| keys).unwrap_or_default();
         let mut known: Vec<&str> = vec!["type"];
         known.extend(own);
         known.extend(common);
@@ -77,7 +87,7 @@ impl Reader<'_> {
         };
         if let Some(node) = find("type") {
             let Data::Scalar { text, .. } = &node.data else {
-                self.mistake(node.spot, "`type` must be a word", list(TYPES.map(|(name, _)| name)));
+                self.mistake(node.spot, "`type` must be a word", list(type_names()));
                 return None;
             };
             return self.type_name(node, text);
@@ -85,15 +95,15 @@ impl Reader<'_> {
         if let Some(name) = ["ref", "enum", "list"].into_iter().find(|name| find(name).is_some()) {
             return Some(name);
         }
-        let help = format!("add `type: ...`, one of {}", list(TYPES.map(|(name, _)| name)));
+        let help = format!("add `type: ...`, one of {}", list(type_names()));
         self.mistake(body.spot, "the field has no type", help);
         None
     }
 
     fn type_name(&mut self, node: &Node, text: &str) -> Option<&'static str> {
-        let found = TYPES.iter().map(|(name, _)| *name).find(|name| *name == text);
+        let found = types().map(|(name, _)| name).find(|name| *name == text);
         if found.is_none() {
-            self.mistake(node.spot, format!("unknown type `{text}`"), nearest(text, TYPES.map(|(name, _)| name)));
+            self.mistake(node.spot, format!("unknown type `{text}`"), nearest(text, type_names()));
         }
         found
     }
@@ -126,14 +136,14 @@ impl Reader<'_> {
             "boolean" => FieldType::Boolean,
             "date" => FieldType::Date,
             "timestamp" => FieldType::Timestamp,
-            "email" => FieldType::Email,
-            "url" => FieldType::Url,
-            "uuid" => FieldType::Uuid,
             "enum" => FieldType::Enum(self.enum_words(get("enum"), body)?),
             "json" => FieldType::Json { schema: get("schema").and_then(|node| self.json_schema(node)) },
             "file" => FieldType::File(self.file_limits(keys)),
             "list" => self.list_of(keys, body)?,
-            _ => return self.reference(keys, body),
+            _ => match FORMATS.into_iter().find(|format| format.name == name) {
+                Some(format) => FieldType::Formatted(format),
+                None => return self.reference(keys, body),
+            },
         };
         Some(RawKind::Plain(plain))
     }

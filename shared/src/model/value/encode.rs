@@ -50,7 +50,7 @@ pub enum Order<'a> {
 /// The order of a type. A ref has the order of the ids of its target.
 pub fn order_of<'a>(model: &'a Model, kind: &'a FieldType) -> Order<'a> {
     match kind {
-        FieldType::String(_) | FieldType::Text(_) | FieldType::Email | FieldType::Url | FieldType::Uuid => Order::Text,
+        FieldType::String(_) | FieldType::Text(_) | FieldType::Formatted(_) => Order::Text,
         FieldType::Integer { .. } => Order::Integer,
         FieldType::Decimal { .. } => Order::Decimal,
         FieldType::Number { .. } => Order::Number,
