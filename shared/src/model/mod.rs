@@ -21,7 +21,10 @@ mod suggest;
 pub mod value;
 
 pub use body::{Fault, id_schema, json_schema, limits, normalise, normalise_id, type_schema, validate};
-pub use report::{Ceiling, Change, Class, EntityReport, Report, SubjectPath, WriteCost, check, diff, diff_roles, subject_paths};
+pub use report::{
+    Ceiling, Change, Class, EntityReport, Report, SubjectPath, Warning, WriteCost, check, diff, diff_roles, subject_paths,
+    warnings,
+};
 pub use resolve::parse;
 pub use schema::{
     Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType, FileLimits, Grant,

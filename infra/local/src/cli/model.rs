@@ -46,8 +46,18 @@ pub fn run(command: &ModelCommand) -> Result<ExitCode, Failure> {
 
 fn check(path: &Path) -> Result<ExitCode, Failure> {
     let Some(model) = read(path)? else { return Ok(ExitCode::FAILURE) };
-    anstream::println!("{} {}: {} entities, no mistakes\n", model.name, model.version, model.entities.len());
-    anstream::println!("{}", model::check(&model));
+    anstream::println!(
+        "{} {}: {} entities, {} roles, {} plans, no mistakes",
+        model.name,
+        model.version,
+        model.entities.len(),
+        model.roles.len(),
+        model.plans.len()
+    );
+    for warning in model::warnings(&model) {
+        terminal::warning(&warning.to_string());
+    }
+    anstream::println!("\n{}", model::check(&model));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,6 +13,7 @@ mod diff_fields;
 mod diff_tests;
 mod served;
 mod subjects;
+mod warnings;
 
 pub use changes::{Change, Class};
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
@@ -21,3 +22,4 @@ pub use diff::{diff, diff_roles};
 pub(super) use served::missing_index;
 pub(super) use subjects::{SUBJECT, can_hold_subject};
 pub use subjects::{SubjectPath, subject_paths};
+pub use warnings::{Warning, warnings};

@@ -1,7 +1,7 @@
 //! Kinds of ids, and the parts of composite ones.
 
 use super::names::find_or_say;
-use crate::model::schema::{Entity, FieldIx, FieldType, IdKind};
+use crate::model::schema::{Entity, FieldIx, FieldType, IdKind, OnDelete};
 use crate::model::source::{At, RawEntity, RawId, Reader};
 
 /// Resolves the id of an entity. The parts of a composite one become required and immutable.
@@ -44,6 +44,10 @@ fn id_part(reader: &mut Reader<'_>, part: &At<String>, entity: &Entity) -> Optio
     }
     if field.read_only || field.write_only {
         reader.mistake(part.spot, format!("`{}` is part of the id", part.value), "it cannot be read_only or write_only");
+    }
+    if let FieldType::Ref { on_delete: OnDelete::SetNull, .. } = field.kind {
+        let help = "an id never changes: `on_delete: restrict` or `cascade`";
+        reader.mistake(part.spot, format!("`{}` is part of the id and has `on_delete: set_null`", part.value), help);
     }
     Some(ix)
 }

@@ -30,7 +30,6 @@ pub(super) use raw_field::COMMON as FIELD_KEYS;
 pub(super) use raw_field::RawField;
 pub(super) use raw_type::RawKind;
 #[cfg(test)]
-#[cfg(test)]
 pub(super) use raw_type::types;
 pub(super) use reader::Reader;
 pub(super) use tree::{Data, Node, load};
