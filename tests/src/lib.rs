@@ -9,6 +9,7 @@ mod actor;
 pub mod crash;
 pub mod delegate;
 pub mod intercept;
+pub mod modelled;
 pub mod modules;
 pub mod oracle;
 pub mod proxy;

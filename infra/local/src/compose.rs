@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use holdfast::aws;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
@@ -12,6 +13,7 @@ use holdfast::core::clock::Env;
 use holdfast::core::config::Settings;
 use holdfast::core::deadline;
 use holdfast::identity::auth::local::LocalIssuer;
+use holdfast::migrate::protocol_2::{self, Migrated};
 use holdfast::model::Model;
 use holdfast::store::object::SharedObjects;
 use holdfast::usage::Usage;
@@ -36,14 +38,22 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
     Ok(functions)
 }
 
-/// Makes the tables of the DynamoDB at an endpoint where they are missing, whoever the functions are run by.
+/// Makes the tables of the DynamoDB at an endpoint where they are missing, whoever the functions are run by. Tables that a version
+/// before protocol 2 has written are converted: on one machine nobody else is writing.
 ///
 /// # Errors
-/// [`StartError::Compose`] when they cannot be made.
-pub async fn tables(dynamodb: &str, env: &Env) -> Result<(), StartError> {
+/// [`StartError::Compose`] when they cannot be made or converted.
+pub async fn tables(dynamodb: &str, model: &Arc<Model>, env: &Env) -> Result<(), StartError> {
     let config = aws::local_config(dynamodb, aws::plain_http_client());
     let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
-    table.create_tables().await.map_err(|error| StartError::Compose(error.to_string()))
+    let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
+    table.create_tables().await.map_err(|error| compose(&error))?;
+    let migrated = protocol_2::convert(Arc::new(table), model.clone(), env.clone(), Duration::ZERO, |_| {});
+    match migrated.await.map_err(|error| compose(&error))? {
+        Migrated::Already => {}
+        Migrated::Done(done) => tracing::warn!(done.records, done.references, "the tables were converted to protocol 2"),
+    }
+    Ok(())
 }
 
 /// The functions in this process, over the DynamoDB and the S3 at these endpoints, and the counts that are to be closed when they end.

@@ -145,7 +145,7 @@ impl Local {
             Some(between) => between(stores.dynamodb.clone()).await,
             None => Ok(stores.dynamodb.clone()),
         };
-        let functions = match (compose::tables(&stores.dynamodb, &options.env).await, &options.functions_url, dynamodb) {
+        let functions = match (compose::tables(&stores.dynamodb, &model, &options.env).await, &options.functions_url, dynamodb) {
             (Err(error), ..) => Err(error),
             (_, Some(url), _) => compose::remote(&template, url).map(|functions| (functions, Vec::new())),
             (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,

@@ -31,6 +31,8 @@ events! {
     Miss, "miss";
     /// A write was being committed: nothing could be served or kept.
     Unsettled, "unsettled";
+    /// Something that the answer depends on is written all the time: the cache was left out.
+    Hot, "hot";
     /// The model or the caller wanted no cache.
     Bypass, "bypass";
     /// The cache did not answer, or an entry could not be read.

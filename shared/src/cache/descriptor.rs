@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::key::CacheKey;
 use crate::model::{CacheMode, Entity, EntityIx, FieldType, Model, Path};
 use crate::query::ListQuery;
-use crate::query::plan::QueryPlan;
+use crate::query::plan::{QueryPlan, Scan};
 use crate::query::policy::Permitted;
 use crate::store::indexes::States;
 use crate::store::table::Key;
@@ -40,8 +40,8 @@ impl EntryDescriptor {
     pub fn of_list(model: &Model, states: &States, permitted: &Permitted<ListQuery>, plan: &QueryPlan) -> Option<Self> {
         let entity = model.entity(permitted.query().entity);
         let mut others = others(model, permitted);
-        let partitions: BTreeSet<&str> = plan.scans.iter().map(|scan| scan.pk.as_str()).collect();
-        let own: BTreeSet<Key> = partitions.iter().flat_map(|partition| tags::of_partition(entity, partition)).collect();
+        let of_scan = |scan: &Scan| tags::of_partition(entity, entity.index(scan.index), &scan.pk);
+        let own: BTreeSet<Key> = plan.scans.iter().flat_map(of_scan).collect();
         // Rows that carry only some fields are completed from their records, whose commit the entity's tag tells. Which
         // partitions a join reads is not known before it is read.
         let completed = plan.scans.iter().any(|scan| entity.index(scan.index).projection.is_some());

@@ -4,7 +4,7 @@
 //! Permitted + Plan -> Place (key, tags) -> look: tags and entry in one call -> equal and settled? -> hit
 //!                                                                           -> miss -> read -> fill
 //! ```
-//! An answer depends on tags ([`crate::store::tags`]), which every write changes in its own transaction. An entry holds what its
+//! An answer depends on tags ([`crate::store::tags`]), at which every write announces itself before it commits. An entry holds what its
 //! tags said *before* its data were read; it is served only while they all say the same, and none of them has a write under it
 //! that may be half visible. So whoever asks after a write was acknowledged never gets what was true before it, on any instance.
 //!
@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use crate::core::clock::Env;
 use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
-use crate::store::tags;
+use crate::store::{heat, settle};
 
 pub use counters::{Counters, Event};
 pub use descriptor::{EntryDescriptor, Mode, reads_others};
@@ -79,6 +79,8 @@ pub enum Lookup {
     Hit(Arc<Answer>),
     /// It has none. With what the tags said, an answer that is read from now on may be kept; without, it may not.
     Miss(Option<TagSnapshot>),
+    /// Something that it depends on is written all the time, so nothing is kept.
+    Hot,
 }
 
 /// An answer that the cache did not have.
@@ -157,6 +159,12 @@ impl Cache {
         let (of_tags, of_entry) = found.split_at(descriptor.tags.len());
         let mut snapshot = TagSnapshot::new(now, &descriptor.tags, of_tags);
         snapshot.asked_for_entry = held.is_none();
+        if snapshot.hot().next().is_some() {
+            self.cool_best_effort(&snapshot);
+            self.settle_best_effort(&snapshot);
+            self.counters.add(Event::Hot);
+            return Lookup::Hot;
+        }
         if !snapshot.is_settled() {
             self.settle_best_effort(&snapshot);
             return self.miss(Event::Unsettled, None);
@@ -302,12 +310,24 @@ impl Cache {
         }
     }
 
+    /// Lets tags cool that nobody writes any more: writers would see it with their next write.
+    fn cool_best_effort(&self, snapshot: &TagSnapshot) {
+        for (tag, change) in snapshot.hot().filter_map(|tag| Some((tag, heat::due(tag, snapshot.asked)?))) {
+            let table = Arc::clone(&self.table);
+            self.background.alone(tag.key.clone(), async move {
+                if let Err(error) = settle::call(table.as_ref(), change).await {
+                    tracing::debug!(%error, "a tag stays hot");
+                }
+            });
+        }
+    }
+
     /// Removes what dead writers have left under the tags.
     fn settle_best_effort(&self, snapshot: &TagSnapshot) {
-        for tag in snapshot.open().filter(|tag| tags::overdue(&self.env, tag) > 0) {
+        for tag in snapshot.open().filter(|tag| settle::overdue(&self.env, tag) > 0) {
             let (table, env, tag) = (Arc::clone(&self.table), self.env.clone(), tag.clone());
             self.background.alone(tag.key.clone(), async move {
-                if let Err(error) = tags::settle(table.as_ref(), &env, &tag).await {
+                if let Err(error) = settle::elements(table.as_ref(), &env, &tag).await {
                     tracing::debug!(%error, "a tag stays unsettled");
                 }
             });

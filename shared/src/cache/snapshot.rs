@@ -3,10 +3,11 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::core::clock::Micros;
+use crate::store::heat::{self, Heat};
 use crate::store::table::{Item, Key};
 use crate::store::tags;
 
-/// All versions of all tags, hashed: equal stamps mean that no write lies between.
+/// Versions and counts of all tags, hashed: equal stamps mean that no write lies between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Stamp(pub(super) [u8; 32]);
 
@@ -19,6 +20,7 @@ pub struct TagSnapshot {
     pub(super) asked_for_entry: bool,
     stamp: Stamp,
     open: Vec<Item>,
+    hot: Vec<Item>,
 }
 
 impl TagSnapshot {
@@ -32,16 +34,23 @@ impl TagSnapshot {
         for (tag, item) in tags.iter().zip(found) {
             part(tag.pk.as_bytes());
             part(&tag.sk);
-            // No version is empty.
-            part(item.as_ref().and_then(|item| item.s(tags::VERSION)).unwrap_or_default().as_bytes());
+            let (version, count) = tags::stamp(item.as_ref());
+            part(version.as_bytes());
+            part(&count.to_be_bytes());
         }
         let open = found.iter().flatten().filter(|item| !tags::unsettled(item).is_empty()).cloned().collect();
-        Self { asked, asked_for_entry: false, stamp: Stamp(hash.finalize().into()), open }
+        let hot = found.iter().flatten().filter(|item| heat::of(item, asked) != Heat::Cold).cloned().collect();
+        Self { asked, asked_for_entry: false, stamp: Stamp(hash.finalize().into()), open, hot }
     }
 
     /// Whether no write under them may be half visible.
     pub fn is_settled(&self) -> bool {
-        self.open.is_empty()
+        self.open.is_empty() && self.hot.is_empty()
+    }
+
+    /// Tags that are written all the time, or were until just now: nothing is cached under them.
+    pub(super) fn hot(&self) -> impl Iterator<Item = &Item> {
+        self.hot.iter()
     }
 
     pub(super) fn stamp(&self) -> Stamp {

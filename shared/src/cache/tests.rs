@@ -33,7 +33,7 @@ entities:
       by_name: {sort: name, fields: [name]}
   order:
     id: string
-    contention: 60
+    contention: 1000
     fields:
       status: {enum: [open, paid]}
       customer: {ref: customer, inverse: orders}
@@ -97,21 +97,20 @@ fn tags(descriptor: &EntryDescriptor) -> BTreeSet<String> {
 fn an_answer_depends_on_all_that_it_reads_and_on_nothing_else() {
     let (model, admin) = (model(), admin());
     let orders = ["t#e#order/00", "t#e#order/01", "t#e#order/02"];
-    let of_id = ["t#i#order#id/00", "t#i#order#id/01", "t#i#order#id/02"];
     let customers = ["t#e#customer/00"];
     let countries = ["t#e#country/00"];
     let cases: [(&Principal, &str, Vec<&[&str]>); 8] = [
-        (&admin, "customer", vec![&["t#i#customer#id/00"]]),
-        (&admin, "order", vec![&of_id]),
-        (&admin, "order?include=customer", vec![&of_id, &customers]),
-        (&admin, "order?include=customer.country", vec![&of_id, &customers, &countries]),
-        (&admin, "customer?include=orders,country", vec![&["t#i#customer#id/00"], &orders, &countries]),
+        (&admin, "customer", vec![&customers]),
+        (&admin, "order", vec![&orders]),
+        (&admin, "order?include=customer", vec![&orders, &customers]),
+        (&admin, "order?include=customer.country", vec![&orders, &customers, &countries]),
+        (&admin, "customer?include=orders,country", vec![&customers, &orders, &countries]),
         // Rows that do not carry everything are completed from their records.
-        (&admin, "customer?sort=name", vec![&["t#i#customer#by_name/00"], &customers]),
+        (&admin, "customer?sort=name", vec![&customers]),
         // A join: its parents and its partitions are known only once it is read.
         (&admin, "order?customer.region=north", vec![&orders, &customers]),
         // Who may see what.
-        (&caller("a", &["local"], "DE"), "customer", vec![&["t#i#customer#id/00"], &countries]),
+        (&caller("a", &["local"], "DE"), "customer", vec![&customers, &countries]),
     ];
     for (who, address, expected) in cases {
         let descriptor = list(&model, who, address).unwrap();

@@ -6,9 +6,12 @@
 //! Every change is a write like any other: with index rows, unique rows and tags in one transaction, on condition that the record
 //! is as it was read, and with an audit entry. A record that is as it should be is left alone, so a run can be cut short at any
 //! point and repeated any number of times; the place is kept only to save the time of looking again.
+//!
+//! The exception is [`protocol_2`]: it changes how things are stored, and no record, while nobody may write.
 
 mod names;
 mod progress;
+pub mod protocol_2;
 mod subjects;
 
 pub use names::{Names, Wanted};

@@ -270,7 +270,7 @@ impl Subjects {
         };
         let batch = Batch { mutations: changes.iter().map(mutation).collect(), riders, ..Batch::default() };
         let written = self.writer.write(&batch, deadline).await?;
-        self.writer.clear(written.unsettled).await;
+        self.writer.settle(written.unsettled).await;
         Ok(())
     }
 

@@ -57,7 +57,7 @@ impl Related {
             let found = app.table.get(&keys, true).await?;
             for (key, item) in wanted.into_iter().zip(found) {
                 let Some(item) = item else { continue };
-                let record = items::decode(&item).ok_or_else(|| TableError::Broken("a record cannot be read".into()))?;
+                let Some(record) = items::stored(Some(&item))? else { continue };
                 targets.insert(key, record);
             }
         }

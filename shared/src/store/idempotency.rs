@@ -3,7 +3,8 @@
 //! The row commits with the effect or not at all, so a request that failed leaves its key free, and one whose function died
 //! has either had its effect, with the answer to tell, or none. A key belongs to one consumer and subject. The row holds an
 //! HMAC of method, path and canonical body, so that the same key with another request is noticed and the body is not kept.
-//! What is stored is what the first caller saw; whoever replays it must mask it by the caller's present permissions.
+//! A row can be read before all of its commit can, so an answer that is younger than [`UNPROVEN`] is given again only when the fence of
+//! its attempt proves that the commit is over. What is stored is what the first caller saw; whoever replays it must mask it by the caller's present permissions.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -17,13 +18,19 @@ use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::core::clock::Micros;
-use crate::store::items::{EXPIRES, MADE, PRINT};
+use crate::core::backoff::Backoff;
+use crate::core::clock::{Env, Micros};
+use crate::store::fence::{self, Outcome};
+use crate::store::items::{ATTEMPT, EXPIRES, MADE, PRINT};
 use crate::store::keys;
-use crate::store::table::{Attr, Item, Table, TableError, TableName};
+use crate::store::table::{Attr, Item, Table, TableError, TableName, Write};
 
 /// How long an answer is kept.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a commit may take to become visible as a whole: a row that is older needs no proof.
+pub const UNPROVEN: Duration = Duration::from_secs(60);
+/// How long a replay waits for a commit to be over.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Most bytes of a compressed answer in one item: DynamoDB takes 400 KB.
 const PART: usize = 350_000;
 /// Most bytes of a stored answer, unpacked: what the API sends at most, with room for what compression hid.
@@ -194,10 +201,10 @@ pub fn items(scope: &KeyScope, fingerprint: &Fingerprint, answer: &Answer, now: 
 ///
 /// # Errors
 /// What the table says.
-pub async fn load(table: &dyn Table, scope: &KeyScope) -> Result<Option<Stored>, TableError> {
+pub async fn load(table: &dyn Table, env: &Env, scope: &KeyScope) -> Result<Option<Stored>, TableError> {
     let row = table.get(&[(TableName::Data, keys::idempotency(&scope.hash, 0))], true).await?.into_iter().next().flatten();
     match row {
-        Some(row) => complete(table, scope, &row).await.map(Some),
+        Some(row) => complete(table, env, scope, &row).await.map(Some),
         None => Ok(None),
     }
 }
@@ -207,11 +214,56 @@ pub fn row_key(scope: &KeyScope) -> (TableName, crate::store::table::Key) {
     (TableName::Data, keys::idempotency(&scope.hash, 0))
 }
 
-/// What a row holds, with its parts read where it has some.
+/// Writes into the row of an idempotency key, if this is one, which attempt writes it.
+pub(super) fn name_attempt(write: &mut Write, token: &str) {
+    if let Write::Put { item, .. } = write
+        && item.attrs.contains_key(PRINT)
+    {
+        item.attrs.insert(ATTEMPT.to_owned(), Attr::S(token.to_owned()));
+    }
+}
+
+/// For a transaction that belongs to no record: gives the row of an idempotency key, if there is one among these, a fence beside it, by
+/// which a repetition can prove that all of it is there.
+pub fn fenced(env: &Env, mut writes: Vec<Write>) -> Vec<Write> {
+    let element = fence::Element::new(env);
+    let is_row = |write: &Write| matches!(write, Write::Put { item, .. } if item.attrs.contains_key(PRINT));
+    if writes.iter().any(is_row) {
+        writes.iter_mut().for_each(|write| name_attempt(write, element.token()));
+        let written: Vec<_> = writes.iter().map(|write| write.key().clone()).collect();
+        writes.push(fence::committed(element.token(), &written, env.now()));
+    }
+    writes
+}
+
+/// Waits until the commit of a young row is over. A row without an attempt belongs to nothing else that anybody reads.
+async fn prove(table: &dyn Table, env: &Env, row: &Item) -> Result<(), TableError> {
+    let age = env.now().seconds().saturating_sub(row.n(MADE).unwrap_or(0));
+    let Some(token) = row.s(ATTEMPT).filter(|_| age < i64::try_from(UNPROVEN.as_secs()).unwrap_or(i64::MAX)) else {
+        return Ok(());
+    };
+    let deadline = env.now().plus(PATIENCE);
+    let mut backoff = Backoff::new(env, Duration::from_millis(8), Duration::from_millis(250));
+    loop {
+        match fence::look_up(table, token).await {
+            Ok(Some(Outcome::Committed)) => return Ok(()),
+            Ok(Some(Outcome::Aborted)) => return Err(broken("belongs to an attempt that was aborted")),
+            // The fence is the last to become visible.
+            Ok(Some(Outcome::Pending) | None) | Err(TableError::Busy(_) | TableError::Unknown(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if !backoff.pause_before(deadline).await {
+            return Err(TableError::Busy("an effect is still being committed".to_owned()));
+        }
+    }
+}
+
+/// What a row holds, with its parts read where it has some; of a young row only when all of its effect can be read.
 ///
 /// # Errors
-/// What the table says; [`TableError::Broken`] for a row that cannot be read.
-pub async fn complete(table: &dyn Table, scope: &KeyScope, row: &Item) -> Result<Stored, TableError> {
+/// What the table says; [`TableError::Broken`] for a row that cannot be read, [`TableError::Busy`] for an effect that is being committed.
+pub async fn complete(table: &dyn Table, env: &Env, scope: &KeyScope, row: &Item) -> Result<Stored, TableError> {
+    prove(table, env, row).await?;
     let parts = u16::try_from(row.n(PARTS).unwrap_or(0)).unwrap_or(0);
     let keys: Vec<_> = (1..=parts).map(|part| (TableName::Data, keys::idempotency(&scope.hash, part))).collect();
     let mut packed = row.b(BODY).unwrap_or_default().to_vec();
@@ -310,9 +362,9 @@ mod tests {
             ..Batch::default()
         };
         let table = &fix.dynamo.table;
-        assert_eq!(load(table, &scope).await.unwrap(), None);
-        fix.writer.write(&batch("n"), fix.deadline()).await.unwrap().unsettled.clear(table).await;
-        let stored = load(table, &scope).await.unwrap().unwrap();
+        assert_eq!(load(table, &fix.env, &scope).await.unwrap(), None);
+        fix.writer.write(&batch("n"), fix.deadline()).await.unwrap().unsettled.settle(table).await;
+        let stored = load(table, &fix.env, &scope).await.unwrap().unwrap();
         assert_eq!(stored.clone().compare(&print, now), Match::Replay(answer(body.clone())));
         let other = keys.fingerprint("POST", "/v1/notes", Some(&json!({"a": 1})));
         assert_eq!(stored.clone().compare(&other, now), Match::Reused);
@@ -321,7 +373,7 @@ mod tests {
         let Err(WriteError::IdempotencyRow(Some(row))) = fix.writer.write(&batch("m"), fix.deadline()).await else {
             panic!("the key is taken")
         };
-        let stored = complete(table, &scope, &row).await.unwrap();
+        let stored = complete(table, &fix.env, &scope, &row).await.unwrap();
         assert_eq!(stored.compare(&print, now), Match::Replay(answer(body.clone())));
         assert_eq!(fix.read("note", "m").await, None);
         // The same request again with its own id: the key's row is what counts, not the record.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::keys::{self, DOCUMENT, ID, VERSION};
-use super::table::{Attr, Expr, Item, Key};
+use super::table::{Attr, Expr, Item, Key, TableError};
 use crate::model::value::Record;
 use crate::model::{Entity, Index, Model};
 
@@ -39,6 +39,39 @@ pub fn decode(item: &Item) -> Option<Record> {
     Some(Record { id: item.s(ID)?.to_owned(), version: item.s(VERSION)?.to_owned(), fields })
 }
 
+/// Attribute of a tombstone.
+const GONE: &str = "gone";
+
+/// What stands in the place of a record that is gone while its children follow: no record of its id can be made until then.
+/// `token`: of the attempt that deleted it.
+pub fn tombstone(key: Key, token: &str) -> Item {
+    Item::new(key).with(GONE, Attr::S(token.to_owned()))
+}
+
+/// Whether an item is a [`tombstone`].
+pub fn is_tombstone(item: &Item) -> bool {
+    item.attrs.contains_key(GONE)
+}
+
+/// The condition that a tombstone is still that of the same deletion.
+pub fn still(tombstone: &Item) -> Expr {
+    let token = tombstone.s(GONE).unwrap_or_default().to_owned();
+    Expr::new("#gone = :gone").name("#gone", GONE).value(":gone", Attr::S(token))
+}
+
+/// The record at a record's key; `None` where there is none, or a tombstone.
+///
+/// # Errors
+/// An item that cannot be read.
+pub fn stored(item: Option<&Item>) -> Result<Option<Record>, TableError> {
+    match item.filter(|item| !is_tombstone(item)) {
+        Some(item) => decode(item).map(Some).ok_or_else(|| TableError::Broken("a record cannot be read".to_owned())),
+        None => Ok(None),
+    }
+}
+
+/// Attribute of an idempotency row: the token of the attempt that wrote it.
+pub const ATTEMPT: &str = "t";
 /// Attribute of an idempotency row: when it was made, seconds since 1970.
 pub const MADE: &str = "m";
 /// Attribute of an idempotency row: when it ends, seconds since 1970.

@@ -3,14 +3,16 @@
 //! | item | `pk` | `sk` |
 //! |---|---|---|
 //! | record | `r#<entity>#<id>` | `0x00` |
-//! | guard of a record | `g#<entity>#<id>` | shard, two bytes |
+//! | gate of a record that others refer to | `g#<entity>#<id>` | shard, two bytes |
+//! | reference to a record | `f#<entity>#<id>` | `<referring entity>#<field>#<id>` |
+//! | fence of an attempt to write | `tf#<token>` | `0x00` |
 //! | tombstone of a cascade | `d*` | entity, `#`, id |
 //! | where an interrupted migration stands | `m#<migration>` | `0x00` |
 //! | states of an entity's indexes | `x#<entity>` | `0x00` |
 //! | which tags writers keep | `x#*` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
-//! | tag of an index partition | `t#<the partition's pk>` | shard, two bytes |
+//! | tag of a partition of an index with equality fields | `t#<the partition's pk>` | shard, two bytes |
 //! | tag of an entity | `t#e#<entity>` | shard, two bytes |
 //! | tag of everything | `t#*` | `0x00` |
 //! | idempotency row | `k#<hash of consumer, subject, key>` | part, two bytes |
@@ -50,9 +52,24 @@ pub fn record(entity: &Entity, id: &str) -> Key {
     Key::new(format!("r#{}#{id}", entity.name), ONLY)
 }
 
-/// One of the guards of a record.
-pub fn guard(entity: &Entity, id: &str, shard: u16) -> Key {
+/// One of the gates of a record.
+pub fn gate(entity: &Entity, id: &str, shard: u16) -> Key {
     Key::new(format!("g#{}#{id}", entity.name), shard.to_be_bytes())
+}
+
+/// The partition of all references to a record.
+pub fn references(entity: &Entity, id: &str) -> String {
+    format!("f#{}#{id}", entity.name)
+}
+
+/// The row of a reference to a record, by a field of the record `child` of another entity (or the same).
+pub fn reference(entity: &Entity, id: &str, child_entity: &str, field: &str, child: &str) -> Key {
+    Key::new(references(entity, id), format!("{child_entity}#{field}#{child}"))
+}
+
+/// The fence of the attempt with this token.
+pub fn fence(token: &str) -> Key {
+    Key::new(format!("tf#{token}"), ONLY)
 }
 
 /// Partition of all tombstones, so that abandoned cascades are found without a scan.
@@ -125,8 +142,7 @@ pub fn sort_key(model: &Model, entity: &Entity, index: &Index, record: &Record) 
     sk
 }
 
-/// One of the tags of an index partition: there are as many as of the entity, because an index without equality fields has a
-/// single partition that every write touches.
+/// One of the tags of a partition of an index with equality fields.
 pub fn partition_tag(partition: &str, shard: u16) -> Key {
     Key::new(format!("t#{partition}"), shard.to_be_bytes())
 }

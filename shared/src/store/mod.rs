@@ -1,10 +1,13 @@
-//! Records, index rows, guards, tags and constraints in DynamoDB items, the transactions that change them, and what rides in such a
+//! Records, index rows, references, gates, tags and constraints in DynamoDB items, the transactions that change them, and what rides in such a
 //! transaction: the audit entry and the row of an `Idempotency-Key`.
 //!
 //! Imports `core` and `model`. Nothing here knows HTTP or an SDK ([`table`] and [`object`] are ports), and nothing writes a record
 //! other than by [`write`].
 
 pub mod audit;
+pub mod fence;
+pub mod gate;
+pub mod heat;
 pub mod idempotency;
 
 pub mod indexes;
@@ -13,7 +16,9 @@ pub mod keys;
 pub mod meter;
 pub mod object;
 pub mod pending_deletion;
+pub mod references;
 pub(crate) mod repeat;
+pub mod settle;
 pub mod table;
 pub mod tags;
 #[cfg(test)]

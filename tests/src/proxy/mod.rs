@@ -5,11 +5,15 @@
 //! - its items are locked until some time after the answer: other transactions, `TransactGetItems` and single writes that meet
 //!   a lock are refused with `TransactionConflict`;
 //! - a token that is at work answers `TransactionInProgressException`, one that has had its effect answers as before;
-//! - calls are throttled, batches come back with unprocessed keys, requests and answers are lost with their connections.
+//! - calls are throttled, batches come back with unprocessed keys, requests and answers are lost with their connections;
+//! - a plain write is delivered a second time, late, or only late, after its caller has heard of a lost connection: what a network
+//!   may do while a signature is valid;
+//! - an item takes so many write units a second, and what comes beyond is throttled.
 //!
 //! All chance comes from one seed. Which call draws which number depends on their order, so a seed repeats a run exactly only
 //! where calls are made one after another.
 
+mod limits;
 mod locks;
 mod request;
 mod rng;
@@ -31,6 +35,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use limits::Limits;
 use locks::Locks;
 use rng::Rng;
 
@@ -55,6 +60,18 @@ pub struct Faults {
     pub locked_after: Duration,
     /// Longest time by which an answer is delayed.
     pub delay: Duration,
+    /// Shortest time by which it is.
+    pub delay_at_least: Duration,
+    /// Chance that a plain write is delivered again later.
+    pub twice: f64,
+    /// Chance that a plain write is delivered later only, and its connection lost at once.
+    pub late: f64,
+    /// Longest time by which a late delivery is late.
+    pub late_by: Duration,
+    /// Shortest and longest time for which a transaction holds its items before it commits.
+    pub window: (Duration, Duration),
+    /// Write units that an item takes in a second; 0: any number.
+    pub units_per_item: u32,
 }
 
 impl Faults {
@@ -70,6 +87,32 @@ impl Faults {
             free_each: false,
             locked_after: Duration::from_millis(1),
             delay: Duration::ZERO,
+            delay_at_least: Duration::ZERO,
+            twice: 0.0,
+            late: 0.0,
+            late_by: Duration::from_millis(200),
+            window: (Duration::ZERO, Duration::ZERO),
+            units_per_item: 0,
+        }
+    }
+
+    /// A bad day on which plain writes are delivered late, or a second time.
+    pub fn bad_day_with_late_requests(seed: u64) -> Self {
+        Self { twice: 0.05, late: 0.01, ..Self::bad_day(seed) }
+    }
+
+    /// What is known of DynamoDB's times and limits: transactions hold their items for 10 to 40 ms, calls take 3 to 6 ms, an item
+    /// takes 1,000 write units a second.
+    pub fn as_measured(seed: u64) -> Self {
+        let ms = Duration::from_millis;
+        Self {
+            between_items: Duration::ZERO,
+            locked_after: Duration::ZERO,
+            window: (ms(10), ms(40)),
+            delay_at_least: ms(3),
+            delay: ms(6),
+            units_per_item: 1000,
+            ..Self::none(seed)
         }
     }
 
@@ -109,6 +152,10 @@ pub struct Tally {
     pub lost: u64,
     /// Tokens that were answered again without another effect.
     pub repeated: u64,
+    /// Plain writes delivered late, whether for the first or the second time.
+    pub late: u64,
+    /// Conflicts and refusals for the limit of an item, on items whose partition keys begin with `t#` or `g#`.
+    pub hot: u64,
 }
 
 pub(crate) struct State {
@@ -117,6 +164,7 @@ pub(crate) struct State {
     faults: Mutex<Faults>,
     rng: Mutex<Rng>,
     locks: Arc<Mutex<Locks>>,
+    limits: Mutex<Limits>,
     tokens: Mutex<HashMap<String, Token>>,
     tally: Mutex<Tally>,
 }
@@ -162,6 +210,7 @@ impl Proxy {
             rng: Mutex::new(Rng::new(faults.seed)),
             faults: Mutex::new(faults),
             locks: Arc::default(),
+            limits: Mutex::default(),
             tokens: Mutex::default(),
             tally: Mutex::default(),
         });
@@ -212,11 +261,21 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
         state.tally(|tally| tally.lost += 1);
         return Err(Lost);
     }
+    if is_plain_write(&operation) {
+        if state.happens(faults.late) {
+            state.deliver_late(&faults, &operation, &body);
+            state.tally(|tally| tally.lost += 1);
+            return Err(Lost);
+        }
+        if state.happens(faults.twice) {
+            state.deliver_late(&faults, &operation, &body);
+        }
+    }
     // The work goes on when the client hangs up, as it does at AWS.
     let work = Arc::clone(&state);
     let at_work = tokio::spawn(async move { work.perform(&faults, &operation, body).await.map(|answer| (answer, faults)) });
     let (answer, faults) = at_work.await.map_err(|_| Lost)??;
-    tokio::time::sleep(state.up_to(faults.delay)).await;
+    tokio::time::sleep(state.between((faults.delay_at_least, faults.delay))).await;
     if state.happens(faults.lost_answer) {
         state.tally(|tally| tally.lost += 1);
         return Err(Lost);
@@ -237,6 +296,46 @@ impl State {
 
     pub(crate) fn up_to(&self, longest: Duration) -> Duration {
         longest.mul_f64(locked(&self.rng).unit())
+    }
+
+    /// A time between these two.
+    pub(crate) fn between(&self, (shortest, longest): (Duration, Duration)) -> Duration {
+        shortest + self.up_to(longest.saturating_sub(shortest))
+    }
+
+    /// Performs a plain write later, whatever becomes of it.
+    fn deliver_late(self: &Arc<Self>, faults: &Faults, operation: &str, body: &Value) {
+        self.tally(|tally| tally.late += 1);
+        let (state, faults, operation, body) = (Arc::clone(self), faults.clone(), operation.to_owned(), body.clone());
+        let after = self.up_to(faults.late_by);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let _nobody_waits = state.perform(&faults, &operation, body).await;
+        });
+    }
+
+    /// Whether all items have something left of their limits; otherwise which have not.
+    pub(crate) fn within_limits(&self, faults: &Faults, keys: &[String]) -> Result<(), Vec<bool>> {
+        if faults.units_per_item == 0 {
+            return Ok(());
+        }
+        let mut limits = locked(&self.limits);
+        let over: Vec<bool> = keys.iter().map(|key| !limits.admits(key, f64::from(faults.units_per_item))).collect();
+        if over.contains(&true) { Err(over) } else { Ok(()) }
+    }
+
+    pub(crate) fn charge(&self, faults: &Faults, key: &str, units: f64) {
+        if faults.units_per_item > 0 {
+            locked(&self.limits).charge(key, units, f64::from(faults.units_per_item));
+        }
+    }
+
+    /// Notes that these items were refused, if any is one that many writes share.
+    pub(crate) fn note_hot<'a>(&self, mut keys: impl Iterator<Item = &'a String>) {
+        let shared = |key: &String| ["|{\"S\":\"t#", "|{\"S\":\"g#"].iter().any(|prefix| key.contains(prefix));
+        if keys.any(shared) {
+            self.tally(|tally| tally.hot += 1);
+        }
     }
 
     pub(crate) fn shuffle<T>(&self, values: &mut [T]) {
@@ -260,12 +359,20 @@ impl State {
             }
             "PutItem" | "UpdateItem" | "DeleteItem" => {
                 let key = request::single_key(&body).unwrap_or_default();
+                if self.within_limits(faults, std::slice::from_ref(&key)).is_err() {
+                    self.tally(|tally| tally.throttled += 1);
+                    self.note_hot(std::iter::once(&key));
+                    return Ok(refusal("ProvisionedThroughputExceededException", "an item takes no more in this second"));
+                }
                 if !locked(&self.locks).enter(&key) {
                     self.tally(|tally| tally.conflicts += 1);
+                    self.note_hot(std::iter::once(&key));
                     return Ok(refusal("TransactionConflictException", "an item is in a transaction"));
                 }
                 let answer = self.forward(operation, &body).await;
                 locked(&self.locks).leave(&key);
+                let units = answer.as_ref().ok().and_then(|answer| answer.body["ConsumedCapacity"]["CapacityUnits"].as_f64());
+                self.charge(faults, &key, units.unwrap_or(1.0));
                 answer
             }
             "BatchGetItem" | "BatchWriteItem" if self.happens(faults.unprocessed) => {
@@ -303,14 +410,23 @@ impl State {
 
     pub(crate) fn cancelled_by(&self, conflicts: &[bool]) -> Answer {
         self.tally(|tally| tally.conflicts += 1);
-        let reasons = conflicts.iter().map(|conflict| match conflict {
-            true => json!({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}),
-            false => json!({"Code": "None"}),
-        });
-        let mut answer = refusal("TransactionCanceledException", "Transaction cancelled");
-        answer.body["CancellationReasons"] = reasons.collect();
-        answer
+        cancelled(conflicts, "TransactionConflict")
     }
+}
+
+/// The answer to a transaction that is cancelled for those of its actions.
+pub(crate) fn cancelled(actions: &[bool], code: &str) -> Answer {
+    let reasons = actions.iter().map(|to_blame| match to_blame {
+        true => json!({"Code": code, "Message": "the proxy"}),
+        false => json!({"Code": "None"}),
+    });
+    let mut answer = refusal("TransactionCanceledException", "Transaction cancelled");
+    answer.body["CancellationReasons"] = reasons.collect();
+    answer
+}
+
+fn is_plain_write(operation: &str) -> bool {
+    matches!(operation, "PutItem" | "UpdateItem" | "DeleteItem")
 }
 
 pub(crate) fn refusal(code: &str, message: &str) -> Answer {

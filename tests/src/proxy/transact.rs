@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::request::{action, keep_used, single_key, transaction_keys};
-use super::{Answer, Faults, Lost, State, Token, locked, refusal};
+use super::{Answer, Faults, Lost, State, Token, cancelled, locked, refusal};
 
 impl State {
     pub(super) async fn transact(&self, faults: &Faults, body: Value) -> Result<Answer, Lost> {
@@ -37,11 +37,18 @@ impl State {
 
     async fn prepare_and_commit(&self, faults: &Faults, body: &Value) -> Result<Answer, Lost> {
         let keys = transaction_keys(body);
+        if let Err(over) = self.within_limits(faults, &keys) {
+            self.tally(|tally| tally.throttled += 1);
+            self.note_hot(keys.iter().zip(&over).filter(|(_, over)| **over).map(|(key, _)| key));
+            return Ok(cancelled(&over, "ThrottlingError"));
+        }
         let taken = locked(&self.locks).take(&keys);
         if let Err(conflicts) = taken {
+            self.note_hot(keys.iter().zip(&conflicts).filter(|(_, conflict)| **conflict).map(|(key, _)| key));
             return Ok(self.cancelled_by(&conflicts));
         }
         let mut held = keys;
+        tokio::time::sleep(self.between(faults.window)).await;
         let outcome = self.holding(faults, body, &mut held).await;
         let after = self.up_to(faults.locked_after);
         if matches!(&outcome, Ok(answer) if answer.status == 200) && !after.is_zero() {
@@ -64,6 +71,10 @@ impl State {
             let Some((name, content)) = action(item) else { continue };
             let (operation, request) = alone(name, content);
             let answer = self.forward(operation, &request).await?;
+            if let Some(key) = single_key(content) {
+                // Two for each started KB; the text is a little longer than what it says.
+                self.charge(faults, &key, 2.0 * f64::from(u32::try_from(content.to_string().len().div_ceil(1024)).unwrap_or(1)));
+            }
             if answer.status != 200 {
                 // All conditions held, so what remains is a request that is wrong in itself.
                 return Ok(answer);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, SharedTable, TableError, TableName, Transaction, Write};
+use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use holdfast::store::tags;
 use holdfast_tests::delegate::{Delegate, Otherwise};
 
@@ -78,20 +78,26 @@ impl Otherwise for TagsLast {
     }
 }
 
-/// Takes the elements out of the changes of tags.
+/// Takes the elements out of announcements at tags.
 struct NeverUnsettled;
 
 impl Otherwise for NeverUnsettled {
-    fn transact<'a>(&'a self, table: &'a SharedTable, mut transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        for (_, write) in &mut transaction.writes {
-            let Write::Update { key, update, .. } = write else { continue };
-            if key.pk.starts_with("t#") {
-                update.text = "SET #v = :v".to_owned();
-                update.names.retain(|name, _| name == "#v");
-                update.values.retain(|name, _| name == ":v");
-            }
+    fn write<'a>(
+        &'a self,
+        table: &'a SharedTable,
+        name: TableName,
+        mut write: Write,
+        returning: Returning,
+    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
+        if let Write::Update { key, update, .. } = &mut write
+            && key.pk.starts_with("t#")
+            && update.text.contains("ADD")
+        {
+            update.text = "ADD #c :one".to_owned();
+            update.names.retain(|name, _| name == "#c");
+            update.values.retain(|name, _| name == ":one");
         }
-        table.transact(transaction)
+        table.write(name, write, returning)
     }
 }
 

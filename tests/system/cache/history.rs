@@ -110,7 +110,8 @@ impl History {
             let body = json!({"id": format!("b{book}"), "n": 0, "shelf": shelf(0), "team_id": team});
             instance.done(&root, "POST books", &body).await;
         }
-        let faults = Faults { between_items: Duration::from_millis(2), free_each: true, ..Faults::none(seed) };
+        let faults =
+            Faults { between_items: Duration::from_millis(2), free_each: true, twice: 0.05, late: 0.01, ..Faults::none(seed) };
         let proxy = Proxy::start(world.endpoint(), faults).await.unwrap();
         let through: SharedTable = Arc::new(table(&proxy.endpoint));
         let known = |count| (0..count).map(|_| Known::default()).collect();

@@ -193,7 +193,7 @@ fn id(rng: &mut Rng) -> String {
 fn declare(rng: &mut Rng, yaml: &mut String, entity: &Entity) {
     let _infallible = writeln!(yaml, "  {}:\n    id: string\n    timestamps: false", entity.name);
     if rng.percent(20) {
-        yaml.push_str("    contention: 60\n");
+        yaml.push_str("    contention: 1000\n");
     }
     if rng.percent(10) {
         yaml.push_str("    cache: off\n");

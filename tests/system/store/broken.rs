@@ -1,16 +1,17 @@
 //! Mechanisms broken on purpose, one at a time. Each has a scenario that holds while it works and fails when it does not, so the
 //! suite would notice its loss. What is written outside of its transaction is noticed by the deaths of `super::crash`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use holdfast::store::fence::{self, Element, Outcome};
 use holdfast::store::table::{
     Attr, Expr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction,
     Write,
 };
-use holdfast::store::tags;
 use holdfast::store::write::{Batch, Mutation, WriteError};
+use holdfast::store::{gate, tags};
 use holdfast_tests::proxy::Faults;
 use serde_json::json;
 
@@ -25,17 +26,20 @@ pub enum Mechanism {
     Unconditioned(&'static str),
     /// Tags do not say that a commit is under way.
     NeverUnsettled,
+    /// Tags are told of a commit when it is over.
+    AnnouncedLate,
 }
 
 struct Broken {
     table: SharedTable,
     mechanism: Mechanism,
+    held_back: Mutex<Vec<(TableName, Write)>>,
 }
 
 /// The table as it is, or with one mechanism broken.
 pub fn perhaps_broken(table: SharedTable, mechanism: Option<Mechanism>) -> SharedTable {
     match mechanism {
-        Some(mechanism) => Arc::new(Broken { table, mechanism }),
+        Some(mechanism) => Arc::new(Broken { table, mechanism, held_back: Mutex::default() }),
         None => table,
     }
 }
@@ -50,11 +54,16 @@ fn unconditioned(write: Write) -> Option<Write> {
     }
 }
 
+/// Whether this announces a write at a tag.
+fn announces(write: &Write) -> bool {
+    matches!(write, Write::Update { key, update, .. } if key.pk.starts_with("t#") && update.text.contains("ADD"))
+}
+
+/// The announcement without its element.
 fn settled(write: Write) -> Write {
     match write {
-        Write::Update { key, update, condition } if update.names.get("#u").is_some_and(|name| name == tags::UNSETTLED) => {
-            let version = update.values.get(":v").cloned().unwrap_or(Attr::N(0));
-            let update = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", version);
+        Write::Update { key, condition, .. } => {
+            let update = Expr::new("ADD #c :one").name("#c", tags::COUNT).value(":one", Attr::N(1));
             Write::Update { key, update, condition }
         }
         other => other,
@@ -72,7 +81,6 @@ impl Broken {
                 Mechanism::Unconditioned(prefix) if concerned(&write, prefix) => {
                     inside.extend(unconditioned(write).map(|write| (table, write)));
                 }
-                Mechanism::NeverUnsettled => inside.push((table, settled(write))),
                 _ => inside.push((table, write)),
             }
         }
@@ -80,10 +88,27 @@ impl Broken {
         if !transaction.writes.is_empty() {
             self.table.transact(transaction).await?;
         }
-        for (table, write) in outside {
+        let late = std::mem::take(&mut *self.held_back.lock().unwrap());
+        for (table, write) in outside.into_iter().chain(late) {
             self.table.write(table, write, Returning::Nothing).await?;
         }
         Ok(())
+    }
+
+    async fn break_and_write(&self, table: TableName, write: Write, returning: Returning) -> Result<Option<Item>, TableError> {
+        let write = match self.mechanism {
+            Mechanism::Unconditioned(prefix) if write.key().pk.starts_with(prefix) => unconditioned(write),
+            Mechanism::NeverUnsettled if announces(&write) => Some(settled(write)),
+            Mechanism::AnnouncedLate if announces(&write) => {
+                self.held_back.lock().unwrap().push((table, write));
+                None
+            }
+            _ => Some(write),
+        };
+        match write {
+            Some(write) => self.table.write(table, write, returning).await,
+            None => Ok(None),
+        }
     }
 }
 
@@ -110,7 +135,7 @@ impl Table for Broken {
         write: Write,
         returning: Returning,
     ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        self.table.write(table, write, returning)
+        Box::pin(self.break_and_write(table, write, returning))
     }
 
     fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
@@ -130,7 +155,7 @@ impl Table for Broken {
 async fn write(store: &Store, table: &SharedTable, mutation: Mutation) -> Result<(), WriteError> {
     let writer = store.writer(table);
     let written = writer.write(&Batch { mutations: vec![mutation], ..Batch::default() }, store.deadline()).await?;
-    writer.clear(written.unsettled).await;
+    writer.settle(written.unsettled).await;
     Ok(())
 }
 
@@ -162,18 +187,40 @@ async fn version(store: &Store, table: &SharedTable) -> Result<(), String> {
     if tally == told { Ok(()) } else { Err(format!("{told} acknowledged, {tally} there")) }
 }
 
-/// A parent that is gone gets no child, and one that has children does not go.
-async fn guard(store: &Store, table: &SharedTable) -> Result<(), String> {
-    store.create("author", "ann", json!({})).await;
-    store.create("author", "bob", json!({})).await;
-    store.create("book", "of-bob", json!({"title": "t", "author_id": "bob"})).await;
-    for (entity, id) in [("author", "ann"), ("author", "bob")] {
-        let record = store.read(entity, id).await.unwrap();
-        let _outcome = write(store, table, Mutation::delete(store.entity(entity), record)).await;
+/// A parent that is gone gets no child, whoever comes first.
+async fn closing(store: &Store, table: &SharedTable) -> Result<(), String> {
+    for round in 0..10 {
+        let (id, first) = (format!("a{round}"), format!("first{round}"));
+        store.create("author", &id, json!({})).await;
+        // Somebody has referred to it, so it has a gate that need not be confirmed.
+        store.create("book", &first, json!({"title": "t", "author_id": id})).await;
+        let book = store.read("book", &first).await.unwrap();
+        store.write(vec![Mutation::delete(store.entity("book"), book)]).await.unwrap();
+        let record = store.read("author", &id).await.unwrap();
+        let child = store.record(&format!("b{round}"), json!({"title": "t", "author_id": id}));
+        // Whether one of them is refused is read from the data.
+        let (_child, _parent) = futures::join!(
+            write(store, table, Mutation::create(store.entity("book"), child)),
+            write(store, table, Mutation::delete(store.entity("author"), record)),
+        );
     }
-    let child = store.record("of-ann", json!({"title": "t", "author_id": "ann"}));
-    let _outcome = write(store, table, Mutation::create(store.entity("book"), child)).await;
     sound(store).await
+}
+
+/// What is given up in favour of somebody else never has an effect, however late its transaction arrives.
+async fn fenced(store: &Store, table: &SharedTable) -> Result<(), String> {
+    let element = Element::new(&store.env);
+    let decided = fence::decide(store.table.as_ref(), element.token(), store.env.now()).await.unwrap();
+    assert_eq!(decided, Outcome::Aborted);
+    let item = Item::new(Key::new("r#series#late", [0])).with("v", Attr::S("1".to_owned()));
+    let committed = fence::committed(element.token(), std::slice::from_ref(&item.key), store.env.now());
+    let writes = [Write::Put { item: item.clone(), condition: None }, committed];
+    let writes = writes.into_iter().map(|write| (TableName::Data, write)).collect();
+    let _refused = table.transact(Transaction { token: element.token().to_owned(), writes }).await;
+    match store.table.get(&[(TableName::Data, item.key)], true).await.unwrap()[0] {
+        None => Ok(()),
+        Some(_) => Err("an attempt that was given up has had its effect".to_owned()),
+    }
 }
 
 /// Repetitions of one request have one effect, even those that found no row of their key.
@@ -200,7 +247,7 @@ async fn keyed(store: &Store, table: &SharedTable, record: holdfast::model::valu
         Batch { mutations, riders: AttachedWrites { idempotency: rows, ..AttachedWrites::default() }, ..Batch::default() };
     let writer = store.writer(table);
     if let Ok(written) = writer.write(&batch, store.deadline()).await {
-        writer.clear(written.unsettled).await;
+        writer.settle(written.unsettled).await;
     }
 }
 
@@ -225,16 +272,16 @@ async fn tag(store: &Store, table: &SharedTable) -> Result<(), String> {
                 break;
             }
         }
-        commit.await.unwrap().unwrap().unsettled.clear(store.table.as_ref()).await;
+        commit.await.unwrap().unwrap().unsettled.settle(store.table.as_ref()).await;
     }
     Ok(())
 }
 
-/// The version of a tag, and whether it says that a commit is under way.
-async fn seen(store: &Store, tag: &Key) -> (Option<String>, bool) {
+/// The count of a tag, and whether it says that a commit is under way.
+async fn seen(store: &Store, tag: &Key) -> (Option<i64>, bool) {
     let item = store.table.get(&[(TableName::Data, tag.clone())], true).await.unwrap().remove(0);
-    let version = item.as_ref().and_then(|item| item.s(tags::VERSION)).map(str::to_owned);
-    (version, item.is_some_and(|item| item.attrs.contains_key(tags::UNSETTLED)))
+    let count = item.as_ref().and_then(|item| item.n(tags::COUNT));
+    (count, item.is_some_and(|item| !gate::unsettled(&item).is_empty()))
 }
 
 /// The scenario holds, and does not without its mechanism.
@@ -262,8 +309,17 @@ async fn a_record_without_its_version_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guard_without_its_condition_is_noticed() {
-    notices(Store::plain, Mechanism::Unconditioned("g#"), guard).await;
+async fn a_gate_without_its_conditions_is_noticed() {
+    let slow = || {
+        let between_items = Duration::from_millis(10);
+        Store::behind_proxy(Faults { between_items, ..Faults::none(62) })
+    };
+    notices(slow, Mechanism::Unconditioned("g#"), closing).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fence_without_its_condition_is_noticed() {
+    notices(Store::plain, Mechanism::Unconditioned("tf#"), fenced).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

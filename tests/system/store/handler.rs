@@ -30,7 +30,7 @@ pub enum Request {
     Book(String, &'static str),
 }
 
-/// Does a request as the pipeline does: the key's row first, then the write with its answer, then the tags.
+/// Does a request as the pipeline does: the key's row first, then the write with its answer, which is settled.
 pub async fn handle(store: &Store, table: &SharedTable, request: &Request, env: &Env) -> Result<Answer, WriteError> {
     handle_with(store, table, request, env, "key").await
 }
@@ -46,7 +46,7 @@ pub async fn handle_with(
     let secret = Keys::new(*b"a secret of this deployment");
     let scope = secret.scope("consumer", "subject", key);
     let print = secret.fingerprint("POST", &format!("{request:?}"), None);
-    if let Some(stored) = idempotency::load(table.as_ref(), &scope).await?
+    if let Some(stored) = idempotency::load(table.as_ref(), env, &scope).await?
         && let Match::Replay(answer) = stored.compare(&print, env.now())
     {
         return Ok(answer);
@@ -63,11 +63,11 @@ pub async fn handle_with(
     let writer = store.writer(table);
     match writer.write(&batch, store.deadline()).await {
         Ok(written) => {
-            writer.clear(written.unsettled).await;
+            writer.settle(written.unsettled).await;
             Ok(answer)
         }
         Err(WriteError::IdempotencyRow(Some(row))) => {
-            match idempotency::complete(table.as_ref(), &scope, &row).await?.compare(&print, env.now()) {
+            match idempotency::complete(table.as_ref(), env, &scope, &row).await?.compare(&print, env.now()) {
                 Match::Replay(answer) => Ok(answer),
                 other => panic!("{other:?}"),
             }

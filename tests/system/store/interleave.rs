@@ -77,7 +77,7 @@ async fn insist(store: &Store, chance: &Seeded, request: &Request, key: &str) ->
 }
 
 async fn round(seed: u64) {
-    let store = Arc::new(Store::behind_proxy(Faults::bad_day(seed)).await);
+    let store = Arc::new(Store::behind_proxy(Faults::bad_day_with_late_requests(seed)).await);
     let indexes = Indexes::new(Arc::clone(&store.table), Arc::clone(&store.model), store.env.clone());
     indexes.before_write(store.deadline()).await.unwrap();
     for author in AUTHORS {

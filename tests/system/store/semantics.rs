@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use holdfast::core::clock::Env;
 use holdfast::store::table::{Attr, Expr, Item, Key, Reason, Returning, TableError, TableName, Transaction, Write};
-use holdfast::store::tags;
 use holdfast::store::write::{Batch, Mutation};
+use holdfast::store::{settle, tags};
 use holdfast_tests::proxy::Faults;
 use serde_json::json;
 
@@ -92,7 +92,7 @@ async fn a_tag_is_not_settled_while_its_commit_is_half_visible() {
         let found = store.table.get(&[(TableName::Data, tag.clone())], true).await.unwrap().remove(0);
         let Some(found) = found else { continue };
         let finished = commit.is_finished();
-        settled = tags::settle(store.table.as_ref(), &later, &found).await.unwrap();
+        settled = settle::elements(store.table.as_ref(), &later, &found).await.unwrap();
         if settled == 0 {
             refused += 1;
         } else {
@@ -103,7 +103,7 @@ async fn a_tag_is_not_settled_while_its_commit_is_half_visible() {
     }
     let written = commit.await.unwrap().unwrap();
     assert_eq!(settled, 1);
-    written.unsettled.clear(store.table.as_ref()).await;
+    written.unsettled.settle(store.table.as_ref()).await;
 }
 
 #[tokio::test]
@@ -126,12 +126,12 @@ async fn an_entitys_tag_waits_for_the_rows_that_are_read_on_its_word() {
         let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
         loop {
             let Some(found) = store.table.get(&tag, true).await.unwrap().remove(0) else { continue };
-            if tags::settle(store.table.as_ref(), &later, &found).await.unwrap() > 0 {
+            if settle::elements(store.table.as_ref(), &later, &found).await.unwrap() > 0 {
                 let seen = store.table.get(&rows, true).await.unwrap();
                 assert!(seen.iter().all(Option::is_some), "settled before all rows were there (seed {seed})");
                 break;
             }
         }
-        commit.await.unwrap().unwrap().unsettled.clear(store.table.as_ref()).await;
+        commit.await.unwrap().unwrap().unsettled.settle(store.table.as_ref()).await;
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use holdfast::migrate::{Names, Progress, Subjects, Wanted};
@@ -9,16 +10,22 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::target::{Target, TargetArgs};
 use super::terminal::{BAD, WARN};
-use super::{Failure, terminal};
+use super::{Failure, parse, protocol_2, terminal};
 
 /// Exit code where the arguments do not fit the model, as of any wrong usage.
 const USAGE: u8 = 2;
 /// Exit code of `--plan` where something has to be done.
-const NEEDED: u8 = 10;
+pub(super) const NEEDED: u8 = 10;
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
+    /// Convert a table that a version before protocol 2 has written. One-way; no such version may be running.
+    #[arg(long, conflicts_with_all = ["subject_issuer", "api_keys"])]
+    protocol_2: bool,
+    /// How long instances of the version before may still be writing [default: 35 s; none where nobody serves the local data]
+    #[arg(long, value_name = "TIME", requires = "protocol_2", value_parser = parse::duration)]
+    settle: Option<Duration>,
     /// Issuer, by its alias, of the subjects that records hold without one; `key` for API keys [default: the only issuer]
     #[arg(long, value_name = "ALIAS")]
     subject_issuer: Option<String>,
@@ -35,12 +42,17 @@ pub struct MigrateArgs {
     target: TargetArgs,
 }
 
-/// Changes the records while the API serves; can be cut short and run again.
+/// Changes the records while the API serves, or with `--protocol-2` the table while nothing writes; can be cut short and run again.
 ///
 /// # Errors
-/// When the tables cannot be opened, or are busy for long.
+/// When the tables cannot be opened, or are busy for long; those of the conversion.
 pub async fn run(args: MigrateArgs) -> Result<ExitCode, Failure> {
     let target = Target::open(&args.target).await?;
+    if args.protocol_2 {
+        let outcome = protocol_2::run(&target, args.settle, args.plan).await;
+        target.close().await;
+        return outcome;
+    }
     let wanted = Wanted {
         issuer: args.subject_issuer.as_deref(),
         from: args.from.as_deref(),

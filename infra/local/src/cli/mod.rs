@@ -7,6 +7,7 @@ mod migrate;
 mod model;
 mod openapi;
 mod parse;
+mod protocol_2;
 mod reindex;
 mod serve;
 mod target;
@@ -53,7 +54,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Rebuild an index while the API serves: after a change of the model that `model diff` calls a backfill.
     Reindex(reindex::ReindexArgs),
-    /// Change stored records once, as a release or a change of the model asks for: subjects get the alias of their issuer.
+    /// Change what is stored once, as a release or a change of the model asks for: subjects get the alias of their issuer, a table of a
+    /// version before protocol 2 is converted.
     Migrate(migrate::MigrateArgs),
     /// Make the consumers what a file says, showing each difference.
     Apply(apply::ApplyArgs),

@@ -9,6 +9,7 @@ use super::error::ConsumerError;
 use super::record::{DOCUMENT, EPOCH, KEYS, Row};
 use crate::core::clock::Env;
 use crate::store::audit;
+use crate::store::idempotency;
 use crate::store::keys as place;
 use crate::store::table::{Attr, Expr, Reason, Table, TableError, TableName, Transaction, Write};
 
@@ -196,7 +197,8 @@ pub(super) async fn commit(
     writes: Vec<Write>,
     riders: Vec<(TableName, Write)>,
 ) -> Result<Committed, ConsumerError> {
-    let writes = writes.into_iter().map(|write| (TableName::Data, write)).chain(riders).collect();
+    let all = writes.into_iter().chain(riders.into_iter().map(|(_, write)| write)).collect();
+    let writes = idempotency::fenced(env, all).into_iter().map(|write| (TableName::Data, write)).collect();
     let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let mut last = String::new();
     for attempt in 0..3 {

@@ -1,8 +1,9 @@
 //! Costs of writes, and how many per second each entity takes: the report of `model check`.
 //!
-//! One write is one transaction. Its items: the record, a row for each stored index, rows of unique values, a reference counter of
-//! each record that it refers to, its own reference counters (created and removed with it), a tag for each index partition that lists
-//! are cached on, one of the entity, and two attached writes (idempotency, audit). Each costs 2 write units per started KB.
+//! One write is announced at its tags and gates (one unit each), committed by one transaction, and settled (one unit each again). Items
+//! of the transaction: the record, a row for each stored index, rows of unique values and of references, the fence, and two attached
+//! writes (idempotency, audit); each costs 2 write units per started KB. Tags: one for each partition of an index with equality fields
+//! that lists are cached on, and one of the entity. Gates: one for each reference that comes.
 
 use std::fmt;
 
@@ -10,16 +11,20 @@ use crate::model::schema::{CacheMode, Entity, FieldType, Index, Model, PER_ITEM,
 
 /// Maximum number of items in one DynamoDB transaction.
 pub const MAX_ITEMS: usize = 100;
-/// Write units per second of one partition.
+/// Write units per second of one item or partition.
 const PARTITION_UNITS: u32 = 1000;
 /// Attached writes: idempotency row and audit entry.
 const ATTACHED: usize = 2;
+/// The fence, or what a delete requires of the record's gate.
+const ONE: usize = 1;
 
 /// Minimum and maximum cost of one kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WriteCost {
     /// Items of the transaction: if no row moves, and if all do.
     pub items: (usize, usize),
+    /// Calls: the transaction, and two for each tag and gate.
+    pub calls: (usize, usize),
     /// Write units, with items of up to 1 KB.
     pub units: (usize, usize),
     /// Write units with the largest record that the entity allows, if all rows move.
@@ -64,21 +69,27 @@ pub fn check(model: &Model) -> Report {
 
 fn report(model: &Model, entity: &Entity) -> EntityReport {
     let parts = Parts::of(model, entity);
-    let own_guards = if entity.is_referenced() { usize::from(entity.shards) } else { 0 };
-    let once = 1 + parts.rows + ATTACHED + parts.row_tags + parts.entity_tag;
-    let cost = |items: (usize, usize), records: usize| {
+    let cost = |items: (usize, usize), announced: (usize, usize), records: usize| {
         let kilobytes = entity.max_bytes.div_ceil(1024);
-        let largest_units = 2 * (items.1 - records) + 2 * records * kilobytes;
-        WriteCost { items, units: (2 * items.0, 2 * items.1), largest_units }
+        let units = |items: usize, announced: usize| 2 * items + 2 * announced;
+        WriteCost {
+            items,
+            calls: (1 + 2 * announced.0, 1 + 2 * announced.1),
+            units: (units(items.0, announced.0), units(items.1, announced.1)),
+            largest_units: units(items.1 - records, announced.1) + 2 * records * kilobytes,
+        }
     };
-    let born = (once + own_guards, once + own_guards + parts.unique + parts.references);
-    // A row that moves is a delete and a put, and its partition may change too; so may unique rows and reference counters.
-    let moved = once + parts.movable + parts.movable_tags + 2 * (parts.unique + parts.references);
+    let once = 1 + parts.rows + ATTACHED + ONE;
+    let tags = parts.row_tags + parts.entity_tag;
+    let (unique, references) = (parts.unique, parts.references);
+    // A row that moves is a delete and a put, and its partition may change too; so do rows of unique values and references.
+    let moved = (once + parts.movable + 2 * (unique + references), tags + parts.movable_tags + references);
     EntityReport {
         entity: entity.name.clone(),
-        create: cost(born, 1 + parts.rows),
-        update: cost((once, moved), 1 + parts.rows),
-        delete: cost(born, 0),
+        create: cost((once, once + unique + references), (tags, tags + references), 1 + parts.rows),
+        update: cost((once, moved.0), (tags, moved.1), 1 + parts.rows),
+        // Its gate must not be there, or goes.
+        delete: cost((once + ONE, once + ONE + unique + references), (tags, tags), 0),
         ceilings: ceilings(model, entity),
     }
 }
@@ -111,7 +122,7 @@ impl Parts {
             movable: stored()
                 .filter(|index| index.equality.iter().chain(index.sort.iter().map(|part| &part.by)).any(changes))
                 .count(),
-            row_tags: cached * rows,
+            row_tags: cached * stored().filter(|index| !index.equality.is_empty()).count(),
             movable_tags: cached * stored().filter(|index| index.equality.iter().any(changes)).count(),
             entity_tag: usize::from(model.entities.iter().any(|entity| entity.cache != CacheMode::Off)),
             unique: entity.fields.iter().filter(|field| field.unique).count(),
@@ -123,16 +134,17 @@ impl Parts {
 fn ceilings(model: &Model, entity: &Entity) -> Vec<Ceiling> {
     let mut ceilings = Vec::new();
     let cached = entity.cache != CacheMode::Off;
+    let half = PARTITION_UNITS / 2;
     for index in entity.indexes.iter().filter(|index| index.is_stored()) {
         let of = match names(entity, index) {
             None => "all writes".to_owned(),
             Some(fields) => format!("writes with the same {fields}"),
         };
         let shards = u32::from(entity.shards);
-        let (writes, why) = if cached && PER_ITEM * shards < PARTITION_UNITS / 2 {
-            (PER_ITEM * shards, format!("{shards} tag(s) of its partition, each of which takes one transaction at a time"))
+        let (writes, why) = if cached && !index.equality.is_empty() && PER_ITEM * shards < half {
+            (PER_ITEM * shards, format!("{shards} tag(s) of its partition, each of which takes {PARTITION_UNITS} units a second"))
         } else {
-            (PARTITION_UNITS / 2, "its partition takes 1000 units a second".to_owned())
+            (half, format!("its partition takes {PARTITION_UNITS} units a second"))
         };
         ceilings.push(Ceiling { writes, why: format!("{of}: index `{}`: {why}", index.name) });
     }
@@ -145,8 +157,10 @@ fn ceilings(model: &Model, entity: &Entity) -> Vec<Ceiling> {
         if let FieldType::Ref { target, .. } = field.kind {
             let target = model.entity(target);
             let shards = u32::from(target.shards);
-            let why = format!("creations with the same {}: {shards} guard(s) of the {}", field.name, target.name);
-            ceilings.push(Ceiling { writes: PER_ITEM * shards, why });
+            let why = format!("creations with the same {}: {shards} gate(s) of the {}", field.name, target.name);
+            let rows = format!("creations with the same {}: the rows of its references are one partition", field.name);
+            let gates = PER_ITEM * shards;
+            ceilings.push(if gates < half { Ceiling { writes: gates, why } } else { Ceiling { writes: half, why: rows } });
         }
     }
     // Limits on all writes come before limits on some, so that the first line matters most.
@@ -171,8 +185,8 @@ impl fmt::Display for Report {
         for entity in &self.entities {
             writeln!(out, "{}", entity.entity)?;
             for (name, cost) in [("create", entity.create), ("update", entity.update), ("delete", entity.delete)] {
-                let (items, units) = (range(cost.items), range(cost.units));
-                write!(out, "  {name}  {items:>7} actions  {units:>8} units")?;
+                let (items, calls, units) = (range(cost.items), range(cost.calls), range(cost.units));
+                write!(out, "  {name}  {items:>7} actions  {calls:>7} calls  {units:>8} units")?;
                 writeln!(
                     out,
                     "{}",

@@ -107,11 +107,7 @@ pub(super) fn id(entity: &Entity) -> String {
 
 /// Name of an `on_delete` rule.
 pub(super) fn on_delete(rule: OnDelete) -> &'static str {
-    match rule {
-        OnDelete::Restrict => "restrict",
-        OnDelete::Cascade => "cascade",
-        OnDelete::SetNull => "set_null",
-    }
+    rule.name()
 }
 
 /// A duration in its largest whole unit.

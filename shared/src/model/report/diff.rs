@@ -73,7 +73,7 @@ fn entity(changes: &mut Changes, old: (&Model, &Entity), new: (&Model, &Entity))
     }
     if before.shards != after.shards {
         let what = format!("shards {} -> {}", before.shards, after.shards);
-        changes.backfill(&place, what, "guards of existing records have to be spread anew: `verify --repair`");
+        changes.compatible(&place, what, "what was cached is void at the first write; gates follow by themselves");
     }
     if before.deprecated != after.deprecated {
         changes.compatible(&place, "deprecation changed", "headers and documents say so");

@@ -105,10 +105,9 @@ fn limits(changes: &mut Changes, place: &str, before: &FieldType, after: &FieldT
             let what = format!("on_delete {} -> {}", describe::on_delete(*was), describe::on_delete(*now));
             changes.breaking(
                 place,
-                &what,
+                what,
                 if *now == OnDelete::Restrict { "deletes that worked are refused" } else { "a delete does something else" },
             );
-            changes.backfill(place, what, "guards count the references that restrict: `verify --repair`");
         }
         (FieldType::Ref { .. }, FieldType::Ref { .. }) => {}
         (FieldType::Enum(was), FieldType::Enum(now)) => words(changes, place, was, now, indexed),

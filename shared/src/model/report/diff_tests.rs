@@ -134,8 +134,8 @@ changes! {
         "breaking    index order.by_customer: removed (filters and sorts that it served are refused; its rows may be dropped)",
         "breaking    relation customer.orders: removed (it can no longer be included)",
     ];
-    contention: "  order:\n" => "  order:\n    contention: 60\n",
-        ["backfill    entity order: shards 1 -> 3 (guards of existing records have to be spread anew: `verify --repair`)"];
+    contention: "  order:\n" => "  order:\n    contention: 1000\n",
+        ["compatible  entity order: shards 1 -> 3 (what was cached is void at the first write; gates follow by themselves)"];
     role_narrowed: "{view: true}}, system: usage" => "{view: {rows: {status: open}, fields: {except: note}}}}", [
         "breaking    role staff: loses system usage (its holders are refused there)",
         "breaking    role staff, download order: loses the field note (it is not shown or accepted any more)",
@@ -209,13 +209,15 @@ fn the_report_counts_what_a_write_touches() {
     let model = parse("m.yaml", BEFORE).unwrap();
     let report = check(&model);
     let order = report.entities.iter().find(|entity| entity.entity == "order").unwrap();
-    // Record, rows (id, by_status, by_customer), their 3 tags, the entity's tag, 2 riders; the customer's guard if there is one.
-    assert_eq!((order.create.items, order.create.units), ((10, 11), (20, 22)));
-    // Moving: two rows twice (status or total, customer), two partitions more, guards of both customers.
-    assert_eq!(order.update.items, (10, 16));
-    assert_eq!(order.delete.items, (10, 11));
-    assert_eq!(order.ceilings[0].writes, 25);
+    // Record, rows (id, by_status, by_customer), 2 riders, the fence; the row of the reference if there is a customer. Tags of two
+    // partitions and of the entity; the customer's gate.
+    assert_eq!((order.create.items, order.create.calls, order.create.units), ((7, 8), (7, 9), (20, 24)));
+    // Moving: two rows twice (status or total, customer), the reference's row twice; two partitions more, the new customer's gate.
+    assert_eq!((order.update.items, order.update.calls, order.update.units), ((7, 11), (7, 13), (20, 34)));
+    // One more: its own gate.
+    assert_eq!(order.delete.items, (8, 9));
+    assert_eq!(order.ceilings[0].writes, 400);
     let shown = report.to_string();
-    assert!(shown.contains("order\n  create    10-11 actions     20-22 units"), "{shown}");
-    assert!(shown.contains("at most       25 a second  all writes: index `id`"), "{shown}");
+    assert!(shown.contains("order\n  create      7-8 actions      7-9 calls     20-24 units"), "{shown}");
+    assert!(shown.contains("at most      400 a second  all writes: 1 tag(s) of the entity"), "{shown}");
 }

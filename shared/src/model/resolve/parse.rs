@@ -80,7 +80,7 @@ fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model)
         let most = most_items(model, entity);
         if most > MAX_ITEMS {
             let message = format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, MAX_ITEMS);
-            reader.mistake(key.spot, message, "fewer indexes, refs or unique fields, or a smaller `contention`");
+            reader.mistake(key.spot, message, "fewer indexes, refs or unique fields");
         }
     }
 }

@@ -11,9 +11,9 @@ use super::operation::Operation;
 use super::positions::{EntityIx, FieldIx, IndexIx};
 use super::relation::{ToMany, ToOne};
 
-/// Transactions per second that one item takes: one at a time, each 40 ms when DynamoDB is slow. Shards, ceilings and the documents
-/// go by it.
-pub const PER_ITEM: u32 = 25;
+/// Writes per second that a tag or gate takes: each announces itself there and is settled, one unit each, and an item takes 1,000
+/// units; a fifth is left for what is late or repeated. Shards, ceilings and the documents go by it.
+pub const PER_ITEM: u32 = 400;
 
 /// One kind of record.
 #[derive(Debug, Clone)]
@@ -37,11 +37,11 @@ pub struct Entity {
     pub to_one: Vec<ToOne>,
     /// To-many relations: the named inverse sides of other entities' refs.
     pub to_many: Vec<ToMany>,
-    /// Refs of other entities (or of this one) that point here: they decide which reference counters exist and what a delete must do.
+    /// Refs of other entities (or of this one) that point here: they decide what a delete must do.
     pub referenced_by: Vec<(EntityIx, FieldIx)>,
     /// Use of the cache.
     pub cache: CacheMode,
-    /// Shards of reference counters and entity tags: `contention` over [`PER_ITEM`], rounded up, at least 1.
+    /// Shards of gates and tags: `contention` over [`PER_ITEM`], rounded up, at least 1.
     pub shards: u16,
     /// Peak rate of writes that the model declares, per second.
     pub contention: Option<u32>,
@@ -101,7 +101,7 @@ impl Entity {
         self.deprecated.as_ref().filter(concerned)
     }
 
-    /// Whether any entity has a ref to this one, so that its records need reference counters.
+    /// Whether any entity has a ref to this one, so that its records need gates.
     pub fn is_referenced(&self) -> bool {
         !self.referenced_by.is_empty()
     }

@@ -92,6 +92,22 @@ pub enum OnDelete {
     SetNull,
 }
 
+impl OnDelete {
+    /// Its word in a model.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Restrict => "restrict",
+            Self::Cascade => "cascade",
+            Self::SetNull => "set_null",
+        }
+    }
+
+    /// The rule that this word names.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Restrict, Self::Cascade, Self::SetNull].into_iter().find(|rule| rule.name() == word)
+    }
+}
+
 /// Limits of a file field.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FileLimits {

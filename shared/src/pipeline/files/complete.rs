@@ -167,10 +167,11 @@ async fn commit(
             conditioned: vec![PendingDeletion::keep(begun.vanishing.clone())],
             ..AttachedWrites::default()
         },
+        voids: Vec::new(),
     };
     match cx.app.writer.write(&batch, deadline(cx)).await {
         Ok(written) => {
-            cx.app.writer.clear(written.unsettled).await;
+            cx.app.writer.settle(written.unsettled).await;
             Ok(Ok(reply))
         }
         Err(error) => Ok(Err(error)),

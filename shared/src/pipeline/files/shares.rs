@@ -29,6 +29,7 @@ use crate::pipeline::write::rights::Rights;
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system::Consumers;
 use crate::store::audit;
+use crate::store::idempotency;
 use crate::store::keys;
 use crate::store::object::{self, File};
 use crate::store::repeat::repeated;
@@ -290,6 +291,7 @@ async fn end_of(cx: &Context<'_>, shares: &[Share], others: Vec<Write>) -> Resul
 pub(super) async fn commit(cx: &Context<'_>, writes: Vec<Write>) -> Result<(), Problem> {
     cx.gate.passed().await;
     let env = &cx.app.env;
+    let writes = idempotency::fenced(env, writes);
     let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
     let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let once = || async {

@@ -14,7 +14,7 @@ use crate::pipeline::write::rights::{EffectiveAccess, Rights};
 use crate::store::audit;
 use crate::store::items;
 use crate::store::object::{self, ObjectError, Objects};
-use crate::store::table::{Item, TableError};
+use crate::store::table::Item;
 
 /// What a call is about.
 #[derive(Clone, Copy)]
@@ -86,7 +86,7 @@ impl<'a> Target<'a> {
 /// The record of an item that was read, or 404.
 pub(super) fn record_of(item: Option<Item>) -> Result<Record, Problem> {
     let item = item.ok_or_else(Problem::not_found)?;
-    Ok(items::decode(&item).ok_or_else(|| TableError::Broken("a record cannot be read".into()))?)
+    items::stored(Some(&item))?.ok_or_else(Problem::not_found)
 }
 
 /// A reply that holds a link: it is kept nowhere.

@@ -46,6 +46,7 @@ pub(super) enum Status {
     Shared,
     Miss,
     Bypass,
+    Hot,
 }
 
 impl Status {
@@ -62,6 +63,7 @@ impl Status {
             Self::Shared => "holdfast; fwd=miss; collapsed",
             Self::Miss => "holdfast; fwd=miss",
             Self::Bypass => "holdfast; fwd=bypass",
+            Self::Hot => "holdfast; fwd=bypass; detail=hot",
         })
     }
 }
@@ -109,6 +111,7 @@ async fn serve(
             (Arc::new(fresh().await?), Status::Bypass)
         }
         Some((_, Lookup::Miss(None))) => (Arc::new(fresh().await?), Status::Miss),
+        Some((_, Lookup::Hot)) => (Arc::new(fresh().await?), Status::Hot),
         Some((descriptor, Lookup::Miss(Some(sight)))) => {
             let (answer, filled) = cache.fill(&descriptor, &sight, fresh).await?;
             (answer, Status::of(filled))

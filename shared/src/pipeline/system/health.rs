@@ -1,4 +1,5 @@
-//! `GET /v1/_health` (the process answers) and `GET /v1/_health/ready` (so do the services that it needs).
+//! `GET /v1/_health` (the process answers) and `GET /v1/_health/ready` (so do the services that it needs, and the tables are of the
+//! protocol that this version speaks).
 
 use http::StatusCode;
 use serde_json::json;
@@ -34,6 +35,13 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
             failing.push(name);
             causes.push(format!("{name}: {error}"));
         }
+    }
+    // Whether the table is of the protocol that this version speaks: an instance must not be given requests before it is.
+    if failing.is_empty()
+        && let Err(error) = app.indexes.check_protocol().await
+    {
+        failing.push("protocol");
+        causes.push(format!("protocol: {error}"));
     }
     if let Err((since, error)) = limiter {
         failing.push("limiter");

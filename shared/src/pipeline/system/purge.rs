@@ -1,6 +1,7 @@
 //! `POST /v1/_cache/purge`: nothing that was cached before is served from then on.
 //!
-//! What is cached depends on tags, so a purge changes tags and costs the same for ten entries and ten million.
+//! What is cached depends on tags, so a purge announces itself at tags, as a write that changes nothing, and costs the same for ten
+//! entries and ten million.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +13,16 @@ use super::idempotent_change::{IdempotentChange, bare};
 use super::parameters::Parameters;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
-use crate::model::value::new_version;
 use crate::model::{Entity, Model};
 use crate::pipeline::Context;
+use crate::pipeline::write::commit::deadline;
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system as permission;
 use crate::store::audit;
-use crate::store::repeat::repeated;
-use crate::store::table::{Attr, Expr, Key, Reason, TableError, TableName, Transaction, Write};
+use crate::store::table::{Key, TableName};
+use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys, tags};
 
-/// Tags of one transaction, which has the audit trail's row too, and perhaps that of an idempotency key.
-const TAGS: usize = 98;
 const FORMS: &str = "must be {\"entity\": \"..\", \"id\": \"..\"}, {\"entity\": \"..\"} or {\"all\": true}";
 
 /// What to purge.
@@ -46,21 +45,29 @@ pub(super) async fn purge(cx: &Context<'_>, _: SystemPermit<permission::Cache>) 
 }
 
 async fn purged(cx: &Context<'_>, target: &Target<'_>, once: &IdempotentChange<'_>) -> Result<Reply, Problem> {
-    let touched: Vec<Key> = tags_of(cx, target).await?.into_iter().collect();
-    let told = Write::Put { item: audit::item(entry(cx, target), &cx.app.env), condition: None };
-    let last = touched.len().div_ceil(TAGS);
-    for (at, chunk) in touched.chunks(TAGS).enumerate() {
-        // The row stands in every transaction, and is one and the same row.
-        let mut writes: Vec<Write> = chunk.iter().map(|tag| change(cx, tag)).chain([told.clone()]).collect();
-        if at + 1 == last {
-            // All has had its effect then; until then a repetition does all of it again.
-            writes.extend(once.rows(&bare(StatusCode::NO_CONTENT, None)));
-        }
-        commit(cx, writes).await?;
-    }
+    let batch = Batch {
+        voids: tags_of(cx, target).await?.into_iter().collect(),
+        riders: AttachedWrites {
+            audit: vec![audit::item(entry(cx, target), &cx.app.env)],
+            conditioned: once.rows(&bare(StatusCode::NO_CONTENT, None)),
+            ..AttachedWrites::default()
+        },
+        ..Batch::default()
+    };
+    let written = cx.app.writer.write(&batch, deadline(cx)).await.map_err(refused)?;
+    cx.app.writer.settle(written.unsettled).await;
     // `bounded` answers in other memories last as long as their bound; here they need not.
     cx.app.cache.clear_memory();
     Ok(Reply::empty(StatusCode::NO_CONTENT))
+}
+
+/// A purge has no condition of its own but that of its key.
+fn refused(error: WriteError) -> Problem {
+    match error {
+        WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
+        WriteError::Store(error) => error.into(),
+        error => Problem::unavailable(error.to_string()),
+    }
 }
 
 fn target<'m>(model: &'m Model, body: &Value) -> Result<Target<'m>, Problem> {
@@ -107,12 +114,7 @@ async fn tags_of(cx: &Context<'_>, target: &Target<'_>) -> Result<BTreeSet<Key>,
         }
         Target::Entity(entity) => {
             touched.extend(tags::of_entity(entity));
-            for index in entity.indexes.iter().filter(|index| index.is_stored()) {
-                match index.equality.is_empty() {
-                    true => touched.extend(tags::of_partition(entity, &keys::partition(entity, index, &[]))),
-                    false => touched.extend([keys::global_tag()]),
-                }
-            }
+            touched.extend(entity.indexes.iter().any(tags::has_tags).then(keys::global_tag));
         }
         Target::Record(entity, id) => {
             let shard = keys::shard(id, entity.shards);
@@ -120,19 +122,13 @@ async fn tags_of(cx: &Context<'_>, target: &Target<'_>) -> Result<BTreeSet<Key>,
             let place = [(TableName::Data, keys::record(entity, id))];
             let item = cx.app.table.get(&place, true).await?.pop().flatten();
             if let Some(record) = item.as_ref().and_then(items::decode) {
-                let stored = entity.indexes.iter().filter(|index| index.is_stored());
-                let partitions = stored.map(|index| keys::index_row(model, entity, index, &record).pk);
+                let tagged = entity.indexes.iter().filter(|index| tags::has_tags(index));
+                let partitions = tagged.map(|index| keys::index_row(model, entity, index, &record).pk);
                 touched.extend(partitions.map(|partition| keys::partition_tag(&partition, shard)));
             }
         }
     }
     Ok(touched)
-}
-
-/// A purge changes no data, so there is nothing that would have to settle: a new version is all.
-fn change(cx: &Context<'_>, tag: &Key) -> Write {
-    let update = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(&cx.app.env)));
-    Write::Update { key: tag.clone(), update, condition: None }
 }
 
 fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
@@ -148,22 +144,4 @@ fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
         detail: Some(detail),
         ..audit::Entry::by(cx.principal, cx.correlation)
     }
-}
-
-/// Commits; again where records under the same tags are being written. To do it twice is to do it once.
-async fn commit(cx: &Context<'_>, writes: Vec<Write>) -> Result<(), Problem> {
-    let env = &cx.app.env;
-    let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
-    let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
-    let once = || async {
-        cx.app.table.transact(transaction.clone()).await.map_err(|error| match error {
-            TableError::Cancelled(reasons) if reasons.iter().all(passes) => TableError::Busy("conflict".to_owned()),
-            error => error,
-        })
-    };
-    Ok(repeated(env, once).await?)
-}
-
-fn passes(reason: &Reason) -> bool {
-    matches!(reason, Reason::None | Reason::Conflict | Reason::Throttled)
 }

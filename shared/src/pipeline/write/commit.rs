@@ -20,7 +20,7 @@ use crate::pipeline::Context;
 use crate::query::policy::Access;
 use crate::store::audit;
 use crate::store::idempotency::{self, Answer};
-use crate::store::table::{Item, TableError, TableName};
+use crate::store::table::{Item, TableName};
 use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys};
 
@@ -78,7 +78,7 @@ pub(super) async fn run(
         }
         match outcome {
             Ok(written) => {
-                cx.app.writer.clear(written.unsettled).await;
+                cx.app.writer.settle(written.unsettled).await;
                 return Ok(ChangeOutcome::Done(answer));
             }
             // Another request has taken the key, unless its row has gone again.
@@ -157,7 +157,7 @@ async fn read(
     let mut stored = Vec::with_capacity(changes.len());
     for change in changes {
         stored.push(match id(change).and_then(|_| found.next().flatten()) {
-            Some(item) => Some(items::decode(&item).ok_or_else(|| TableError::Broken("a record cannot be read".into()))?),
+            Some(item) => items::stored(Some(&item))?,
             None => None,
         });
     }
@@ -212,6 +212,7 @@ fn batch(
             audit: audit_entry(cx, changes, prepared).into_iter().collect(),
             ..AttachedWrites::default()
         },
+        voids: Vec::new(),
     })
 }
 

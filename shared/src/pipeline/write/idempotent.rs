@@ -120,7 +120,7 @@ impl KeyReservation {
     /// 422 where another request used the key.
     pub(in crate::pipeline) async fn kept(&self, cx: &Context<'_>, row: Option<&Item>) -> Result<Option<Answer>, Problem> {
         let Some(row) = row else { return Ok(None) };
-        let stored = complete(cx.app.table.as_ref(), &self.scope, row).await?;
+        let stored = complete(cx.app.table.as_ref(), &cx.app.env, &self.scope, row).await?;
         match stored.compare(&self.print, cx.app.env.now()) {
             Match::Replay(answer) => Ok(Some(answer)),
             Match::Expired => Ok(None),

@@ -12,8 +12,9 @@ use crate::model::{Action, Entity, FieldIx, FieldType, Path};
 use crate::pipeline::Context;
 use crate::query::condition::Values;
 use crate::query::policy::Access;
-use crate::store::table::{TableError, TableName};
-use crate::store::write::{Check, referred};
+use crate::store::references::referred;
+use crate::store::table::TableName;
+use crate::store::write::Check;
 use crate::store::{items, keys};
 
 /// What is found of the references that a change sets.
@@ -152,8 +153,7 @@ async fn read(cx: &Context<'_>, earlier: &[Prepared], references: Vec<Reference>
     let found = if places.is_empty() { Vec::new() } else { cx.app.table.get(&places, true).await? };
     for (reference, at) in stored.into_iter().zip(at) {
         let item = found.get(at).and_then(Option::as_ref);
-        let record = item.map(|item| items::decode(item).ok_or_else(|| TableError::Broken("a record cannot be read".into())));
-        targets.push((reference, record.transpose()?.map(|record| (record, true))));
+        targets.push((reference, items::stored(item)?.map(|record| (record, true))));
     }
     Ok(targets)
 }

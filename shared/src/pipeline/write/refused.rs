@@ -46,11 +46,11 @@ pub(super) fn refused(
             _ => Problem::internal("a reference of no operation"),
         },
         WriteError::Restricted { mutation, by } => {
-            let by = cx.model().entity(by);
-            let visible = [Action::Read, Action::List]
-                .iter()
-                .any(|action| !Access::of(cx.model(), cx.principal, by, *action).is_forbidden());
-            let who = if visible { format!("Records of {}", by.plural) } else { "Other records".to_owned() };
+            let by = by.map(|by| cx.model().entity(by)).filter(|by| {
+                let may = |action: &Action| !Access::of(cx.model(), cx.principal, by, *action).is_forbidden();
+                [Action::Read, Action::List].iter().any(may)
+            });
+            let who = by.map_or_else(|| "Other records".to_owned(), |by| format!("Records of {}", by.plural));
             at(mutation, Problem::new(Code::Restricted, format!("{who} refer to this one, so it cannot be deleted.")))
         }
         WriteError::Contradiction { mutation } => {

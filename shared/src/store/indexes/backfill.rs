@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Entry, Indexes, State, attribute, fingerprint};
-use crate::model::value::{Record, new_version};
+use crate::model::value::Record;
 use crate::model::{Entity, Index};
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::verify::Verifier;
@@ -165,7 +165,7 @@ impl Indexes {
             .map(|(pair, _)| pair)
             .collect();
         for chunk in wrong.chunks(CHUNK) {
-            if self.put(entity, chunk).await? {
+            if self.put(entity, index, chunk).await? {
                 done.written += chunk.len() as u64;
                 continue;
             }
@@ -178,22 +178,22 @@ impl Indexes {
     }
 
     /// Rows of records that are as they were read. `false`: at least one is not, and nothing was done.
-    async fn put(&self, entity: &Entity, rows: &[(&Record, &Item)]) -> Result<bool, TableError> {
+    async fn put(&self, entity: &Entity, index: &Index, rows: &[(&Record, &Item)]) -> Result<bool, TableError> {
         let mut writes = Vec::new();
-        let mut announced: Vec<Key> = Vec::new();
+        let mut void: Vec<Key> = Vec::new();
         for (record, row) in rows {
             let condition = Expr::new("#v = :v").name("#v", keys::VERSION).value(":v", Attr::S(record.version.clone()));
             writes.push(Write::Check { key: keys::record(entity, &record.id), condition });
             writes.push(Write::Put { item: (*row).clone(), condition: None });
             let tag = keys::partition_tag(&row.key.pk, keys::shard(&record.id, entity.shards));
-            if !announced.contains(&tag) {
-                announced.push(tag);
+            if tags::has_tags(index) && !void.contains(&tag) {
+                void.push(tag);
             }
         }
-        // What was cached by an earlier life of the index is void. Nobody reads it now, so the tags need no elements.
-        for tag in announced {
-            let update = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(&self.env)));
-            writes.push(Write::Update { key: tag, update, condition: None });
+        // What was cached by an earlier life of the index is void, before anything is done, so that no death comes in between.
+        // Nobody reads the index now, so the tags need no elements.
+        for tag in void {
+            tags::touch(self.table.as_ref(), &self.env, tag).await?;
         }
         let token = uuid::Builder::from_random_bytes(self.env.bytes::<16>()).into_uuid().simple().to_string();
         let writes = writes.into_iter().map(|write| (TableName::Data, write)).collect();
@@ -210,7 +210,7 @@ impl Indexes {
             let found = self.table.get(&[(TableName::Data, keys::record(entity, id))], true).await?;
             let Some(record) = found[0].as_ref().and_then(items::decode) else { return Ok(false) };
             let row = items::row(&self.model, entity, index, &record);
-            if self.put(entity, &[(&record, &row)]).await? {
+            if self.put(entity, index, &[(&record, &row)]).await? {
                 return Ok(true);
             }
             let pause = 1 + u64::from(self.env.random.below(2 << attempt.min(7)));

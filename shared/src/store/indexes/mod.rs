@@ -11,9 +11,10 @@
 //!
 //! The first writer of an entity finds no states: there are no records either, so all indexes are ready.
 //!
-//! Beside them stands the *tag policy*: which tags writers keep, see [`tag_policy`].
+//! Beside them stand the *tag policy*: which tags writers keep, see [`tag_policy`], and the mark of the protocol, see [`protocol`].
 
 mod backfill;
+pub mod protocol;
 mod tag_policy;
 #[cfg(test)]
 mod tests;
@@ -131,7 +132,9 @@ impl Indexes {
         match known {
             Some((read, states)) if now >= read && now < read.plus(REFRESH) => Ok(states),
             _ => {
-                let states = Arc::new(self.known(&self.load().await?));
+                let items = self.load().await?;
+                protocol::check(&items)?;
+                let states = Arc::new(self.known(&items));
                 self.memory().read = Some((now, Arc::clone(&states)));
                 Ok(states)
             }
@@ -196,6 +199,7 @@ impl Indexes {
 
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
+        protocol::check(&items)?;
         let (mut marked, mut created) =
             (false, tag_policy::announce(&*self.table, &self.env, &self.model, items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
@@ -222,6 +226,7 @@ impl Indexes {
             let entry = Entry { fingerprint: fingerprint(&self.model, entity, index), state: State::Ready, run: String::new() };
             item = item.with(attribute(&index.name), entry.attr());
         }
+        item = protocol::marked(item);
         let write = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
         match repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await {
             Ok(_) | Err(TableError::ConditionFailed(_)) => Ok(true),
@@ -232,7 +237,7 @@ impl Indexes {
     /// Marks what this model does not keep. Whether there was something.
     async fn mark(&self, entity: &Entity, item: &Item) -> Result<bool, TableError> {
         let mut marked = false;
-        for (name, entry) in Entry::all(item) {
+        for (name, entry) in Entry::all(item).into_iter().filter(|(name, _)| name != protocol::MARK) {
             let own = entity.by_index(&name).filter(|index| index.is_stored());
             let keeps = own.is_some_and(|index| fingerprint(&self.model, entity, index) == entry.fingerprint);
             if keeps || entry.state == State::Stale {

@@ -9,11 +9,10 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::core::clock::Env;
-use crate::model::value::new_version;
 use crate::model::{CacheMode, Model};
 use crate::store::keys;
 use crate::store::repeat::repeated;
-use crate::store::table::{Attr, Expr, Item, Reason, Table, TableError, TableName, Transaction, Write};
+use crate::store::table::{Attr, Item, Reason, Table, TableError, TableName, Transaction, Write};
 use crate::store::tags;
 
 const TAG_POLICY: &str = "r";
@@ -41,8 +40,7 @@ pub(super) async fn announce(table: &dyn Table, env: &Env, model: &Model, record
         return Ok(false);
     }
     let item = Item::new(keys::tag_policy()).with(TAG_POLICY, Attr::S(of(model)));
-    let void = Expr::new("SET #v = :v").name("#v", tags::VERSION).value(":v", Attr::S(new_version(env)));
-    let writes = [Write::Put { item, condition: None }, Write::Update { key: keys::global_tag(), update: void, condition: None }];
+    let writes = [Write::Put { item, condition: None }, tags::void(&keys::global_tag(), env)];
     let writes: Vec<_> = writes.into_iter().map(|write| (TableName::Data, write)).collect();
     let once = || async {
         let transaction = Transaction { token: env.uuid_v7().to_string(), writes: writes.clone() };

@@ -81,7 +81,7 @@ async fn an_older_version_makes_stale_what_it_cannot_keep_and_reindex_mends_it()
     for id in ["b1", "b2"] {
         let record = fix.record(id, json!({"title": id}));
         let batch = Batch { mutations: vec![Mutation::create(book, record)], ..Batch::default() };
-        writer.write(&batch, fix.deadline()).await.unwrap().unsettled.clear(&fix.dynamo.table).await;
+        writer.write(&batch, fix.deadline()).await.unwrap().unsettled.settle(&fix.dynamo.table).await;
     }
     assert!(is_ready(&new, "newest").await);
     // A rollback: the old version meets the index. It must not write before readers have forgotten that it was ready.

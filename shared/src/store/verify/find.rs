@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use super::{Kind, Problem, Report, Verifier, decoded};
 use crate::model::value::Record;
-use crate::model::{Entity, Field};
+use crate::model::{Entity, Field, FieldType};
+use crate::store::references::{self, Reference, referred};
 use crate::store::table::{Item, Key, TableError, TableName};
-use crate::store::write::{OWNER, Writer, unique_hash};
+use crate::store::write::{OWNER, unique_hash};
 use crate::store::{items, keys};
 
 /// Records whose companions are read together.
@@ -16,7 +17,8 @@ const CHUNK: usize = 50;
 pub(super) enum Expected {
     Row(Item),
     Unique,
-    Guard,
+    /// The row of a reference to the record at this key.
+    Reference(Item, Key),
 }
 
 impl Verifier {
@@ -30,8 +32,13 @@ impl Verifier {
         for field in entity.fields.iter().filter(|field| field.unique) {
             expected.extend(self.unique_key(entity, field, record).map(|key| (key, Expected::Unique)));
         }
-        if entity.is_referenced() {
-            expected.extend((0..entity.shards).map(|shard| (keys::guard(entity, &record.id, shard), Expected::Guard)));
+        for field in &entity.fields {
+            let FieldType::Ref { target, on_delete } = field.kind else { continue };
+            if let Some(id) = referred(record.fields.get(&field.name)) {
+                let target = self.model.entity(target);
+                let row = references::row(target, &id, entity, field, on_delete, &record.id);
+                expected.push((row.key.clone(), Expected::Reference(row, keys::record(target, &id))));
+            }
         }
         expected
     }
@@ -56,7 +63,7 @@ impl Verifier {
             (Expected::Unique, Some(found)) if found.s(OWNER) != Some(&record.id) => {
                 (Kind::UniqueTwice, format!("also of {}/{}", entity.name, found.s(OWNER).unwrap_or("?")))
             }
-            (Expected::Guard, None) => (Kind::GuardMissing, String::new()),
+            (Expected::Reference(_, parent), None) => (Kind::ReferenceMissing, format!("under {}", parent.pk)),
             _ => return None,
         };
         Some(Problem { kind, key: key.clone(), record: named(entity, &record.id), detail, repaired: false })
@@ -124,7 +131,7 @@ impl Verifier {
             }
         }
         for (entity, row) in suspects {
-            self.confirm_orphan(entity, row, keys::ID, Kind::RowOrphan, report).await?;
+            self.confirm_orphan(entity, row, row.s(keys::ID).unwrap_or_default(), Kind::RowOrphan, report).await?;
         }
         Ok(())
     }
@@ -148,27 +155,35 @@ impl Verifier {
             }
         }
         for (entity, row) in suspects {
-            self.confirm_orphan(entity, row, OWNER, Kind::UniqueOrphan, report).await?;
+            self.confirm_orphan(entity, row, row.s(OWNER).unwrap_or_default(), Kind::UniqueOrphan, report).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn guards(&self, guards: Vec<Item>, report: &mut Report) -> Result<(), TableError> {
+    /// Rows of references need a record that refers so.
+    pub(super) async fn reference_rows(&self, rows: Vec<Item>, report: &mut Report) -> Result<(), TableError> {
         let mut asked = Vec::new();
-        for guard in &guards {
-            match self.entity_of(&guard.key) {
-                Some((entity, id)) => asked.push((entity, id, guard)),
-                None => report.foreign += 1,
+        for row in &rows {
+            match Reference::read(row).and_then(|reference| Some((self.model.by_name(&reference.entity)?, reference))) {
+                // Of a field of another version: that one knows.
+                Some((child, reference)) if child.by_field(&reference.field).is_some() => asked.push((child, reference, row)),
+                _ => report.foreign += 1,
             }
         }
-        let keys: Vec<_> = asked.iter().map(|(entity, id, _)| (TableName::Data, keys::record(entity, id))).collect();
-        let found = self.table.get(&keys, true).await?;
-        for ((entity, id, guard), record) in asked.into_iter().zip(found) {
-            if record.is_none() {
-                self.confirm_guard_orphan(entity, id, guard, report).await?;
+        let places: Vec<_> =
+            asked.iter().map(|(child, reference, _)| (TableName::Data, keys::record(child, &reference.id))).collect();
+        let found = self.table.get(&places, true).await?;
+        for ((child, reference, row), item) in asked.into_iter().zip(found) {
+            let record = decoded(item.as_ref());
+            if !record.is_some_and(|record| self.needs(child, &record, &row.key)) {
+                self.confirm_orphan(child, row, &reference.id, Kind::ReferenceOrphan, report).await?;
             }
         }
-        Ok(())
+        self.dangling(&rows, report).await
+    }
+
+    pub(super) fn needs(&self, entity: &Entity, record: &Record, key: &Key) -> bool {
+        self.expected(entity, record).iter().any(|(needed, _)| needed == key)
     }
 
     async fn records_of(&self, rows: &[Item], attribute: &str) -> Result<HashMap<Key, Record>, TableError> {
@@ -212,36 +227,19 @@ impl Verifier {
         &self,
         entity: &Entity,
         row: &Item,
-        attribute: &str,
+        id: &str,
         kind: Kind,
         report: &mut Report,
     ) -> Result<(), TableError> {
-        let id = row.s(attribute).unwrap_or_default();
         let found = self.at_once(vec![row.key.clone(), keys::record(entity, id)]).await?;
         let record = decoded(found[1].as_ref());
-        let belongs = record.as_ref().is_some_and(|record| self.expected(entity, record).iter().any(|(key, _)| *key == row.key));
+        let belongs = record.as_ref().is_some_and(|record| self.needs(entity, record, &row.key));
         if found[0].is_none() || belongs {
             return Ok(());
         }
         let repaired = self.repair && self.remove_orphan(entity, row, id, record.as_ref()).await?;
         let (key, record) = (row.key.clone(), named(entity, id));
         report.add(Problem { kind, key, record, detail: String::new(), repaired });
-        Ok(())
-    }
-
-    async fn confirm_guard_orphan(&self, entity: &Entity, id: &str, guard: &Item, report: &mut Report) -> Result<(), TableError> {
-        let asked = vec![guard.key.clone(), keys::record(entity, id), keys::tombstone(entity, id)];
-        let found = self.at_once(asked).await?;
-        let (Some(guard), None, None) = (&found[0], &found[1], &found[2]) else { return Ok(()) };
-        let repaired = self.repair && self.remove_guard(guard).await?;
-        let detail = if Writer::is_closed(guard) { "closed by a cascade that left no tombstone" } else { "" };
-        report.add(Problem {
-            kind: Kind::GuardOrphan,
-            key: guard.key.clone(),
-            record: named(entity, id),
-            detail: detail.to_owned(),
-            repaired,
-        });
         Ok(())
     }
 }

@@ -2,14 +2,13 @@
 //!
 //! The table is scanned page by page while the service runs. A scan is no snapshot, so what looks wrong is a suspect only; it
 //! is read again, with everything that it must agree with, in one `TransactGetItems`, and reported if it is wrong there too.
-//! References are counted in memory that does not grow with the table: where the counters would not fit, they are divided by
-//! hash and the table is scanned once for each part.
+//! Nothing is counted, so memory does not grow with the table.
 //!
 //! After a restore from a backup this must run with `repair`: restores can tear recent transactions, and tags must differ from
 //! all that any cache still holds.
 
-mod counts;
 mod find;
+mod gates;
 mod repair;
 mod report;
 mod run;
@@ -20,7 +19,7 @@ use std::sync::Arc;
 
 use super::table::{Item, Key, SharedTable, TableError, TableName};
 use super::write::{WriteError, Writer};
-use super::{items, keys, tags};
+use super::{items, keys, settle, tags};
 use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, Model};
 
@@ -33,26 +32,18 @@ pub struct Verifier {
     env: Env,
     repair: bool,
     strict: bool,
-    most_counters: usize,
 }
 
 impl Verifier {
     /// Compares only, unless `repair`.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env, repair: bool) -> Self {
-        Self { table, model, env, repair, strict: false, most_counters: 400_000 }
+        Self { table, model, env, repair, strict: false }
     }
 
     /// Also what crashed writers leave is a problem: for whoever knows that none has crashed.
     #[must_use]
     pub const fn strict(mut self) -> Self {
         self.strict = true;
-        self
-    }
-
-    /// With another limit of counters held in memory (about 150 bytes each).
-    #[must_use]
-    pub fn with_counters(mut self, most: usize) -> Self {
-        self.most_counters = most.max(1);
         self
     }
 
@@ -80,41 +71,33 @@ impl Verifier {
     }
 
     async fn page(&self, page: Vec<Item>, report: &mut Report) -> Result<(), TableError> {
-        let (mut records, mut rows, mut owned, mut guards) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut records, mut rows, mut owned, mut gates) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let mut references = Vec::new();
         for item in page {
             match item.key.pk.split_once('#').map(|(kind, _)| kind) {
+                Some("r") if items::is_tombstone(&item) => self.tombstone(&item, report).await?,
                 Some("r") => records.push(item),
                 Some("i") => rows.push(item),
                 Some("u") => owned.push(item),
-                Some("g") => guards.push(item),
+                Some("f") => references.push(item),
+                Some("g") => gates.push(item),
                 Some("t") => self.tag(item, report).await?,
-                _ if item.key.pk == keys::TOMBSTONES => self.tombstone(&item, report),
+                _ if item.key.pk == keys::TOMBSTONES => self.entry(&item, report),
                 _ => {}
             }
         }
         self.records(records, report).await?;
         self.rows(rows, report).await?;
         self.owned(owned, report).await?;
-        self.guards(guards, report).await
+        self.reference_rows(references, report).await?;
+        self.gates(gates, report).await
     }
 
     async fn tag(&self, tag: Item, report: &mut Report) -> Result<(), TableError> {
-        let overdue = tags::overdue(&self.env, &tag);
+        let overdue = settle::overdue(&self.env, &tag);
         if overdue > 0 {
-            let repaired = self.repair && tags::settle(self.table.as_ref(), &self.env, &tag).await? == overdue;
-            if self.strict {
-                report.add(Problem {
-                    kind: Kind::TagUnsettled,
-                    record: String::new(),
-                    detail: format!("{overdue} elements are overdue"),
-                    key: tag.key.clone(),
-                    repaired,
-                });
-            } else if repaired {
-                report.settled += 1;
-            } else {
-                report.unsettled += 1;
-            }
+            let repaired = self.repair && settle::elements(self.table.as_ref(), &self.env, &tag).await? == overdue;
+            self.unsettled(Kind::TagUnsettled, &tag.key, format!("{overdue} elements are overdue"), repaired, report);
         }
         if self.repair {
             tags::touch(self.table.as_ref(), &self.env, tag.key).await?;
@@ -122,7 +105,33 @@ impl Verifier {
         Ok(())
     }
 
-    fn tombstone(&self, tombstone: &Item, report: &mut Report) {
+    /// What a dead writer left: a problem for whoever knows that none has died.
+    fn unsettled(&self, kind: Kind, key: &Key, detail: String, repaired: bool, report: &mut Report) {
+        if self.strict {
+            report.add(Problem { kind, record: String::new(), detail, key: key.clone(), repaired });
+        } else if repaired {
+            report.settled += 1;
+        } else {
+            report.unsettled += 1;
+        }
+    }
+
+    /// What stands in the place of a record whose children follow needs an entry, or nobody takes it up.
+    async fn tombstone(&self, tombstone: &Item, report: &mut Report) -> Result<(), TableError> {
+        let Some((entity, id)) = self.entity_of(&tombstone.key) else {
+            report.foreign += 1;
+            return Ok(());
+        };
+        let found = self.at_once(vec![tombstone.key.clone(), keys::tombstone(entity, id)]).await?;
+        if found[0].as_ref() == Some(tombstone) && found[1].is_none() {
+            let repaired = self.repair && self.take_up(entity, id, tombstone).await?;
+            let (key, record, detail) = (tombstone.key.clone(), find::named(entity, id), "nobody takes it up".to_owned());
+            report.add(Problem { kind: Kind::CascadeAbandoned, key, record, detail, repaired });
+        }
+        Ok(())
+    }
+
+    fn entry(&self, tombstone: &Item, report: &mut Report) {
         let record = String::from_utf8_lossy(&tombstone.key.sk).replacen('#', "/", 1);
         // A young one belongs to a writer at work.
         if Writer::is_abandoned(&self.env, tombstone) {

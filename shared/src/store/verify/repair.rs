@@ -1,17 +1,16 @@
 //! Repairs: each one transaction, conditioned on the state that was found wrong, so that a write in between wins.
 
-use super::counts::Difference;
 use super::find::Expected;
 use super::{Kind, Verifier};
 use crate::model::Entity;
 use crate::model::value::Record;
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
-use crate::store::write::{CLOSED, COUNT, OWNER, RESTRICTING};
+use crate::store::write::OWNER;
 use crate::store::{keys, tags};
 
 impl Verifier {
     /// Whether it went through. A condition that failed means that somebody else has changed things: nothing to repair.
-    async fn apply(&self, writes: Vec<Write>) -> Result<bool, TableError> {
+    pub(super) async fn apply(&self, writes: Vec<Write>) -> Result<bool, TableError> {
         let token = uuid::Builder::from_random_bytes(self.env.bytes::<16>()).into_uuid().simple().to_string();
         let writes = writes.into_iter().map(|write| (TableName::Data, write)).collect();
         match self.table.transact(Transaction { token, writes }).await {
@@ -32,13 +31,13 @@ impl Verifier {
         let item = match (expected, kind) {
             (Expected::Row(row), _) => row.clone(),
             (Expected::Unique, Kind::UniqueMissing) => Item::new(key.clone()).with(OWNER, Attr::S(record.id.clone())),
-            (Expected::Guard, _) => Item::new(key.clone()).with(COUNT, Attr::N(0)).with(RESTRICTING, Attr::N(0)),
+            (Expected::Reference(row, _), _) => row.clone(),
             // Two records with one value: a person has to choose.
             (Expected::Unique, _) => return Ok(false),
         };
         let condition = match expected {
-            Expected::Row(_) => None,
-            Expected::Unique | Expected::Guard => Some(Expr::new("attribute_not_exists(pk)")),
+            Expected::Row(_) | Expected::Reference(..) => None,
+            Expected::Unique => Some(Expr::new("attribute_not_exists(pk)")),
         };
         let repaired = self.apply(vec![check(entity, &record.id, Some(record)), Write::Put { item, condition }]).await?;
         self.announce(entity, &record.id, key).await?;
@@ -57,32 +56,6 @@ impl Verifier {
         let repaired = self.apply(vec![check(entity, id, record), delete]).await?;
         self.announce(entity, id, &row.key).await?;
         Ok(repaired)
-    }
-
-    /// Removes a guard of nothing that nobody refers to.
-    pub(super) async fn remove_guard(&self, guard: &Item) -> Result<bool, TableError> {
-        let condition = Expr::new("#n = :zero").name("#n", COUNT).value(":zero", Attr::N(0));
-        if guard.n(COUNT).unwrap_or(0) != 0 {
-            return Ok(false);
-        }
-        self.apply(vec![Write::Delete { key: guard.key.clone(), condition: Some(condition) }]).await
-    }
-
-    /// Makes a guard say what was counted, if it still says what it said.
-    pub(super) async fn set_guard(&self, key: &Key, before: Option<&Item>, expected: Difference) -> Result<bool, TableError> {
-        let mut item =
-            Item::new(key.clone()).with(COUNT, Attr::N(expected.count)).with(RESTRICTING, Attr::N(expected.restricting));
-        let condition = match before {
-            None => Expr::new("attribute_not_exists(pk)"),
-            Some(before) => {
-                if let Some(closed) = before.attrs.get(CLOSED) {
-                    item = item.with(CLOSED, closed.clone());
-                }
-                let count = before.n(COUNT).unwrap_or(0);
-                Expr::new("attribute_not_exists(#n) OR #n = :n").name("#n", COUNT).value(":n", Attr::N(count))
-            }
-        };
-        self.apply(vec![Write::Put { item, condition: Some(condition) }]).await
     }
 
     /// Lists that were cached before the repair showed the fault.

@@ -23,7 +23,7 @@ pub struct Problem {
 /// Kinds of disagreement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// An item that should be a record, a row or a guard cannot be read.
+    /// An item that should be a record or a row cannot be read.
     Damaged,
     /// A record lacks a row in an index.
     RowMissing,
@@ -37,12 +37,15 @@ pub enum Kind {
     UniqueTwice,
     /// A unique row without a record that has the value.
     UniqueOrphan,
-    /// A record that others may refer to lacks a guard.
-    GuardMissing,
-    /// A guard counts other than the references that there are.
-    GuardCount,
-    /// A guard without a record or tombstone.
-    GuardOrphan,
+    /// A record refers to another, which has no row of it.
+    ReferenceMissing,
+    /// The row of a reference that its record does not have.
+    ReferenceOrphan,
+    /// A gate without a record, or one that says nothing.
+    GateOrphan,
+    /// A gate with attempts whose writers died, or closed by a deletion that died: whoever meets it settles it, so only a strict
+    /// comparison takes it for a problem.
+    GateUnsettled,
     /// A reference to a record that does not exist: only a person can decide.
     Dangling,
     /// A tag whose writer died: whoever reads under it settles it, so only a strict comparison takes it for a problem.
@@ -54,12 +57,10 @@ pub enum Kind {
 /// What a run found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// Items read by scans.
+    /// Items read.
     pub items: u64,
-    /// Records among them (of the first scan).
+    /// Records among them.
     pub records: u64,
-    /// Scans that were needed.
-    pub scans: u32,
     /// Problems found.
     pub problems: u64,
     /// Problems repaired.
@@ -68,9 +69,9 @@ pub struct Report {
     pub listed: Vec<Problem>,
     /// Rows of entities or indexes that this model does not know: another version's, left alone.
     pub foreign: u64,
-    /// Tags with elements of writers that died, as any crash leaves them: the next reader settles them.
+    /// Tags and gates with marks of writers that died, as any crash leaves them: the next who meets them settles them.
     pub unsettled: u64,
-    /// Tags of that kind that were settled.
+    /// Tags and gates of that kind that were settled.
     pub settled: u64,
 }
 

@@ -2,8 +2,8 @@
 
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx};
-use crate::store::table::{Item, TableError, Write};
-use crate::store::tags::Unsettled;
+use crate::store::settle::Unsettled;
+use crate::store::table::{Item, Key, TableError, Write};
 
 /// Most actions of a transaction.
 pub const MAX_ACTIONS: usize = 100;
@@ -85,13 +85,21 @@ pub struct Batch {
     pub checks: Vec<Check>,
     /// What rides along.
     pub riders: AttachedWrites,
+    /// Tags that are announced at beside those of the mutations: what is cached under them is void.
+    pub voids: Vec<Key>,
+}
+
+impl Batch {
+    pub(super) fn is_one_deletion(&self) -> bool {
+        matches!(&self.mutations[..], [Mutation { after: None, .. }])
+    }
 }
 
 /// A write that is done.
 #[derive(Debug, Clone, PartialEq)]
-#[must_use = "its tags are to be cleared"]
+#[must_use = "it is to be settled"]
 pub struct Written {
-    /// Elements of tags to remove now that the write is acknowledged.
+    /// What is to be settled before the write is acknowledged.
     pub unsettled: Unsettled,
     /// Actions of the transaction.
     pub actions: usize,
@@ -142,8 +150,8 @@ pub enum WriteError {
     Restricted {
         /// Index into [`Batch::mutations`].
         mutation: usize,
-        /// An entity whose records may be those.
-        by: EntityIx,
+        /// Entity of those records; `None`: they refer by a field that only another version of the model knows.
+        by: Option<EntityIx>,
     },
     /// The condition of one of [`AttachedWrites::conditioned`] was not met; the item as it was, if there is one.
     Rider(Option<Box<Item>>),

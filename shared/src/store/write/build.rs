@@ -2,17 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::guards::{Guard, referred};
+use super::attempt::Attempt;
 use super::unique::{self, UniqueClaim};
 use super::{Batch, Mutation, WriteError};
 use crate::core::clock::Env;
-use crate::model::value::{Record, new_version};
-use crate::model::{Entity, FieldIx, FieldType, Model, OnDelete};
-use crate::store::object;
+use crate::model::value::Record;
+use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model};
 use crate::store::pending_deletion::PendingDeletion;
+use crate::store::references::{self, referred};
 use crate::store::table::{Attr, Expr, Item, Key, TableName, Transaction, Write};
-use crate::store::tags::{self, Unsettled};
-use crate::store::{items, keys};
+use crate::store::{fence, gate, idempotency, items, keys, object, tags};
 
 /// What an action is for: tells which constraint its failure means.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,11 +22,15 @@ pub(super) enum Purpose {
     Check(usize),
     /// An index row, without a condition.
     Row,
+    /// The row of a reference, without a condition.
+    Reference,
     /// A unique value of these mutations and fields, the one that takes it first.
     Unique(Vec<(usize, FieldIx)>),
-    /// A guard.
-    Guard(Guard),
-    /// The tombstone of a cascade.
+    /// A gate: what another attempt has done to it makes this one begin again.
+    Gate,
+    /// The fence.
+    Fence,
+    /// The entry of a deletion in steps.
     Tombstone,
     /// The idempotency row.
     Idempotency,
@@ -35,21 +38,64 @@ pub(super) enum Purpose {
     Rider,
     /// A rider with a condition of its own.
     Conditioned,
-    /// A tag.
-    Tag,
+    /// A row whose record refers to something else: the record must still be so.
+    Leftover,
 }
 
-/// All actions but those of the tags, which name the transaction's token.
+/// A reference that comes, at the gate where it is announced.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Gain {
+    pub(super) gate: Key,
+    /// The record that is referred to.
+    pub(super) parent: Key,
+    /// The mutation and field by which it comes, the first of them.
+    pub(super) by: (usize, FieldIx),
+    /// The mutation of this batch that creates the record.
+    pub(super) created_by: Option<usize>,
+}
+
+/// A record that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Removal {
+    pub(super) entity: EntityIx,
+    pub(super) id: String,
+    /// Its gate 0.
+    pub(super) gate: Key,
+}
+
+impl Removal {
+    pub(super) fn of(entity: &Entity, id: &str) -> Self {
+        Self { entity: entity.ix, id: id.to_owned(), gate: keys::gate(entity, id, 0) }
+    }
+}
+
+/// The row of a reference that its record does not have: left by damage, or by a deletion that is becoming visible.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Leftover {
+    pub(super) row: Key,
+    pub(super) entity: EntityIx,
+    pub(super) id: String,
+    /// The version of the record as it was read; `None`: there is none.
+    pub(super) version: Option<String>,
+}
+
+/// What a batch comes to: what is announced, and the actions of its transaction but those that name the attempt.
 #[derive(Default)]
 pub(super) struct TransactionPlan {
     actions: Vec<(Purpose, Write)>,
     /// Records that change.
     records: HashSet<Key>,
     claims: Merged<(UniqueClaim, Vec<(usize, FieldIx)>)>,
-    guards: Merged<Guard>,
-    tags: Vec<(Key, Vec<String>)>,
+    /// Tags at which the write is announced, each once.
+    pub(super) tags: Vec<Key>,
+    /// References that come, each gate once.
+    pub(super) gains: Vec<Gain>,
+    /// Records that go.
+    pub(super) removals: Vec<Removal>,
     /// Keys of objects that nothing refers to any more.
     released: Vec<String>,
+    /// Whether the record goes at once and what refers to it later.
+    in_steps: bool,
 }
 
 /// What several mutations do to one item, in the order of the first.
@@ -75,33 +121,16 @@ impl<T> Merged<T> {
     }
 }
 
-/// A delete whose children follow in later transactions.
-pub(super) struct Closing {
-    /// Which mutation.
-    pub(super) mutation: usize,
-    /// Whether restricting references are no obstacle.
-    pub(super) forced: bool,
-    /// What tells the sweep.
-    pub(super) tombstone: Item,
-}
-
-/// A transaction and what it means.
+/// A transaction and what its actions mean.
 pub(super) struct Built {
     pub(super) transaction: Transaction,
     pub(super) purposes: Vec<Purpose>,
-    pub(super) unsettled: Unsettled,
     pub(super) bytes: usize,
 }
 
 impl TransactionPlan {
     pub(super) fn new(model: &Model, batch: &Batch) -> Result<Self, WriteError> {
-        Self::closing(model, batch, None)
-    }
-
-    /// As [`TransactionPlan::new`], but the delete that `closing` names leaves its guards, closed, and a tombstone.
-    pub(super) fn closing(model: &Model, batch: &Batch, closing: Option<Closing>) -> Result<Self, WriteError> {
         let mut plan = Self::default();
-        let mut touches = Vec::new();
         for (at, mutation) in batch.mutations.iter().enumerate() {
             let entity = model.entity(mutation.entity);
             plan.record(entity, at, mutation)?;
@@ -109,37 +138,68 @@ impl TransactionPlan {
             plan.unique(model, entity, at, mutation)?;
             plan.references(model, entity, at, mutation);
             plan.released.extend(object::released(entity, fields(&mutation.before), fields(&mutation.after)));
-            plan.own_guards(entity, at, mutation, closing.as_ref().filter(|closing| closing.mutation == at));
-            touches.extend(tags::touched(model, entity, mutation.before.as_ref(), mutation.after.as_ref()));
+            if mutation.before.is_some() && mutation.after.is_none() {
+                plan.removals.push(Removal::of(entity, mutation.id()));
+            }
+            plan.tags.extend(tags::touched(model, entity, mutation.before.as_ref(), mutation.after.as_ref()));
         }
-        plan.no_dangling()?;
+        plan.parents(model, batch)?;
+        plan.checks(model, batch)?;
+        plan.riders(batch);
+        plan.tags.extend(batch.voids.iter().cloned());
+        let mut seen = HashSet::new();
+        plan.tags.retain(|tag| seen.insert(tag.clone()));
+        Ok(plan)
+    }
+
+    /// The first transaction of a deletion in steps: the record leaves a tombstone in its place, and `entry` for the sweep.
+    pub(super) fn in_steps(model: &Model, batch: &Batch, entry: Item, token: &str) -> Result<Self, WriteError> {
+        let mut plan = Self { in_steps: true, ..Self::new(model, batch)? };
+        for (purpose, write) in &mut plan.actions {
+            if let (Purpose::Record(_), Write::Delete { key, condition }) = (&purpose, &write) {
+                *write = Write::Put { item: items::tombstone(key.clone(), token), condition: condition.clone() };
+            }
+        }
+        plan.put(Purpose::Tombstone, entry, None);
+        Ok(plan)
+    }
+
+    fn checks(&mut self, model: &Model, batch: &Batch) -> Result<(), WriteError> {
         for (at, check) in batch.checks.iter().enumerate() {
             let key = keys::record(model.entity(check.entity), &check.id);
             // A record that is changed as well is conditioned on a version already: it has to be the same.
-            if plan.records.contains(&key) {
+            if self.records.contains(&key) {
                 if !batch.mutations.iter().any(|mutation| check.agrees_with(mutation)) {
                     return Err(WriteError::CheckFailed { check: at });
                 }
             } else {
                 let condition = of_version(&check.version);
-                plan.actions.push((Purpose::Check(at), Write::Check { key, condition }));
+                self.actions.push((Purpose::Check(at), Write::Check { key, condition }));
             }
         }
-        if let Some(Closing { tombstone, .. }) = closing {
-            plan.put(Purpose::Tombstone, tombstone, None);
+        Ok(())
+    }
+
+    /// Rows of references that are none: each goes if the record that it names is still as it was read.
+    pub(super) fn leftovers(&mut self, model: &Model, leftovers: &[Leftover]) {
+        let mut checked = HashSet::new();
+        for leftover in leftovers {
+            self.actions.push((Purpose::Leftover, Write::Delete { key: leftover.row.clone(), condition: None }));
+            let key = keys::record(model.entity(leftover.entity), &leftover.id);
+            if !self.records.contains(&key) && checked.insert(key.clone()) {
+                let condition = leftover.version.as_deref().map_or_else(absent_or_tombstone, of_version);
+                self.actions.push((Purpose::Leftover, Write::Check { key, condition }));
+            }
         }
-        plan.riders(batch);
-        plan.tags = tags::gather(touches);
-        Ok(plan)
+    }
+
+    /// The actions alone, for a transaction that is no change of a record.
+    pub(super) fn writes(self) -> Vec<Write> {
+        self.actions.into_iter().map(|(_, write)| write).collect()
     }
 
     fn put(&mut self, purpose: Purpose, item: Item, condition: Option<Expr>) {
         self.actions.push((purpose, Write::Put { item, condition }));
-    }
-
-    /// One further action, for a transaction that is no change of a record.
-    pub(super) fn add(&mut self, write: Write) {
-        self.actions.push((Purpose::Rider, write));
     }
 
     fn record(&mut self, entity: &Entity, at: usize, mutation: &Mutation) -> Result<(), WriteError> {
@@ -198,10 +258,6 @@ impl TransactionPlan {
         Ok(())
     }
 
-    fn guard(&mut self, entity: &Entity, id: &str, shard: u16) -> &mut Guard {
-        self.guards.entry(keys::guard(entity, id, shard), || Guard::new(entity.ix))
-    }
-
     fn references(&mut self, model: &Model, entity: &Entity, at: usize, mutation: &Mutation) {
         for field in &entity.fields {
             let FieldType::Ref { target, on_delete } = field.kind else { continue };
@@ -211,49 +267,39 @@ impl TransactionPlan {
             if before == after {
                 continue;
             }
-            let shard = keys::shard(mutation.id(), target.shards);
-            let restricting = i64::from(on_delete == OnDelete::Restrict);
             if let Some(id) = before {
-                let guard = self.guard(target, &id, shard);
-                guard.count -= 1;
-                guard.restricting -= restricting;
-                guard.loses = true;
+                let key = keys::reference(target, &id, &entity.name, &field.name, mutation.id());
+                self.actions.push((Purpose::Reference, Write::Delete { key, condition: None }));
             }
             if let Some(id) = after {
-                let guard = self.guard(target, &id, shard);
-                guard.count += 1;
-                guard.restricting += restricting;
-                guard.gains.push((at, field.ix));
+                let row = references::row(target, &id, entity, field, on_delete, mutation.id());
+                self.put(Purpose::Reference, row, None);
+                self.gain(target, &id, mutation.id(), (at, field.ix));
             }
         }
     }
 
-    fn own_guards(&mut self, entity: &Entity, at: usize, mutation: &Mutation, closing: Option<&Closing>) {
-        if !entity.is_referenced() || mutation.before.is_some() == mutation.after.is_some() {
-            return;
-        }
-        for shard in 0..entity.shards {
-            let guard = self.guard(entity, mutation.id(), shard);
-            match (&mutation.before, closing) {
-                (None, _) => guard.create = Some(at),
-                (Some(_), None) => guard.remove = Some(at),
-                (Some(_), Some(closing)) => {
-                    guard.close = Some(at);
-                    guard.forced = closing.forced;
-                }
-            }
+    fn gain(&mut self, target: &Entity, id: &str, child: &str, by: (usize, FieldIx)) {
+        let gate = keys::gate(target, id, keys::shard(child, target.shards));
+        if !self.gains.iter().any(|gain| gain.gate == gate) {
+            self.gains.push(Gain { gate, parent: keys::record(target, id), by, created_by: None });
         }
     }
 
-    /// Nothing may come to refer to what the same transaction deletes.
-    fn no_dangling(&self) -> Result<(), WriteError> {
-        for (_, guard) in &self.guards.items {
-            if (guard.remove.is_some() || guard.close.is_some())
-                && let Some((mutation, field)) = guard.gains.first()
-            {
-                return Err(WriteError::ReferenceMissing { mutation: *mutation, field: *field });
+    /// References to records of the batch itself: nothing may come to refer to what goes, and the gates of what comes are made.
+    fn parents(&mut self, model: &Model, batch: &Batch) -> Result<(), WriteError> {
+        let place = |mutation: &Mutation| keys::record(model.entity(mutation.entity), mutation.id());
+        let own: HashMap<Key, usize> = batch.mutations.iter().enumerate().map(|(at, mutation)| (place(mutation), at)).collect();
+        for gain in &mut self.gains {
+            let Some(at) = own.get(&gain.parent) else { continue };
+            let parent = &batch.mutations[*at];
+            if parent.after.is_none() {
+                let (mutation, field) = gain.by;
+                return Err(WriteError::ReferenceMissing { mutation, field });
             }
+            gain.created_by = parent.before.is_none().then_some(*at);
         }
+        self.actions.extend(confirmations(self.gains.iter().filter(|gain| gain.created_by.is_some())));
         Ok(())
     }
 
@@ -271,30 +317,60 @@ impl TransactionPlan {
         self.actions.extend(conditioned.map(|write| (Purpose::Conditioned, write)));
     }
 
-    /// The transaction with this token. The same plan and token at another time are another body: keep what was sent.
-    pub(super) fn transaction(&self, env: &Env, token: String) -> Built {
+    /// The transaction of an attempt. Another attempt's is another body: keep what was sent.
+    pub(super) fn transaction(&self, env: &Env, attempt: &Attempt) -> Built {
         let actions = self.actions.iter().cloned();
         let claims = self.claims.items.iter().map(|(key, (claim, who))| (Purpose::Unique(who.clone()), claim.write(key)));
-        let guards = self.guards.items.iter().map(|(key, guard)| (Purpose::Guard(guard.clone()), guard.write(key)));
-        let (mut purposes, mut writes): (Vec<_>, Vec<_>) =
-            actions.chain(claims).chain(guards).map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
-        let (version, now) = (new_version(env), env.now());
+        let gates = self.removals.iter().flat_map(|removal| self.of_removal(attempt, removal));
+        let mut all: Vec<(Purpose, Write)> = actions.chain(claims).chain(gates).collect();
+        let now = env.now();
         for key in &self.released {
-            let row = PendingDeletion::object(env, key, now).item();
-            writes.push((TableName::Data, Write::Put { item: row, condition: None }));
-            purposes.push(Purpose::Rider);
+            all.push((Purpose::Rider, Write::Put { item: PendingDeletion::object(env, key, now).item(), condition: None }));
         }
-        let mut elements = Vec::new();
-        for (tag, parts) in &self.tags {
-            let element = tags::element(&token, now, parts);
-            writes.push((TableName::Data, tags::change(tag, &version, &element)));
-            purposes.push(Purpose::Tag);
-            elements.push((tag.clone(), element));
+        for (_, write) in &mut all {
+            idempotency::name_attempt(write, attempt.element.token());
         }
-        let bytes = writes.iter().map(|(_, write)| size(write)).sum();
-        let unsettled = Unsettled { elements };
-        Built { transaction: Transaction { token, writes }, purposes, unsettled, bytes }
+        let written: Vec<Key> = all.iter().map(|(_, write)| write.key().clone()).collect();
+        all.push((Purpose::Fence, fence::committed(attempt.element.token(), &written, now)));
+        let bytes = all.iter().map(|(_, write)| size(write)).sum();
+        let (purposes, writes) = all.into_iter().map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
+        let transaction = Transaction { token: attempt.element.token().to_owned(), writes };
+        Built { transaction, purposes, bytes }
     }
+
+    /// What a deletion needs of the gates of its record: those that it has closed, or that there are none.
+    fn of_removal(&self, attempt: &Attempt, removal: &Removal) -> Vec<(Purpose, Write)> {
+        let element = &attempt.element;
+        let of_gate = if self.in_steps { gate::mark_gone } else { gate::remove };
+        let writes = match attempt.closed.get(removal) {
+            Some(closed) => closed.iter().map(|gate| of_gate(gate, element)).collect(),
+            None => vec![gate::require_none(&removal.gate)],
+        };
+        writes.into_iter().map(|write| (Purpose::Gate, write)).collect()
+    }
+}
+
+/// The parts of a transaction that confirm the gates of these references: one for each gate, and where others than gate 0 are in
+/// use, what registers them.
+pub(super) fn confirmations<'a>(gains: impl Iterator<Item = &'a Gain>) -> Vec<(Purpose, Write)> {
+    let gates: Vec<&Key> = gains.map(|gain| &gain.gate).collect();
+    let mut writes: Vec<Write> = Vec::new();
+    for gate in gates.iter().filter(|gate| !gate::is_first(gate)) {
+        writes.push(gate::confirm(gate));
+    }
+    let mut registered: Vec<Key> = Vec::new();
+    for gate in &gates {
+        let first = gate::first(gate);
+        if registered.contains(&first) {
+            continue;
+        }
+        let of_record = |other: &&&Key| other.pk == gate.pk;
+        let others: Vec<&Key> = gates.iter().filter(of_record).filter(|other| !gate::is_first(other)).copied().collect();
+        let confirmed = gates.iter().filter(of_record).any(|other| gate::is_first(other));
+        writes.extend(gate::register(&others, confirmed).or_else(|| confirmed.then(|| gate::confirm(&first))));
+        registered.push(first);
+    }
+    writes.into_iter().map(|write| (Purpose::Gate, write)).collect()
 }
 
 fn fields(record: &Option<Record>) -> Option<&serde_json::Map<String, serde_json::Value>> {
@@ -303,6 +379,10 @@ fn fields(record: &Option<Record>) -> Option<&serde_json::Map<String, serde_json
 
 fn absent() -> Expr {
     Expr::new("attribute_not_exists(pk)")
+}
+
+pub(super) fn absent_or_tombstone() -> Expr {
+    Expr::new("attribute_not_exists(#v)").name("#v", keys::VERSION)
 }
 
 fn of_version(version: &str) -> Expr {

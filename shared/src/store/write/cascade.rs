@@ -1,123 +1,207 @@
-//! What a delete brings along: children that go with it (`cascade`) or stay without it (`set_null`).
+//! What a delete brings along: children that go with it (`cascade`) or stay without it (`set_null`), found by the rows of their
+//! references.
 //!
 //! Here, all of it in one transaction; `steps` does what does not fit.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use futures::future;
 use serde_json::Value;
 
-use super::commit::Pauses;
-use super::{Batch, Mutation, WriteError, Writer, Written};
-use crate::core::clock::Micros;
-use crate::model::value::encode::{encode, order_at};
+use super::attempt::{Attempt, Stop};
+use super::build::{Leftover, Removal};
+use super::{Batch, Mutation, WriteError, Writer};
 use crate::model::value::{Record, new_version};
-use crate::model::{Entity, EntityIx, FieldIx, FieldType, OnDelete, by_ref};
-use crate::store::table::{Item, RangeQuery, TableError, TableName};
+use crate::model::{EntityIx, FieldIx, FieldType, OnDelete};
+use crate::store::references::{self, Reference, referred};
+use crate::store::table::{Item, TableError, TableName};
 use crate::store::{items, keys};
 
 /// Children that are looked at for one transaction: more could not fit, each takes two actions at least.
 const MAX_CHILDREN: usize = 50;
 
-/// What stands for the deletes of a batch.
-enum Expanded {
-    /// A batch with everything that they bring along.
-    Small(Batch),
-    /// More than could fit.
-    Large,
+/// A batch with everything that its deletes bring along.
+pub(super) struct Expanded {
+    pub(super) batch: Batch,
+    /// Rows that go because they are of no reference.
+    pub(super) leftovers: Vec<Leftover>,
+    /// Records that go and have gates that are still open.
+    pub(super) open: Vec<Removal>,
+    /// How many of the mutations are the caller's own.
+    own: usize,
+    /// The first of them that deletes.
+    first: usize,
+}
+
+/// What refers to a record that goes.
+struct Referrers {
+    /// Position of the deletion.
+    at: usize,
+    references: Vec<Reference>,
+    has_open_gate: bool,
+}
+
+/// A record that refers to one that goes, by a field that the model knows.
+struct Child {
+    at: usize,
+    entity: EntityIx,
+    field: FieldIx,
+    reference: Reference,
 }
 
 impl Writer {
-    /// A batch whose deletes bring children along, the first of which was noticed at `mutation`.
-    pub(super) async fn with_children(
-        &self,
-        batch: &Batch,
-        mutation: usize,
-        forced: bool,
-        deadline: Micros,
-    ) -> Result<Written, WriteError> {
-        let mut pauses = Pauses::new(self, deadline);
+    /// All that the deletes of the batch bring along, by what can be read now: it is complete for records whose gates this attempt
+    /// has closed, and for those without a gate if they have none when it commits.
+    pub(super) async fn expand(&self, batch: &Batch, forced: bool, attempt: &Attempt) -> Result<Expanded, Stop> {
+        let own = batch.mutations.len();
+        let first = batch.mutations.iter().position(|mutation| mutation.after.is_none()).unwrap_or(0);
+        let mut expanded = Expanded { batch: batch.clone(), leftovers: Vec::new(), open: Vec::new(), own, first };
+        let mut known: HashMap<(EntityIx, String), usize> =
+            batch.mutations.iter().enumerate().map(|(at, mutation)| ((mutation.entity, mutation.id().to_owned()), at)).collect();
+        let mut looked = HashSet::new();
         loop {
-            let expanded = self.expand(batch, forced).await.map_err(|error| of_caller(error, batch, mutation))?;
-            let large = match expanded {
-                Expanded::Large => WriteError::TooLarge { actions: super::MAX_ACTIONS + 1, bytes: 0 },
-                Expanded::Small(expanded) => {
-                    let refused = match self.attempt(&expanded, deadline).await {
-                        Ok(written) => return Ok(written),
-                        Err(refused) => refused.of_children(forced),
-                    };
-                    match refused {
-                        Err(error @ WriteError::TooLarge { .. }) => error,
-                        Err(error) if !is_of_meanwhile(&error, batch) => return Err(of_caller(error, batch, mutation)),
-                        // A child came, went or changed meanwhile: what the caller asked for still stands.
-                        _ if pauses.pause().await => continue,
-                        _ => return Err(WriteError::Busy),
-                    }
-                }
-            };
-            return if batch.mutations.len() == 1 { self.delete_staged(batch, forced, deadline).await } else { Err(large) };
+            let goes = |at: &usize| expanded.batch.mutations[*at].after.is_none() && looked.insert(*at);
+            let wave: Vec<usize> = (0..expanded.batch.mutations.len()).filter(goes).collect();
+            if wave.is_empty() {
+                return Ok(expanded);
+            }
+            let found = wave.iter().map(|at| self.referrers(&expanded.batch.mutations[*at], *at, attempt));
+            let mut children = Vec::new();
+            for referrers in future::join_all(found).await {
+                let referrers = referrers?;
+                children.extend(self.children_of(&mut expanded, referrers, &known, forced)?);
+            }
+            let places = children.iter().map(|child| keys::record(self.model.entity(child.entity), &child.reference.id));
+            let places: Vec<_> = places.map(|key| (TableName::Data, key)).collect();
+            let records = self.table.get(&places, true).await?;
+            for (child, record) in children.into_iter().zip(records) {
+                self.bring_along(&mut expanded, &mut known, child, record.as_ref())?;
+            }
+            if expanded.batch.mutations.len() > own + MAX_CHILDREN {
+                return Err(large());
+            }
         }
     }
 
-    /// All that the deletes of the batch bring along, from lists that are strongly consistent; the guards decide whether they
-    /// were complete.
-    async fn expand(&self, batch: &Batch, forced: bool) -> Result<Expanded, WriteError> {
-        let mut expanded = batch.clone();
-        let mut known: HashMap<(EntityIx, String), usize> =
-            batch.mutations.iter().enumerate().map(|(at, mutation)| ((mutation.entity, mutation.id().to_owned()), at)).collect();
-        let own = batch.mutations.len();
-        let mut at = 0;
-        while at < expanded.mutations.len() {
-            let Mutation { entity, before: Some(parent), after: None } = expanded.mutations[at].clone() else {
-                at += 1;
-                continue;
-            };
-            let parent_entity = self.model.entity(entity);
-            let mut again = at + 1;
-            for (child_entity, field) in &parent_entity.referenced_by {
-                let children = self.children(parent_entity, &parent.id, *child_entity, *field, MAX_CHILDREN + 1).await?;
-                for child in children {
-                    let key = (*child_entity, child.id.clone());
-                    let place = known.get(&key).copied();
-                    // What the batch itself changes is settled by it, and what goes already is; the guards count.
-                    if place.is_some_and(|place| place < own || expanded.mutations[place].after.is_none()) {
-                        continue;
-                    }
-                    match (self.on_delete(*child_entity, *field), place) {
-                        (OnDelete::Restrict, _) if !forced => {
-                            return Err(WriteError::Restricted { mutation: at, by: *child_entity });
-                        }
-                        (OnDelete::SetNull, Some(place)) => self.set_null(&mut expanded.mutations[place], *field),
-                        (OnDelete::SetNull, None) => {
-                            let mut mutation =
-                                Mutation { entity: *child_entity, before: Some(child.clone()), after: Some(child) };
-                            self.set_null(&mut mutation, *field);
-                            known.insert(key, expanded.mutations.len());
-                            expanded.mutations.push(mutation);
-                        }
-                        (_, Some(place)) => {
-                            // It was to stay without another parent and goes with this one: its own children are next.
-                            expanded.mutations[place].after = None;
-                            again = again.min(place);
-                        }
-                        (_, None) => {
-                            known.insert(key, expanded.mutations.len());
-                            expanded.mutations.push(Mutation { entity: *child_entity, before: Some(child), after: None });
-                        }
-                    }
-                }
-                if expanded.mutations.len() > own + MAX_CHILDREN {
-                    return Ok(Expanded::Large);
-                }
+    /// Who refers to a record that goes, and whether it has a gate that this attempt has not closed.
+    async fn referrers(&self, mutation: &Mutation, at: usize, attempt: &Attempt) -> Result<Referrers, TableError> {
+        let entity = self.model.entity(mutation.entity);
+        let removal = Removal::of(entity, mutation.id());
+        let is_closed = attempt.closed.contains_key(&removal);
+        let gate = async {
+            match is_closed {
+                true => Ok(Vec::new()),
+                false => self.table.get(&[(TableName::Data, removal.gate.clone())], true).await,
             }
-            at = again;
+        };
+        let rows = references::under(self.table.as_ref(), entity, mutation.id(), MAX_CHILDREN + 1);
+        let (gate, references) = future::try_join(gate, rows).await?;
+        Ok(Referrers { at, references, has_open_gate: gate.iter().any(Option::is_some) })
+    }
+
+    /// Those that go along or stay without it; refuses where one restricts, or is of a field that another version of the model knows.
+    fn children_of(
+        &self,
+        expanded: &mut Expanded,
+        referrers: Referrers,
+        known: &HashMap<(EntityIx, String), usize>,
+        forced: bool,
+    ) -> Result<Vec<Child>, Stop> {
+        let Referrers { at, references, has_open_gate } = referrers;
+        let mutation = at;
+        let is_large = references.len() > MAX_CHILDREN;
+        let parent = &expanded.batch.mutations[at];
+        let (parent_entity, parent_id) = (parent.entity, parent.id().to_owned());
+        let mut children = Vec::new();
+        for reference in references {
+            let Some((entity, field, on_delete)) = self.known_field(parent_entity, &reference) else {
+                return Err(self.restricted(expanded, mutation, None).into());
+            };
+            let place = known.get(&(entity, reference.id.clone())).copied().filter(|place| *place < expanded.own);
+            let restricts = on_delete == OnDelete::Restrict && !forced;
+            match place.map(|place| (place, &expanded.batch.mutations[place].after)) {
+                // What the batch itself changes is settled by it.
+                Some((place, Some(after))) => {
+                    let field_name = &self.model.entity(entity).field(field).name;
+                    if referred(after.fields.get(field_name)).as_ref() == Some(&parent_id) {
+                        return Err(match restricts {
+                            true => self.restricted(expanded, mutation, Some(entity)).into(),
+                            false => WriteError::ReferenceMissing { mutation: place, field }.into(),
+                        });
+                    }
+                }
+                Some((_, None)) => {}
+                None if restricts => return Err(self.restricted(expanded, mutation, Some(entity)).into()),
+                None => children.push(Child { at, entity, field, reference }),
+            }
         }
-        Ok(Expanded::Small(expanded))
+        if is_large {
+            return Err(large());
+        }
+        if has_open_gate {
+            expanded.open.push(Removal::of(self.model.entity(parent_entity), &parent_id));
+        }
+        Ok(children)
+    }
+
+    fn restricted(&self, expanded: &Expanded, mutation: usize, by: Option<EntityIx>) -> WriteError {
+        let mutation = if mutation < expanded.own { mutation } else { expanded.first };
+        WriteError::Restricted { mutation, by }
+    }
+
+    /// One child: deleted or without its reference, unless it does not refer any more.
+    fn bring_along(
+        &self,
+        expanded: &mut Expanded,
+        known: &mut HashMap<(EntityIx, String), usize>,
+        child: Child,
+        item: Option<&Item>,
+    ) -> Result<(), Stop> {
+        let Child { at, entity, field, reference } = child;
+        let parent_id = expanded.batch.mutations[at].id().to_owned();
+        let name = &self.model.entity(entity).field(field).name;
+        let record = items::stored(item).map_err(WriteError::Store)?;
+        let refers = |record: &Record| referred(record.fields.get(name)).as_ref() == Some(&parent_id);
+        let Some(record) = record.as_ref().filter(|record| refers(record)) else {
+            let version = record.map(|record| record.version);
+            expanded.leftovers.push(Leftover { row: reference.key, entity, id: reference.id, version });
+            return Ok(());
+        };
+        let stays = self.on_delete(entity, field) == OnDelete::SetNull;
+        let key = (entity, reference.id);
+        match known.get(&key).copied() {
+            // It goes already.
+            Some(place) if expanded.batch.mutations[place].after.is_none() => {}
+            Some(place) if stays => self.set_null(&mut expanded.batch.mutations[place], field),
+            // It was to stay without another parent and goes with this one: its own children are next.
+            Some(place) => expanded.batch.mutations[place].after = None,
+            None => {
+                let mut mutation = Mutation { entity, before: Some(record.clone()), after: None };
+                if stays {
+                    mutation.after = Some(record.clone());
+                    self.set_null(&mut mutation, field);
+                }
+                known.insert(key, expanded.batch.mutations.len());
+                expanded.batch.mutations.push(mutation);
+            }
+        }
+        Ok(())
+    }
+
+    /// The field by which a reference to a record of `target` comes, with its rule, if this model has it.
+    pub(super) fn known_field(&self, target: EntityIx, reference: &Reference) -> Option<(EntityIx, FieldIx, OnDelete)> {
+        let entity = self.model.by_name(&reference.entity)?;
+        let field = entity.by_field(&reference.field)?;
+        match field.kind {
+            FieldType::Ref { target: of, on_delete } if of == target => Some((entity.ix, field.ix, on_delete)),
+            _ => None,
+        }
     }
 
     pub(super) fn on_delete(&self, entity: EntityIx, field: FieldIx) -> OnDelete {
         match self.model.entity(entity).field(field).kind {
             FieldType::Ref { on_delete, .. } => on_delete,
-            // The model makes `referenced_by` of refs alone; refusing is the harmless reading of anything else.
+            // Only refs are asked about; refusing is the harmless reading of anything else.
             _ => OnDelete::Restrict,
         }
     }
@@ -132,68 +216,34 @@ impl Writer {
             after.version = new_version(&self.env);
         }
     }
+}
 
-    /// Up to `most` records that refer to a parent by a field. Empty where no index can tell, which is so for some
-    /// restricting references only: there the guard alone decides.
-    pub(super) async fn children(
-        &self,
-        parent: &Entity,
-        parent_id: &str,
-        child: EntityIx,
-        field: FieldIx,
-        most: usize,
-    ) -> Result<Vec<Record>, TableError> {
-        let entity = self.model.entity(child);
-        let Some(index) = by_ref(entity, field).filter(|index| index.is_stored()) else { return Ok(Vec::new()) };
-        let id = Record { id: parent_id.to_owned(), version: String::new(), fields: serde_json::Map::new() }.id_value(parent);
-        let value = encode(&order_at(&self.model, entity, crate::model::Path::Own(field)), &id);
-        let mut query = RangeQuery {
-            table: TableName::Data,
-            pk: keys::partition(entity, index, &[value]),
-            from: None,
-            to: None,
-            after: None,
-            descending: false,
-            limit: Some(most),
-            consistent: true,
-            count_only: false,
-        };
-        let mut rows: Vec<Item> = Vec::new();
-        while rows.len() < most {
-            let page = self.table.query(query.clone()).await?;
-            rows.extend(page.items);
-            let Some(next) = page.next else { break };
-            query.after = Some(next);
+impl Expanded {
+    /// Positions behind the caller's own mutations mean something that a delete brought along: another attempt may see better.
+    pub(super) fn stop_of_caller(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Error(error) => self.of_caller(error),
+            other => other,
         }
-        rows.truncate(most);
-        if index.projection.is_some() {
-            let keys: Vec<_> =
-                rows.iter().filter_map(|row| Some((TableName::Data, keys::record(entity, row.s(keys::ID)?)))).collect();
-            rows = self.table.get(&keys, true).await?.into_iter().flatten().collect();
+    }
+
+    pub(super) fn of_caller(&self, error: WriteError) -> Stop {
+        match error {
+            WriteError::Changed { mutation: at, .. }
+            | WriteError::Unique { mutation: at, .. }
+            | WriteError::ReferenceMissing { mutation: at, .. }
+            | WriteError::Exists { mutation: at }
+            | WriteError::BeingDeleted { mutation: at }
+            | WriteError::Contradiction { mutation: at }
+                if at >= self.own =>
+            {
+                Stop::Again
+            }
+            other => other.into(),
         }
-        Ok(rows.iter().filter_map(items::decode).collect())
     }
 }
 
-/// Whether a record that a delete brings along has changed since its list was read.
-fn is_of_meanwhile(error: &WriteError, batch: &Batch) -> bool {
-    matches!(error, WriteError::Changed { mutation, .. } if *mutation >= batch.mutations.len())
-}
-
-/// Positions behind the caller's own mutations mean something that a delete brought along.
-fn of_caller(error: WriteError, batch: &Batch, mutation: usize) -> WriteError {
-    let own = batch.mutations.len();
-    match error {
-        WriteError::Restricted { mutation: at, by } if at >= own => WriteError::Restricted { mutation, by },
-        WriteError::Unique { mutation: at, .. }
-        | WriteError::ReferenceMissing { mutation: at, .. }
-        | WriteError::Exists { mutation: at }
-        | WriteError::BeingDeleted { mutation: at }
-        | WriteError::Contradiction { mutation: at }
-            if at >= own =>
-        {
-            WriteError::Changed { mutation, current: None }
-        }
-        other => other,
-    }
+fn large() -> Stop {
+    Stop::Large(WriteError::TooLarge { actions: super::MAX_ACTIONS + 1, bytes: 0 })
 }

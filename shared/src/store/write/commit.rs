@@ -1,12 +1,15 @@
-//! Sending a transaction until its outcome is known, within the deadline.
+//! Sending the transaction of an attempt until its outcome is known, within the deadline.
 
 use std::time::Duration;
 
-use super::build::{Built, TransactionPlan};
-use super::guards::Refused;
-use super::{Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
+use super::attempt::{Attempt, Stop};
+use super::build::Built;
+use super::cancellation::Cancelled;
+use super::{Batch, WriteError, Writer};
+use crate::core::backoff::Backoff;
 use crate::core::clock::Micros;
-use crate::store::table::TableError;
+use crate::store::fence::{self, Outcome};
+use crate::store::table::{Item, TableError};
 
 /// First and longest pause between attempts. A conflict ends when the other transaction does, within some milliseconds.
 const FIRST_PAUSE: Duration = Duration::from_millis(8);
@@ -14,75 +17,80 @@ const MAX_PAUSE: Duration = Duration::from_millis(250);
 
 /// Pauses that grow, drawn at random, until a deadline.
 pub(super) struct Pauses<'a> {
-    writer: &'a Writer,
+    backoff: Backoff<'a>,
     deadline: Micros,
-    next: Duration,
 }
 
 impl<'a> Pauses<'a> {
     pub(super) fn new(writer: &'a Writer, deadline: Micros) -> Self {
-        Self { writer, deadline, next: FIRST_PAUSE }
+        Self { backoff: Backoff::new(&writer.env, FIRST_PAUSE, MAX_PAUSE), deadline }
     }
 
     /// Waits; `false` where the deadline would pass.
     pub(super) async fn pause(&mut self) -> bool {
-        let env = &self.writer.env;
-        let micros = u32::try_from(self.next.as_micros()).unwrap_or(u32::MAX);
-        let pause = Duration::from_micros(1 + u64::from(env.random.below(micros)));
-        if env.now().plus(pause) >= self.deadline {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(MAX_PAUSE);
-        true
+        self.backoff.pause_before(self.deadline).await
     }
 }
 
 impl Writer {
-    pub(super) async fn attempt(&self, batch: &Batch, deadline: Micros) -> Result<Written, Refused> {
-        self.commit(batch, &TransactionPlan::new(&self.model, batch)?, deadline).await
-    }
-
-    /// Sends a plan. A conflict is tried again as a new transaction; after an unknown outcome the very same transaction is
-    /// sent again, because only its token tells whether it has been done.
-    pub(super) async fn commit(&self, batch: &Batch, plan: &TransactionPlan, deadline: Micros) -> Result<Written, Refused> {
-        let mut built = self.fitting(plan)?;
+    /// Sends a transaction; the number of its actions. A conflict is tried again as a new request with the same fence, so that both can have
+    /// one effect at most; after an unknown outcome the very same request is sent again, because its token tells whether it is done.
+    pub(super) async fn commit(
+        &self,
+        batch: &Batch,
+        mut built: Built,
+        attempt: &mut Attempt,
+        deadline: Micros,
+    ) -> Result<usize, Stop> {
         let mut pauses = Pauses::new(self, deadline);
-        let mut uncertain = false;
-        loop {
+        // A frozen function may wake up long after its answer was given.
+        while self.env.now() < deadline {
+            // Until its answer is there, it may have been sent.
+            let uncertain = std::mem::replace(&mut attempt.uncertain, true);
             match self.table.transact(built.transaction.clone()).await {
-                Ok(()) => {
-                    let actions = built.purposes.len();
-                    return Ok(Written { unsettled: built.unsettled, actions, cascading: false });
-                }
+                Ok(()) => return Ok(built.purposes.len()),
                 Err(TableError::Cancelled(reasons)) => {
-                    if let Some(refused) = self.classify_cancellation(batch, &built.purposes, reasons) {
-                        return Err(refused);
+                    attempt.uncertain = uncertain;
+                    match self.classify_cancellation(batch, &built.purposes, reasons) {
+                        Some(Cancelled::Fenced(fence)) => return self.fenced(fence, built.purposes.len(), deadline).await,
+                        Some(Cancelled::Stop(stop)) => return Err(stop),
+                        None => {}
                     }
                 }
-                Err(TableError::Busy(why)) => tracing::debug!(why, "a transaction is retried"),
-                Err(TableError::Unknown(why)) => {
-                    tracing::warn!(why, "the outcome of a transaction is asked for again");
-                    uncertain = true;
+                Err(TableError::Busy(why)) => {
+                    attempt.uncertain = uncertain;
+                    tracing::debug!(why, "a transaction is retried");
                 }
-                Err(error) => return Err(WriteError::Store(error).into()),
+                Err(TableError::Unknown(why)) => tracing::warn!(why, "the outcome of a transaction is asked for again"),
+                Err(error) => {
+                    attempt.uncertain = uncertain;
+                    return Err(WriteError::Store(error).into());
+                }
             }
             if !pauses.pause().await {
-                return Err(if uncertain { WriteError::Unknown } else { WriteError::Busy }.into());
+                break;
             }
-            if !uncertain {
-                built = self.fitting(plan)?;
+            if !attempt.uncertain {
+                built.transaction.token = self.env.uuid_v7().to_string();
             }
         }
+        Err(WriteError::Busy.into())
     }
 
-    fn fitting(&self, plan: &TransactionPlan) -> Result<Built, WriteError> {
-        let token = uuid::Builder::from_random_bytes(self.env.bytes::<16>()).into_uuid().simple().to_string();
-        let built = plan.transaction(&self.env, token);
-        let (actions, bytes) = (built.purposes.len(), built.bytes);
-        if actions > MAX_ACTIONS || bytes > MAX_BYTES {
-            return Err(WriteError::TooLarge { actions, bytes });
+    /// The fence stood there already: put by an earlier sending of this attempt, or by somebody who did not wait for it.
+    async fn fenced(&self, fence: Option<Item>, actions: usize, deadline: Micros) -> Result<usize, Stop> {
+        let Some(fence) = fence else { return Err(Stop::Again) };
+        let mut pauses = Pauses::new(self, deadline);
+        loop {
+            match fence::outcome(self.table.as_ref(), &fence).await {
+                Ok(Outcome::Aborted) => return Err(Stop::Again),
+                Ok(Outcome::Committed) => return Ok(actions),
+                Ok(Outcome::Pending) | Err(TableError::Busy(_) | TableError::Unknown(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if !pauses.pause().await {
+                return Err(WriteError::Unknown.into());
+            }
         }
-        Ok(built)
     }
 }

@@ -1,34 +1,37 @@
-//! Writes: one `TransactWriteItems` that holds the record, its index rows, unique rows, guards, tags and riders.
+//! Writes: announced at tags and gates, committed by one `TransactWriteItems` that holds the record, its index rows, unique rows, the
+//! rows of its references, riders and the fence of the attempt, and settled.
 //!
 //! ```text
-//! Mutation* + AttachedWrites -> build (actions, merged per item) -> commit (conflicts, unknown outcomes) -> cancellation (which constraint)
-//!                                                              cascade (children of what is deleted)
+//! Mutation* + AttachedWrites -> attempt: cascade (children of what is deleted) -> build (actions, merged per item)
+//!                                -> announce -> close -> commit (conflicts, unknown outcomes) -> cancellation (which constraint)
 //! ```
 //! A write either has all of its effects or none. Whoever gets [`WriteError::Unknown`] does not know which; with an
 //! idempotency row among the riders a repetition finds out.
 
+mod announce;
+mod attempt;
 mod batch;
 mod build;
 mod cancellation;
 mod cascade;
+mod close;
 mod commit;
-mod guards;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod unique;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::table::SharedTable;
-use super::tags::Unsettled;
+use super::settle::Unsettled;
+use super::table::{Key, SharedTable};
 use crate::core::clock::{Env, Micros};
 use crate::model::Model;
 
 pub use batch::{AttachedWrites, Batch, Check, MAX_ACTIONS, MAX_BYTES, Mutation, WriteError, Written};
-pub(crate) use guards::referred;
-pub use guards::{CLOSED, COUNT, RESTRICTING};
 pub use steps::Swept;
+pub(crate) use steps::entry;
 pub use unique::{OWNER, unique_hash};
 
 /// Writes records of a model to a table.
@@ -37,12 +40,42 @@ pub struct Writer {
     table: SharedTable,
     model: Arc<Model>,
     env: Env,
+    hot: HotTags,
+}
+
+/// Tags that were hot when this instance last wrote there.
+#[derive(Clone, Default)]
+struct HotTags(Arc<Mutex<HashSet<Key>>>);
+
+impl HotTags {
+    /// Tags that are remembered at a time; forgetting one costs a call.
+    const MAX: usize = 1000;
+
+    fn tags(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn contains(&self, tag: &Key) -> bool {
+        self.tags().contains(tag)
+    }
+
+    fn insert(&self, tag: &Key) {
+        let mut tags = self.tags();
+        if tags.len() >= Self::MAX {
+            tags.clear();
+        }
+        tags.insert(tag.clone());
+    }
+
+    fn remove(&self, tag: &Key) {
+        self.tags().remove(tag);
+    }
 }
 
 impl Writer {
     /// A writer: once per process.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env) -> Self {
-        Self { table, model, env }
+        Self { table, model, env, hot: HotTags::default() }
     }
 
     /// Does all of `batch` or nothing. The outcome of the deletes among it includes what they bring along: `cascade` and
@@ -55,18 +88,7 @@ impl Writer {
     /// A [`WriteError`]; nothing was done, except that for [`WriteError::Unknown`] that is not known.
     #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "write", skip_all)]
     pub async fn write(&self, batch: &Batch, deadline: Micros) -> Result<Written, WriteError> {
-        self.write_as(batch, false, deadline).await
-    }
-
-    /// `forced`: the deletes are part of a cascade that has begun, so nothing restricts them any more.
-    async fn write_as(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
-        match self.attempt(batch, deadline).await {
-            Ok(written) => Ok(written),
-            Err(refused) => {
-                let mutation = refused.of_children(forced)?;
-                self.with_children(batch, mutation, forced, deadline).await
-            }
-        }
+        self.insist(batch, false, deadline).await
     }
 
     /// Actions and bytes that the batch needs, without what cascades would add: to tell a client before anything is sent.
@@ -75,12 +97,12 @@ impl Writer {
     /// [`WriteError::Contradiction`], or [`WriteError::ReferenceMissing`] for a reference to what the batch itself deletes.
     pub fn measure(&self, batch: &Batch) -> Result<(usize, usize), WriteError> {
         let plan = build::TransactionPlan::new(&self.model, batch)?;
-        let transaction = plan.transaction(&self.env, String::new());
+        let transaction = plan.transaction(&self.env, &self.begin());
         Ok((transaction.transaction.writes.len(), transaction.bytes))
     }
 
-    /// Removes the elements of an acknowledged write: see [`Unsettled::clear`].
-    pub async fn clear(&self, unsettled: Unsettled) {
-        unsettled.clear(self.table.as_ref()).await;
+    /// Settles a write that has committed, before it is acknowledged: see [`Unsettled::settle`].
+    pub async fn settle(&self, unsettled: Unsettled) {
+        unsettled.settle(self.table.as_ref()).await;
     }
 }

@@ -1,27 +1,30 @@
 //! A delete that brings more along than one transaction can hold.
 //!
-//! The first transaction deletes the record, closes its guards (no child can come any more) and leaves a tombstone; children
-//! follow in batches; the last transaction removes guards and tombstone on condition that nobody refers any more. Whoever finds
-//! a tombstone can go on where another died, because each step asks the table what is left ([`Writer::sweep`]).
+//! The first transaction deletes the record, leaves a tombstone in its place and an entry for the sweep, and marks its gates as those of
+//! a record that is gone: no child can come any more, and no record of the id be made. Children follow by the rows of their
+//! references; the last transaction removes gates, tombstone and entry when no row is left. Whoever finds an entry can go on where
+//! another died, because each step asks the table what is left ([`Writer::sweep`]).
 //!
 //! A record that comes to restrict the deletion of one of the children after the first transaction loses against it: the
 //! deletion had been acknowledged before, so it goes as if `cascade` were declared.
 
 use std::time::Duration;
 
-use super::build::{Closing, TransactionPlan};
+use super::attempt::{Attempt, GivenUp, Stop};
+use super::build::{Leftover, Removal, TransactionPlan};
 use super::commit::Pauses;
-use super::guards::{CLOSED, COUNT, RESTRICTING, Refused};
 use super::{Batch, Mutation, WriteError, Writer, Written};
 use crate::core::clock::{Env, Micros};
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, OnDelete};
-use crate::store::keys;
-use crate::store::table::{Attr, Expr, Item, RangeQuery, TableError, TableName, Write};
+use crate::store::references::{self, Reference, referred};
+use crate::store::repeat::repeated;
+use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Reason, TableError, TableName, Transaction, Write};
+use crate::store::{gate, items, keys, settle};
 
 /// Children that a step of a large cascade begins with; halved while they do not fit.
 const STEP: usize = 8;
-/// Tombstones younger than this are left to the writer that made them.
+/// Entries younger than this are left to the writer that made them.
 const ABANDONED: Duration = Duration::from_secs(60);
 
 const ENTITY: &str = "e";
@@ -37,24 +40,36 @@ pub struct Swept {
     pub remaining: usize,
 }
 
+/// Who is left to follow a record that is gone.
+struct Followers {
+    /// Of each field the records that refer by it.
+    children: Vec<(EntityIx, FieldIx, Vec<Record>)>,
+    /// Rows of references that are none.
+    leftovers: Vec<Leftover>,
+    /// Whether some refer by a field that this model does not know.
+    unknown: bool,
+}
+
+/// What tells the sweep of a deletion.
+pub(crate) fn entry(env: &Env, entity: &Entity, id: &str) -> Item {
+    Item::new(keys::tombstone(entity, id))
+        .with(ENTITY, Attr::S(entity.name.clone()))
+        .with(ID, Attr::S(id.to_owned()))
+        .with(MADE, Attr::N(env.now().millis()))
+}
+
 impl Writer {
     /// A delete beyond one transaction: the record goes at once, its children follow.
-    pub(super) async fn delete_staged(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
+    pub(super) async fn delete_in_steps(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
         let mutation = &batch.mutations[0];
         let entity = self.model.entity(mutation.entity);
         if !forced {
             self.restricted_below(entity, mutation.id()).await?;
         }
-        let tombstone = Item::new(keys::tombstone(entity, mutation.id()))
-            .with(ENTITY, Attr::S(entity.name.clone()))
-            .with(ID, Attr::S(mutation.id().to_owned()))
-            .with(MADE, Attr::N(self.env.now().millis()));
-        let plan = TransactionPlan::closing(&self.model, batch, Some(Closing { mutation: 0, forced, tombstone }))?;
-        let mut written = match self.commit(batch, &plan, deadline).await {
-            Ok(written) => written,
-            Err(Refused::Error(error)) => return Err(error),
-            Err(Refused::HasChildren { mutation }) => return Err(WriteError::Changed { mutation, current: None }),
-        };
+        let mut written = self.delete_first(batch, forced, deadline).await?;
+        // Its children take their time, and nothing of this transaction is half visible any more.
+        self.settle(written.unsettled.clone()).await;
+        written.unsettled.forget();
         written.cascading = match self.finish(entity, mutation.id(), deadline).await {
             Ok(finished) => !finished,
             Err(error) => {
@@ -65,21 +80,70 @@ impl Writer {
         Ok(written)
     }
 
+    /// The first transaction.
+    async fn delete_first(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
+        let mut pauses = Pauses::new(self, deadline);
+        loop {
+            let mut attempt = self.begin();
+            let stop = match self.try_first(batch, forced, &mut attempt, deadline).await {
+                Ok(actions) => return Ok(attempt.written(actions)),
+                Err(stop) => stop,
+            };
+            match self.give_up(attempt, deadline).await {
+                GivenUp::Committed(unsettled) => return Ok(Written { unsettled, actions: 0, cascading: false }),
+                GivenUp::Unknown => return Err(WriteError::Unknown),
+                GivenUp::Aborted => {}
+            }
+            match stop {
+                Stop::Error(error) | Stop::Large(error) => return Err(error),
+                Stop::Again if pauses.pause().await => {}
+                Stop::Again => return Err(WriteError::Busy),
+            }
+        }
+    }
+
+    async fn try_first(&self, batch: &Batch, forced: bool, attempt: &mut Attempt, deadline: Micros) -> Result<usize, Stop> {
+        let mutation = &batch.mutations[0];
+        let entity = self.model.entity(mutation.entity);
+        let entry = entry(&self.env, entity, mutation.id());
+        let plan = TransactionPlan::in_steps(&self.model, batch, entry, attempt.element.token())?;
+        self.announce(&plan, attempt, deadline).await?;
+        self.close_all(&[Removal::of(entity, mutation.id())], attempt, deadline).await?;
+        // Behind the closed gate, this is the last word on who refers.
+        self.restricts(entity, mutation.id(), forced).await?;
+        let built = self.fitting(&plan, attempt)?;
+        self.commit(batch, built, attempt, deadline).await
+    }
+
+    /// Refuses where somebody who refers to the record restricts its deletion, or refers by a field that this model does not know.
+    /// Otherwise the entities whose records go with it.
+    async fn restricts(&self, entity: &Entity, id: &str, forced: bool) -> Result<Vec<EntityIx>, WriteError> {
+        let mut cascading = Vec::new();
+        for reference in references::kinds(self.table.as_ref(), entity, id).await? {
+            match self.known_field(entity.ix, &reference) {
+                None => return Err(WriteError::Restricted { mutation: 0, by: None }),
+                Some((child, _, OnDelete::Restrict)) if !forced => {
+                    return Err(WriteError::Restricted { mutation: 0, by: Some(child) });
+                }
+                Some((child, _, OnDelete::Cascade)) => cascading.push(child),
+                Some(_) => {}
+            }
+        }
+        Ok(cascading)
+    }
+
     /// Refuses where something below restricts, before anything is done. Later ones lose, see above.
     async fn restricted_below(&self, entity: &Entity, id: &str) -> Result<(), WriteError> {
         let mut left = vec![(entity.ix, id.to_owned())];
         while let Some((ix, id)) = left.pop() {
             let entity = self.model.entity(ix);
-            for (child, field) in &entity.referenced_by {
-                match self.on_delete(*child, *field) {
-                    OnDelete::Restrict if self.restricting(entity, &id).await? => {
-                        return Err(WriteError::Restricted { mutation: 0, by: *child });
-                    }
-                    OnDelete::Cascade if self.restricts_below(*child, &mut Vec::new()) => {
-                        let children = self.children(entity, &id, *child, *field, usize::MAX).await?;
-                        left.extend(children.into_iter().map(|record| (*child, record.id)));
-                    }
-                    _ => {}
+            let cascading = self.restricts(entity, &id, false).await?;
+            if !cascading.iter().any(|child| self.restricts_below(*child, &mut Vec::new())) {
+                continue;
+            }
+            for reference in references::under(self.table.as_ref(), entity, &id, usize::MAX).await? {
+                if let Some((child, _, OnDelete::Cascade)) = self.known_field(ix, &reference) {
+                    left.push((child, reference.id));
                 }
             }
         }
@@ -99,42 +163,77 @@ impl Writer {
         })
     }
 
-    async fn restricting(&self, entity: &Entity, id: &str) -> Result<bool, TableError> {
-        let keys: Vec<_> = (0..entity.shards).map(|shard| (TableName::Data, keys::guard(entity, id, shard))).collect();
-        let guards = self.table.get(&keys, true).await?;
-        Ok(guards.iter().flatten().any(|guard| guard.n(RESTRICTING).unwrap_or(0) > 0))
-    }
-
-    /// Takes the children of a record that has a tombstone, then its guards and the tombstone. `false`: the time was up.
+    /// Takes the children of a record that is gone, then its gates and its tombstone. `false`: the time was up, or somebody refers
+    /// by a field that this model does not know.
     async fn finish(&self, entity: &Entity, id: &str, deadline: Micros) -> Result<bool, WriteError> {
         let mut pauses = Pauses::new(self, deadline);
         loop {
-            let mut found = false;
-            for (child, field) in &entity.referenced_by {
-                loop {
-                    let children = self.children(entity, id, *child, *field, STEP).await?;
-                    if children.is_empty() {
-                        break;
-                    }
-                    found = true;
-                    if self.env.now() >= deadline {
-                        return Ok(false);
-                    }
-                    if !self.step(*child, *field, children, deadline).await? && !pauses.pause().await {
-                        return Ok(false);
-                    }
+            // Whose deletion this is: somebody else may have completed it, and another have begun, when it comes to the end.
+            let place = [(TableName::Data, keys::record(entity, id))];
+            let tombstone = self.table.get(&place, true).await?.into_iter().next().flatten();
+            let Some(tombstone) = tombstone.filter(items::is_tombstone) else { return Ok(true) };
+            let found = references::under(self.table.as_ref(), entity, id, STEP).await?;
+            if found.is_empty() {
+                match self.bury(entity, id, &tombstone).await? {
+                    true => return Ok(true),
+                    false if pauses.pause().await => continue,
+                    false => return Ok(false),
                 }
             }
-            if !found {
-                match self.remove_tombstone(entity, id, deadline).await {
-                    Ok(done) => return Ok(done),
-                    // A reference of the last moment before the guards closed, or one that no index shows yet.
-                    Err(WriteError::Busy) if pauses.pause().await => {}
-                    Err(WriteError::Busy) => return Ok(false),
-                    Err(error) => return Err(error),
+            if self.env.now() >= deadline {
+                return Ok(false);
+            }
+            let followers = self.followers(entity, id, found).await?;
+            let moved = self.follow(&followers, deadline).await?;
+            if (!moved && !pauses.pause().await) || (followers.unknown && followers.children.is_empty()) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The records that these rows name, as far as they refer to the record.
+    async fn followers(&self, entity: &Entity, id: &str, found: Vec<Reference>) -> Result<Followers, WriteError> {
+        let mut followers = Followers { children: Vec::new(), leftovers: Vec::new(), unknown: false };
+        let mut known = Vec::new();
+        for reference in found {
+            match self.known_field(entity.ix, &reference) {
+                Some((child, field, _)) => known.push((child, field, reference)),
+                None => followers.unknown = true,
+            }
+        }
+        let places = known.iter().map(|(child, _, reference)| keys::record(self.model.entity(*child), &reference.id));
+        let places: Vec<_> = places.map(|key| (TableName::Data, key)).collect();
+        for ((child, field, reference), item) in known.into_iter().zip(self.table.get(&places, true).await?) {
+            let name = &self.model.entity(child).field(field).name;
+            let record = items::stored(item.as_ref()).map_err(WriteError::Store)?;
+            match record {
+                Some(record) if referred(record.fields.get(name)).as_deref() == Some(id) => {
+                    match followers.children.iter_mut().find(|(of, by, _)| (*of, *by) == (child, field)) {
+                        Some((_, _, records)) => records.push(record),
+                        None => followers.children.push((child, field, vec![record])),
+                    }
+                }
+                other => {
+                    let version = other.map(|record| record.version);
+                    followers.leftovers.push(Leftover { row: reference.key, entity: child, id: reference.id, version });
                 }
             }
         }
+        Ok(followers)
+    }
+
+    /// One step for each field. `false`: others changed them first.
+    async fn follow(&self, followers: &Followers, deadline: Micros) -> Result<bool, WriteError> {
+        let mut moved = true;
+        for (child, field, records) in &followers.children {
+            moved &= self.step(*child, *field, records.clone(), deadline).await?;
+        }
+        if !followers.leftovers.is_empty() {
+            let mut plan = TransactionPlan::default();
+            plan.leftovers(&self.model, &followers.leftovers);
+            moved &= self.maintain(plan.writes()).await?;
+        }
+        Ok(moved)
     }
 
     /// Some children at once; fewer where they do not fit. `false`: another changed them first.
@@ -157,9 +256,9 @@ impl Writer {
             });
             let batch = Batch { mutations: mutations.collect(), ..Batch::default() };
             // A child with many children of its own is a large cascade itself: boxed, because it calls this again.
-            match Box::pin(self.write_as(&batch, true, deadline)).await {
+            match Box::pin(self.insist(&batch, true, deadline)).await {
                 Ok(written) => {
-                    self.clear(written.unsettled).await;
+                    self.settle(written.unsettled).await;
                     return Ok(true);
                 }
                 Err(WriteError::TooLarge { .. }) if children.len() > 1 => children.truncate(children.len() / 2),
@@ -169,27 +268,42 @@ impl Writer {
         }
     }
 
-    /// Removes guards and tombstone. `true` also where another has done so; [`WriteError::Busy`] where somebody still refers.
-    async fn remove_tombstone(&self, entity: &Entity, id: &str, deadline: Micros) -> Result<bool, WriteError> {
-        let mut plan = TransactionPlan::new(&self.model, &Batch::default())?;
-        for shard in 0..entity.shards {
-            let condition = Expr::new("attribute_not_exists(pk) OR #n = :zero").name("#n", COUNT).value(":zero", Attr::N(0));
-            plan.add(Write::Delete { key: keys::guard(entity, id, shard), condition: Some(condition) });
-        }
-        plan.add(Write::Delete { key: keys::tombstone(entity, id), condition: Some(Expr::new("attribute_exists(pk)")) });
-        match self.commit(&Batch::default(), &plan, deadline).await {
-            Ok(_) => Ok(true),
-            Err(Refused::Error(WriteError::Unknown)) => Ok(false),
-            Err(Refused::Error(WriteError::Store(TableError::Broken(why)))) => {
-                let key = [(TableName::Data, keys::tombstone(entity, id))];
-                if self.table.get(&key, true).await?.iter().all(Option::is_none) {
-                    return Ok(true);
-                }
-                tracing::debug!(why, "a cascade's last step waits for its children");
-                Err(WriteError::Busy)
+    /// Removes gates, tombstone and entry of a record to which nobody refers any more. `false`: something stands in the way.
+    async fn bury(&self, entity: &Entity, id: &str, tombstone: &Item) -> Result<bool, WriteError> {
+        let first = keys::gate(entity, id, 0);
+        let found = self.table.get(&[(TableName::Data, first.clone())], true).await?.into_iter().next().flatten();
+        let gates = found.as_ref().map_or_else(|| vec![first], gate::all);
+        let mut writes: Vec<Write> = gates.iter().map(gate::bury).collect();
+        writes.push(Write::Delete { key: tombstone.key.clone(), condition: Some(items::still(tombstone)) });
+        writes.push(Write::Delete { key: keys::tombstone(entity, id), condition: None });
+        let buried = self.maintain(writes).await?;
+        if !buried {
+            // What died behind the gate before it closed.
+            for gate in &gates {
+                self.settle_gate(gate).await?;
             }
-            Err(Refused::Error(error)) => Err(error),
-            Err(Refused::HasChildren { .. }) => Err(WriteError::Busy),
+        }
+        Ok(buried)
+    }
+
+    async fn settle_gate(&self, key: &Key) -> Result<(), TableError> {
+        let found = self.table.get(&[(TableName::Data, key.clone())], true).await?;
+        let Some(gate) = found.into_iter().next().flatten() else { return Ok(()) };
+        let behind = gate::unsettled(&gate).to_vec();
+        settle::remove(self.table.as_ref(), &self.env, key, behind).await.map(drop)
+    }
+
+    /// A transaction that announces nothing, because nobody reads what it removes. `false`: it was refused, or is not known to be done.
+    async fn maintain(&self, writes: Vec<Write>) -> Result<bool, TableError> {
+        let writes = writes.into_iter().map(|write| (TableName::Data, write)).collect();
+        match self.table.transact(Transaction { token: self.env.uuid_v7().to_string(), writes }).await {
+            Ok(()) => Ok(true),
+            Err(TableError::Cancelled(reasons)) => match reasons.into_iter().find(|reason| matches!(reason, Reason::Other(_))) {
+                Some(Reason::Other(why)) => Err(TableError::Broken(why)),
+                _ => Ok(false),
+            },
+            Err(TableError::Busy(_) | TableError::Unknown(_)) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -219,7 +333,10 @@ impl Writer {
                     continue;
                 };
                 match self.finish(entity, id, deadline).await {
-                    Ok(true) => swept.finished += 1,
+                    Ok(true) => {
+                        swept.finished += 1;
+                        self.forget(tombstone).await?;
+                    }
                     Ok(false) => swept.remaining += 1,
                     Err(error) => {
                         tracing::error!(%error, entity = entity.name, "an abandoned cascade cannot be completed; `verify` tells why");
@@ -232,14 +349,16 @@ impl Writer {
         }
     }
 
+    /// Removes an entry whose deletion is complete, if it is still that one's.
+    async fn forget(&self, entry: &Item) -> Result<(), TableError> {
+        let condition = Expr::new("#m = :m").name("#m", MADE).value(":m", Attr::N(entry.n(MADE).unwrap_or(0)));
+        let write = Write::Delete { key: entry.key.clone(), condition: Some(condition) };
+        repeated(&self.env, || settle::call(self.table.as_ref(), write.clone())).await
+    }
+
     /// Whether a tombstone is older than its writer can be at work.
     pub(crate) fn is_abandoned(env: &Env, tombstone: &Item) -> bool {
         let age = env.now().millis().saturating_sub(tombstone.n(MADE).unwrap_or(0));
         age >= i64::try_from(ABANDONED.as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// Whether a record's guards say that it is being deleted: for messages and `verify`.
-    pub(crate) fn is_closed(guard: &Item) -> bool {
-        guard.attrs.get(CLOSED) == Some(&Attr::Bool(true))
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::value::Record;
 use crate::store::table::{Attr, Item, Key, Table, TableName};
 use crate::store::testing::{Fixture, Later};
-use crate::store::{items, keys, tags};
+use crate::store::{fence, gate, items, keys, settle, tags};
 
 #[tokio::test]
 async fn a_record_leaves_exactly_its_own_items() {
@@ -84,7 +85,7 @@ async fn a_reference_needs_its_target_and_restrict_keeps_it() {
     assert_eq!(fix.write(vec![orphan]).await, Err(WriteError::ReferenceMissing { mutation: 0, field }));
     let ann = fix.create("author", "ann", json!({})).await;
     let one = fix.create("book", "b1", json!({"title": "t", "author_id": "ann"})).await;
-    let restricted = Err(WriteError::Restricted { mutation: 0, by: book.ix });
+    let restricted = Err(WriteError::Restricted { mutation: 0, by: Some(book.ix) });
     assert_eq!(fix.delete("author", &ann).await, restricted);
     // Both at once, in either order, and a new parent with its child.
     let (author, both) = (fix.entity("author"), |a, b| vec![a, b]);
@@ -134,20 +135,16 @@ async fn a_cascade_beyond_one_transaction_is_completed_and_nothing_comes_back() 
     }
     // No time for the children: the record is gone, they are found by the sweep alone.
     let late = Batch { mutations: vec![Mutation::delete(fix.entity("series"), series)], ..Batch::default() };
-    let plan = build::TransactionPlan::closing(
-        &fix.model,
-        &late,
-        Some(build::Closing {
-            mutation: 0,
-            forced: false,
-            tombstone: Item::new(keys::tombstone(fix.entity("series"), "s"))
-                .with("e", Attr::S("series".to_owned()))
-                .with("i", Attr::S("s".to_owned()))
-                .with("m", Attr::N(0)),
-        }),
-    );
-    let written = fix.writer.commit(&late, &plan.unwrap(), fix.deadline()).await.unwrap();
-    fix.writer.clear(written.unsettled).await;
+    let mut attempt = fix.writer.begin();
+    let series_entity = fix.entity("series");
+    let entry = steps::entry(&fix.env, series_entity, "s").with("m", Attr::N(0));
+    let plan = build::TransactionPlan::in_steps(&fix.model, &late, entry, attempt.element.token()).unwrap();
+    fix.writer.announce(&plan, &mut attempt, fix.deadline()).await.unwrap();
+    let removal = build::Removal::of(series_entity, "s");
+    fix.writer.close_all(&[removal], &mut attempt, fix.deadline()).await.unwrap();
+    let built = fix.writer.fitting(&plan, &attempt).unwrap();
+    fix.writer.commit(&late, built, &mut attempt, fix.deadline()).await.unwrap();
+    fix.writer.settle(attempt.unsettled()).await;
     assert_eq!(fix.read("series", "s").await, None);
     let again = fix.write(vec![Mutation::create(fix.entity("series"), fix.record("s", json!({})))]).await;
     assert_eq!(again, Err(WriteError::BeingDeleted { mutation: 0 }));
@@ -185,7 +182,7 @@ async fn a_permission_read_from_another_record_must_still_hold() {
         checks: vec![check],
         ..Batch::default()
     };
-    fix.writer.write(&batch(check(&ann.version), "b1"), fix.deadline()).await.unwrap().unsettled.clear(&fix.dynamo.table).await;
+    fix.writer.write(&batch(check(&ann.version), "b1"), fix.deadline()).await.unwrap().unsettled.settle(&fix.dynamo.table).await;
     let stale = fix.writer.write(&batch(check("another"), "b2"), fix.deadline()).await;
     assert_eq!(stale.map(drop), Err(WriteError::CheckFailed { check: 0 }));
     let itself = Batch {
@@ -202,11 +199,11 @@ async fn what_cannot_fit_is_refused_with_the_numbers() {
     let many = |count: usize| -> Vec<Mutation> {
         (0..count).map(|n| Mutation::create(fix.entity("series"), fix.record(&format!("s{n}"), json!({})))).collect()
     };
-    // A record, its row, its guard each, and two tags in common.
-    let batch = Batch { mutations: many(40), ..Batch::default() };
-    assert_eq!(fix.writer.measure(&batch).unwrap().0, 122);
-    assert!(matches!(fix.write(many(40)).await, Err(WriteError::TooLarge { actions: 122, .. })));
-    assert_eq!(fix.write(many(32)).await.unwrap().actions, 98);
+    // A record and its row each, and the fence.
+    let batch = Batch { mutations: many(60), ..Batch::default() };
+    assert_eq!(fix.writer.measure(&batch).unwrap().0, 121);
+    assert!(matches!(fix.write(many(60)).await, Err(WriteError::TooLarge { actions: 121, .. })));
+    assert_eq!(fix.write(many(49)).await.unwrap().actions, 99);
 }
 
 #[tokio::test]
@@ -219,7 +216,7 @@ async fn tags_change_with_every_write_and_stay_unsettled_until_cleared() {
     let mut tags: Vec<Key> = entity
         .indexes
         .iter()
-        .filter(|index| index.is_stored())
+        .filter(|index| tags::has_tags(index))
         .map(|index| keys::partition_tag(&keys::index_row(&fix.model, entity, index, &book).pk, keys::shard("b", entity.shards)))
         .collect();
     tags.push(keys::entity_tag(entity, keys::shard("b", entity.shards)));
@@ -233,21 +230,20 @@ async fn tags_change_with_every_write_and_stay_unsettled_until_cleared() {
     let later = Later(fix.env.clock.clone(), Duration::from_secs(3));
     let later = Env { clock: Arc::new(later), random: fix.env.random.clone() };
     for tag in &first {
-        assert_eq!(tags::settle(&fix.dynamo.table, &fix.env, tag).await.unwrap(), 0);
-        assert_eq!(tags::settle(&fix.dynamo.table, &later, tag).await.unwrap(), 1);
+        assert_eq!(settle::elements(&fix.dynamo.table, &fix.env, tag).await.unwrap(), 0);
+        assert_eq!(settle::elements(&fix.dynamo.table, &later, tag).await.unwrap(), 1);
     }
     assert!(read().await.iter().all(|tag| tags::unsettled(tag).is_empty()));
-    fix.writer.clear(written.unsettled).await; // Too late, and harmless.
+    fix.writer.settle(written.unsettled).await; // Too late, and harmless.
     fix.delete("book", &book).await.unwrap();
     let second = read().await;
     for (first, second) in first.iter().zip(&second) {
-        assert_ne!(first.s(tags::VERSION), second.s(tags::VERSION));
+        assert!(tags::stamp(Some(first)) < tags::stamp(Some(second)));
     }
     let note = fix.record("n", json!({}));
     let batch = Batch { mutations: vec![Mutation::create(fix.entity("note"), note)], ..Batch::default() };
-    let plan = build::TransactionPlan::new(&fix.model, &batch).unwrap().transaction(&fix.env, String::new());
-    let tags = plan.purposes.iter().filter(|purpose| **purpose == build::Purpose::Tag).count();
-    assert_eq!(tags, 1, "no list of an entity that is never cached needs a tag, but others may embed it");
+    let plan = build::TransactionPlan::new(&fix.model, &batch).unwrap();
+    assert_eq!(plan.tags.len(), 1, "no list of an entity that is never cached needs a tag, but others may embed it");
 }
 
 #[tokio::test]
@@ -259,11 +255,102 @@ async fn a_write_costs_what_the_arithmetic_says() {
     let batch = Batch { mutations: vec![Mutation::create(fix.entity("book"), book.clone())], ..Batch::default() };
     let (written, usage) = measured(fix.writer.write(&batch, fix.deadline())).await;
     let written = written.unwrap();
-    // The record, its rows (id, by_title, by author, series and prequel), its guard, the author's guard, six tags.
-    assert_eq!((usage.total_calls(), usage.of(Kind::TransactWrite), written.actions), (1, 1, 14));
-    assert_eq!(usage.write_units, 28.0, "two units for each started KB of each item");
-    let ((), usage) = measured(fix.writer.clear(written.unsettled)).await;
-    assert_eq!((usage.total_calls(), usage.of(Kind::Update), usage.write_units), (6, 6, 6.0));
+    // The record, its rows (id, by_title, by author, series and prequel), the row of its reference, the fence.
+    assert_eq!((usage.of(Kind::TransactWrite), written.actions), (2, 8), "the first reference to an author looks for it");
+    let announced = 4 + 1;
+    assert_eq!(usage.of(Kind::Update), announced, "three partitions, the entity, the author's gate");
+    assert_eq!(usage.write_units, 2.0 * 8.0 + 2.0 * 3.0 + 5.0, "two units for each started KB of each item of a transaction");
+    let ((), usage) = measured(fix.writer.settle(written.unsettled)).await;
+    assert_eq!((usage.total_calls(), usage.of(Kind::Update), usage.write_units), (5, 5, 5.0));
+    // One that is announced at the same gate.
+    let shard = |id: &str| keys::shard(id, fix.entity("author").shards);
+    let id = (0..).map(|n| format!("c{n}")).find(|id| shard(id) == shard("b")).unwrap();
+    let another = Mutation::create(fix.entity("book"), fix.record(&id, json!({"title": "t", "author_id": "ann"})));
+    let (written, usage) = measured(fix.write(vec![another])).await;
+    assert_eq!((written.unwrap().actions, usage.total_calls(), usage.write_units), (8, 11, 26.0));
     let (deleted, usage) = measured(fix.delete("book", &book)).await;
-    assert_eq!((deleted.unwrap().actions, usage.of(Kind::TransactWrite), usage.of(Kind::Update)), (14, 1, 6));
+    // One action more: it has no gate. Two reads: who refers to it, and whether it has a gate.
+    let deleted = (
+        deleted.unwrap().actions,
+        usage.of(Kind::TransactWrite),
+        usage.of(Kind::Update),
+        usage.of(Kind::Query) + usage.of(Kind::Get),
+    );
+    assert_eq!(deleted, (9, 1, 8, 2));
+}
+
+/// A writer whose clock goes ahead, so that what was left just now is overdue.
+fn later(fix: &Fixture) -> Writer {
+    let clock = Arc::new(Later(fix.env.clock.clone(), Duration::from_secs(5)));
+    Writer::new(Arc::new(fix.dynamo.table.clone()), Arc::clone(&fix.model), Env { clock, random: fix.env.random.clone() })
+}
+
+async fn left(fix: &Fixture, write: crate::store::table::Write) {
+    fix.dynamo.table.write(TableName::Data, write, crate::store::table::Returning::Nothing).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reference_by_a_field_that_this_model_does_not_know_restricts() {
+    let fix = Fixture::new().await;
+    let ann = fix.create("author", "ann", json!({})).await;
+    let row = keys::reference(fix.entity("author"), "ann", "essay", "author_id", "e1");
+    left(&fix, crate::store::table::Write::Put { item: Item::new(row.clone()), condition: None }).await;
+    assert_eq!(fix.delete("author", &ann).await, Err(WriteError::Restricted { mutation: 0, by: None }));
+    left(&fix, crate::store::table::Write::Delete { key: row, condition: None }).await;
+    fix.delete("author", &ann).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deletion_ends_whoever_died_behind_the_gate_and_drops_rows_of_no_reference() {
+    let fix = Fixture::new().await;
+    let series = fix.create("series", "s", json!({})).await;
+    fix.create("book", "b", json!({"title": "t", "series_id": "s"})).await;
+    let dead = fence::Element::new(&fix.env);
+    left(&fix, gate::announce(&keys::gate(fix.entity("series"), "s", 0), &dead)).await;
+    let nobody = keys::reference(fix.entity("series"), "s", "book", "series_id", "nobody");
+    left(&fix, crate::store::table::Write::Put { item: Item::new(nobody), condition: None }).await;
+    fix.delete("series", &series).await.unwrap();
+    fix.assert_holds(&[]).await;
+    let table = &fix.dynamo.table;
+    assert_eq!(fence::look_up(table, dead.token()).await.unwrap(), Some(fence::Outcome::Aborted), "it never has an effect");
+}
+
+#[tokio::test]
+async fn a_gate_that_a_dead_deletion_has_closed_is_opened_by_whoever_comes_to_refer() {
+    let fix = Fixture::new().await;
+    let ann = fix.create("author", "ann", json!({})).await;
+    let gate = keys::gate(fix.entity("author"), "ann", keys::shard("b", fix.entity("author").shards));
+    let dead = fence::Element::new(&fix.env);
+    left(&fix, gate::close(&gate, &dead)).await;
+    let book = fix.record("b", json!({"title": "t", "author_id": "ann"}));
+    let batch = Batch { mutations: vec![Mutation::create(fix.entity("book"), book.clone())], ..Batch::default() };
+    let soon = fix.env.now().plus(Duration::from_millis(200));
+    assert_eq!(fix.writer.write(&batch, soon).await.map(drop), Err(WriteError::Busy), "a young deletion is waited for");
+    let writer = later(&fix);
+    let written = writer.write(&batch, fix.deadline().plus(Duration::from_secs(5))).await.unwrap();
+    writer.settle(written.unsettled).await;
+    fix.assert_holds(&[("author", &ann), ("book", &book)]).await;
+}
+
+#[tokio::test]
+async fn all_gates_of_a_record_are_closed_whatever_number_this_model_gives_it() {
+    let fix = Fixture::new().await;
+    let ann = fix.create("author", "ann", json!({})).await;
+    // By ids that belong to several gates.
+    let books: Vec<Record> = (0..6).map(|n| fix.record(&format!("b{n}"), json!({"title": "t", "author_id": "ann"}))).collect();
+    for book in &books {
+        fix.write(vec![Mutation::create(fix.entity("book"), book.clone())]).await.unwrap();
+    }
+    let gates = async || fix.all().await.into_iter().filter(|item| item.key.pk == "g#author#ann").count();
+    assert!(gates().await > 1);
+    for book in &books {
+        fix.delete("book", book).await.unwrap();
+    }
+    // A model without `contention` knows of one gate only.
+    let source = crate::store::testing::MODEL.replace("    contention: 1000\n", "");
+    let model = Arc::new(crate::model::parse("model.yaml", &source).unwrap());
+    let other = Writer::new(Arc::new(fix.dynamo.table.clone()), model.clone(), fix.env.clone());
+    let batch = Batch { mutations: vec![Mutation::delete(model.by_name("author").unwrap(), ann)], ..Batch::default() };
+    other.settle(other.write(&batch, fix.deadline()).await.unwrap().unsettled).await;
+    assert_eq!(gates().await, 0);
 }

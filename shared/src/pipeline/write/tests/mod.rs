@@ -130,7 +130,7 @@ impl World {
     ) -> Result<Seen, Problem> {
         let mut request = crate::http::tests::request(method.clone(), &format!("/v1/{path}"), &[]);
         request.body = Bytes::copy_from_slice(body.as_bytes());
-        request.deadline = self.app.env.now().plus(Duration::from_secs(20));
+        request.deadline = self.app.env.now().plus(Duration::from_secs(60));
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request.headers.insert(HeaderName::from_static("content-type"), header_value(JSON.1));
         }
