@@ -21,7 +21,7 @@ use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use crate::store::{gate, items, keys};
 
-/// How long every landed writer needs to meet the mark: it remembers states for 5 s, and a request takes 30 s at most.
+/// How long every landed writer needs to meet the mark, and what it has sent to be executed or never.
 pub const SETTLE: Duration = indexes::SETTLE;
 /// Name of its place.
 const NAME: &str = "protocol-2";

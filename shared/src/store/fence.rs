@@ -22,6 +22,9 @@ use crate::core::clock::{Env, Micros};
 
 /// How long a fence stands.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after a request was signed it may still be executed: DynamoDB accepts a signature for 15 minutes, and clocks differ. Whoever
+/// changes what writers must do, and cannot fence those that do not know it, waits this long.
+pub const LATE: Duration = Duration::from_secs(16 * 60);
 /// An element older than this belongs to a writer that died or could not remove it.
 pub const OVERDUE: Duration = Duration::from_secs(2);
 

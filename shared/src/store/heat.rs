@@ -27,9 +27,8 @@ pub const MAX_ELEMENTS: usize = 25;
 pub const COOL_RATE: i64 = 50;
 /// How long they are counted.
 pub const WINDOW: Duration = Duration::from_secs(10);
-/// How long a tag cools: longer than any write that has only counted can still commit. Its writer ends within 30 s, but the request of
-/// a dead one may arrive as long as its signature is good, 15 minutes, and there is no element by which anybody would fence it.
-pub const SETTLED: Duration = Duration::from_secs(16 * 60);
+/// How long a tag cools: a write that has only counted left no element by which anybody could fence it, so it may still commit.
+pub const SETTLED: Duration = super::fence::LATE;
 
 /// Attribute: when the present window of counting began, milliseconds since 1970.
 const HOT: &str = "h";

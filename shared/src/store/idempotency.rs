@@ -27,8 +27,8 @@ use crate::store::table::{Attr, Item, Table, TableError, TableName, Write};
 
 /// How long an answer is kept.
 pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long a commit may take to become visible as a whole: a row that is older needs no proof.
-pub const UNPROVEN: Duration = Duration::from_secs(60);
+/// Age from which a row needs no proof: its request cannot be executed any more, and a minute is long for a commit to become visible.
+pub const UNPROVEN: Duration = Duration::from_secs(fence::LATE.as_secs() + 60);
 /// How long a replay waits for a commit to be over.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Most bytes of a compressed answer in one item: DynamoDB takes 400 KB.

@@ -33,7 +33,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use limits::Limits;
 use locks::Locks;
@@ -167,6 +167,17 @@ pub(crate) struct State {
     limits: Mutex<Limits>,
     tokens: Mutex<HashMap<String, Token>>,
     tally: Mutex<Tally>,
+    /// Calls that are at work, or are to be delivered late.
+    under_way: watch::Sender<usize>,
+}
+
+/// A call under way; its end is its value's.
+struct UnderWay(Arc<State>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.send_modify(|calls| *calls -= 1);
+    }
 }
 
 pub(crate) enum Token {
@@ -213,6 +224,7 @@ impl Proxy {
             limits: Mutex::default(),
             tokens: Mutex::default(),
             tally: Mutex::default(),
+            under_way: watch::Sender::default(),
         });
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(accept(listener, Arc::clone(&state), stopped));
@@ -222,6 +234,13 @@ impl Proxy {
     /// From now on, this goes wrong.
     pub fn set(&self, faults: Faults) {
         *locked(&self.state.faults) = faults;
+    }
+
+    /// Waits until nothing is at work any more and nothing is to be delivered late.
+    pub async fn quiet(&self) {
+        let mut under_way = self.state.under_way.subscribe();
+        // The sender lives as long as the proxy.
+        let _none_left = under_way.wait_for(|calls| *calls == 0).await;
     }
 
     /// What happened so far: a test that wants trouble must see that there was some.
@@ -273,7 +292,11 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
     }
     // The work goes on when the client hangs up, as it does at AWS.
     let work = Arc::clone(&state);
-    let at_work = tokio::spawn(async move { work.perform(&faults, &operation, body).await.map(|answer| (answer, faults)) });
+    let under_way = state.begin();
+    let at_work = tokio::spawn(async move {
+        let _under_way = under_way;
+        work.perform(&faults, &operation, body).await.map(|answer| (answer, faults))
+    });
     let (answer, faults) = at_work.await.map_err(|_| Lost)??;
     tokio::time::sleep(state.between((faults.delay_at_least, faults.delay))).await;
     if state.happens(faults.lost_answer) {
@@ -303,12 +326,19 @@ impl State {
         shortest + self.up_to(longest.saturating_sub(shortest))
     }
 
+    fn begin(self: &Arc<Self>) -> UnderWay {
+        self.under_way.send_modify(|calls| *calls += 1);
+        UnderWay(Arc::clone(self))
+    }
+
     /// Performs a plain write later, whatever becomes of it.
     fn deliver_late(self: &Arc<Self>, faults: &Faults, operation: &str, body: &Value) {
         self.tally(|tally| tally.late += 1);
         let (state, faults, operation, body) = (Arc::clone(self), faults.clone(), operation.to_owned(), body.clone());
         let after = self.up_to(faults.late_by);
+        let under_way = self.begin();
         tokio::spawn(async move {
+            let _under_way = under_way;
             tokio::time::sleep(after).await;
             let _nobody_waits = state.perform(&faults, &operation, body).await;
         });

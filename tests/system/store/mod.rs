@@ -140,6 +140,9 @@ impl Store {
 
     /// What `verify` says some time later, once abandoned cascades, tags and gates are taken up as readers and the reporter do.
     async fn verified(&self) -> Report {
+        if let Some(proxy) = &self.proxy {
+            proxy.quiet().await;
+        }
         let clock = Arc::new(Later(self.env.clock.clone(), Duration::from_secs(120)));
         let env = Env { clock, random: self.env.random.clone() };
         let writer = Writer::new(Arc::clone(&self.direct), Arc::clone(&self.model), env.clone());

@@ -23,7 +23,7 @@ pub struct MigrateArgs {
     /// Convert a table that a version before protocol 2 has written. One-way; no such version may be running.
     #[arg(long, conflicts_with_all = ["subject_issuer", "api_keys"])]
     protocol_2: bool,
-    /// How long instances of the version before may still be writing [default: 35 s; none where nobody serves the local data]
+    /// How long instances of the version before may still be writing [default: 16 min; none where nobody serves the local data]
     #[arg(long, value_name = "TIME", requires = "protocol_2", value_parser = parse::duration)]
     settle: Option<Duration>,
     /// Issuer, by its alias, of the subjects that records hold without one; `key` for API keys [default: the only issuer]

@@ -18,7 +18,7 @@ pub struct ReindexArgs {
     entity: String,
     /// The index, as the model names it.
     index: String,
-    /// How long instances with an older model may still be writing [default: 35 s; none where nobody serves the local data]
+    /// How long instances with an older model may still be writing [default: 16 min; none where nobody serves the local data]
     #[arg(long, value_name = "TIME", value_parser = parse::duration)]
     settle: Option<Duration>,
     #[command(flatten)]

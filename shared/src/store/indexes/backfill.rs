@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Entry, Indexes, State, attribute, fingerprint};
+use super::entry::{Entry, State, attribute};
+use super::{Indexes, fingerprint};
 use crate::model::value::Record;
 use crate::model::{Entity, Index};
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::verify::Verifier;
-use crate::store::{items, keys, tags};
+use crate::store::{fence, items, keys, tags};
 
-/// Time after which every writer knows that a run has begun: what it remembers is [`super::REFRESH`] old at most, and a write
-/// takes at most as long as a request may.
-pub const SETTLE: Duration = Duration::from_secs(35);
+/// Time after which every write is of a writer that knows that a run has begun: what an instance remembers is [`super::REFRESH`] old at
+/// most, and what it has sent may be executed for [`fence::LATE`].
+pub const SETTLE: Duration = Duration::from_secs(fence::LATE.as_secs() + super::REFRESH.as_secs());
 
 /// Records of one transaction: three actions each at most.
 const CHUNK: usize = 25;

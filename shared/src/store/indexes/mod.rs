@@ -14,12 +14,13 @@
 //! Beside them stand the *tag policy*: which tags writers keep, see [`tag_policy`], and the mark of the protocol, see [`protocol`].
 
 mod backfill;
+mod entry;
+mod marks;
 pub mod protocol;
 mod tag_policy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,42 +33,13 @@ use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableNa
 use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
 
+use entry::{Entry, FINGERPRINT, RUN, STATE, attribute};
+
 pub use backfill::{Progress, ReindexError, SETTLE};
+pub use entry::State;
 
 /// How long states are remembered.
 pub const REFRESH: Duration = Duration::from_secs(5);
-
-const FINGERPRINT: &str = "f";
-const STATE: &str = "s";
-const RUN: &str = "r";
-
-/// State of an index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Writers keep it; older records are not in it.
-    Writing,
-    /// Older records are being added.
-    Backfilling,
-    /// Complete: it may be read.
-    Ready,
-    /// A version of the model that does not keep it has written.
-    Stale,
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Writing => "writing",
-            Self::Backfilling => "backfilling",
-            Self::Ready => "ready",
-            Self::Stale => "stale",
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        [Self::Writing, Self::Backfilling, Self::Ready, Self::Stale].into_iter().find(|state| state.name() == name)
-    }
-}
 
 /// The states of all indexes of a model at some moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -274,48 +246,6 @@ impl Indexes {
             Err(TableError::ConditionFailed(now)) => Ok(now.is_some_and(|now| now.attrs.get(&attribute(name)) == Some(&after))),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// What is stored of one index.
-#[derive(Debug, Clone, PartialEq)]
-struct Entry {
-    fingerprint: String,
-    state: State,
-    /// Which run of `reindex` is at work.
-    run: String,
-}
-
-fn attribute(index: &str) -> String {
-    format!("i_{index}")
-}
-
-impl Entry {
-    fn of(item: &Item, index: &str) -> Option<Self> {
-        let Attr::M(map) = item.attrs.get(&attribute(index))? else { return None };
-        Self::parse(map)
-    }
-
-    fn parse(map: &BTreeMap<String, Attr>) -> Option<Self> {
-        let text = |name: &str| map.get(name).and_then(Attr::as_s);
-        Some(Self { fingerprint: text(FINGERPRINT)?.to_owned(), state: State::parse(text(STATE)?)?, run: text(RUN)?.to_owned() })
-    }
-
-    fn all(item: &Item) -> Vec<(String, Self)> {
-        let entries = item.attrs.iter().filter_map(|(name, value)| {
-            let Attr::M(map) = value else { return None };
-            Some((name.strip_prefix("i_")?.to_owned(), Self::parse(map)?))
-        });
-        entries.collect()
-    }
-
-    fn attr(&self) -> Attr {
-        let text = |text: &str| Attr::S(text.to_owned());
-        Attr::M(BTreeMap::from([
-            (FINGERPRINT.to_owned(), text(&self.fingerprint)),
-            (STATE.to_owned(), text(self.state.name())),
-            (RUN.to_owned(), text(&self.run)),
-        ]))
     }
 }
 

@@ -6,7 +6,7 @@
 //! from then on: so a mark that is stale tells that one is at work, and this version refuses to read or write from then on. A table
 //! without the mark is a landed one, until `holdfast migrate --protocol-2` has converted it.
 
-use super::{Entry, Indexes, State, attribute};
+use super::entry::{Entry, State, attribute};
 use crate::store::keys;
 use crate::store::table::{Item, TableError};
 
@@ -39,7 +39,7 @@ pub(crate) fn of(states: &Item) -> Mark {
 }
 
 /// The entry that says so.
-fn entry(state: State) -> Entry {
+pub(super) fn entry(state: State) -> Entry {
     Entry { fingerprint: PROTOCOL.to_owned(), state, run: String::new() }
 }
 
@@ -68,34 +68,4 @@ pub(super) fn check(items: &[Option<Item>]) -> Result<(), TableError> {
     };
     let entity = states.key.pk.trim_start_matches("x#");
     Err(TableError::Broken(format!("entity `{entity}` of this table {why}")))
-}
-
-impl Indexes {
-    /// Whether the table is of this protocol, as it is now.
-    ///
-    /// # Errors
-    /// [`TableError::Broken`] where it is not, with what to do; what the table says.
-    pub async fn check_protocol(&self) -> Result<(), TableError> {
-        check(&self.load().await?)
-    }
-
-    /// The marks of those entities that have been written.
-    pub(crate) async fn marks(&self) -> Result<Vec<(String, Mark)>, TableError> {
-        let items = self.load().await?;
-        let entities = self.model.entities.iter().zip(&items);
-        Ok(entities.filter_map(|(entity, item)| Some((entity.name.clone(), of(item.as_ref()?)))).collect())
-    }
-
-    /// Sets the marks of those entities that have been written, unless a landed writer has met one since it was read.
-    pub(crate) async fn set_marks(&self, mark: Mark) -> Result<(), TableError> {
-        let items = self.load().await?;
-        for (entity, item) in self.model.entities.iter().zip(&items) {
-            let Some(item) = item else { continue };
-            let state = if mark == Mark::Set { State::Ready } else { State::Writing };
-            let before = Entry::of(item, MARK);
-            self.replace(entity, MARK, before.as_ref(), entry(state).attr()).await?;
-        }
-        self.memory().read = None;
-        Ok(())
-    }
 }

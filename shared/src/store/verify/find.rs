@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::report::named;
 use super::{Kind, Problem, Report, Verifier, decoded};
 use crate::model::value::Record;
 use crate::model::{Entity, Field, FieldType};
@@ -242,8 +243,4 @@ impl Verifier {
         report.add(Problem { kind, key, record, detail: String::new(), repaired });
         Ok(())
     }
-}
-
-pub(super) fn named(entity: &Entity, id: &str) -> String {
-    format!("{}/{id}", entity.name)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::find::named;
+use super::report::named;
 use super::{Kind, Problem, Report, Verifier, decoded};
 use crate::model::Entity;
 use crate::store::gate::{self, Closed};

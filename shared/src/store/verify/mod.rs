@@ -125,7 +125,7 @@ impl Verifier {
         let found = self.at_once(vec![tombstone.key.clone(), keys::tombstone(entity, id)]).await?;
         if found[0].as_ref() == Some(tombstone) && found[1].is_none() {
             let repaired = self.repair && self.take_up(entity, id, tombstone).await?;
-            let (key, record, detail) = (tombstone.key.clone(), find::named(entity, id), "nobody takes it up".to_owned());
+            let (key, record, detail) = (tombstone.key.clone(), report::named(entity, id), "nobody takes it up".to_owned());
             report.add(Problem { kind: Kind::CascadeAbandoned, key, record, detail, repaired });
         }
         Ok(())

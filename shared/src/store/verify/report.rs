@@ -1,5 +1,6 @@
 //! What a run of `verify` found.
 
+use crate::model::Entity;
 use crate::store::table::Key;
 
 /// Problems that a report lists; all are counted.
@@ -83,4 +84,8 @@ impl Report {
             self.listed.push(problem);
         }
     }
+}
+
+pub(super) fn named(entity: &Entity, id: &str) -> String {
+    format!("{}/{id}", entity.name)
 }

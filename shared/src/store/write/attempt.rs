@@ -1,25 +1,13 @@
-//! The protocol of a write, in one place: an attempt announces itself, closes what it deletes, commits, and is settled; one that fails
-//! is fenced before anything of it is taken back.
-//!
-//! ```text
-//! expand -> plan -> announce (tags, gates) -> close (gates of what goes) -> commit -> [settle, by the caller before it answers]
-//!    ^                                          | a gate was closed: look again        | refused, given up
-//!    |------------------------------------------'                                      v
-//!    '------------- again: another attempt with another token <-------- fence, take out, open
-//! ```
-//! docs/writes.md says why nothing can go wrong in between; `tests/protocol` checks it.
+//! One attempt to write: what it may have left, and how it can end.
 
 use std::collections::BTreeMap;
 
-use futures::future;
-
-use super::build::{Built, Removal, TransactionPlan};
-use super::commit::Pauses;
-use super::{Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
-use crate::core::clock::Micros;
-use crate::store::fence::{self, Element, Outcome};
-use crate::store::gate;
-use crate::store::settle::{self, Unsettled};
+use super::{WriteError, Written};
+use crate::core::clock::Env;
+use crate::model::{Entity, EntityIx};
+use crate::store::fence::Element;
+use crate::store::keys;
+use crate::store::settle::Unsettled;
 use crate::store::table::{Key, TableError};
 
 /// Why an attempt ends without its effect.
@@ -66,39 +54,9 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    fn left_nothing(&self) -> bool {
-        self.tags.is_empty() && self.gates.is_empty() && self.closed.is_empty() && !self.uncertain
-    }
-}
-
-impl Writer {
-    /// Attempts until one has succeeded or failed for good.
-    pub(super) async fn insist(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
-        let mut pauses = Pauses::new(self, deadline);
-        loop {
-            let mut attempt = self.begin();
-            let stop = match self.run(batch, forced, &mut attempt, deadline).await {
-                Ok(actions) => return Ok(attempt.written(actions)),
-                Err(stop) => stop,
-            };
-            match self.give_up(attempt, deadline).await {
-                GivenUp::Committed(unsettled) => return Ok(Written { unsettled, actions: 0, cascading: false }),
-                GivenUp::Unknown => return Err(WriteError::Unknown),
-                GivenUp::Aborted => {}
-            }
-            match stop {
-                Stop::Error(error) => return Err(error),
-                Stop::Large(_) if batch.is_one_deletion() => return self.delete_in_steps(batch, forced, deadline).await,
-                Stop::Large(error) => return Err(error),
-                Stop::Again if pauses.pause().await => {}
-                Stop::Again => return Err(WriteError::Busy),
-            }
-        }
-    }
-
-    pub(super) fn begin(&self) -> Attempt {
-        Attempt {
-            element: Element::new(&self.env),
+    pub(super) fn new(env: &Env) -> Self {
+        Self {
+            element: Element::new(env),
             tags: Vec::new(),
             gates: Vec::new(),
             new_gates: Vec::new(),
@@ -107,82 +65,31 @@ impl Writer {
         }
     }
 
-    /// One attempt; the actions of its transaction.
-    async fn run(&self, batch: &Batch, forced: bool, attempt: &mut Attempt, deadline: Micros) -> Result<usize, Stop> {
-        // What is wrong in itself is told before anything is looked at.
-        let plan = TransactionPlan::new(&self.model, batch)?;
-        let built = self.fitting(&plan, attempt)?;
-        if plan.removals.is_empty() {
-            self.announce(&plan, attempt, deadline).await?;
-            return self.commit(batch, built, attempt, deadline).await;
-        }
-        loop {
-            let expanded = self.expand(batch, forced, attempt).await?;
-            let mut plan = TransactionPlan::new(&self.model, &expanded.batch).map_err(|error| expanded.of_caller(error))?;
-            plan.leftovers(&self.model, &expanded.leftovers);
-            let built = self.fitting(&plan, attempt)?;
-            self.announce(&plan, attempt, deadline).await.map_err(|stop| expanded.stop_of_caller(stop))?;
-            if expanded.open.is_empty() {
-                let sent = self.commit(&expanded.batch, built, attempt, deadline).await;
-                return sent.map_err(|stop| expanded.stop_of_caller(stop));
-            }
-            self.close_all(&expanded.open, attempt, deadline).await?;
-        }
+    pub(super) fn left_nothing(&self) -> bool {
+        self.tags.is_empty() && self.gates.is_empty() && self.closed.is_empty() && !self.uncertain
     }
 
-    /// The transaction of a plan; refuses, before anything is sent, what cannot be one.
-    pub(super) fn fitting(&self, plan: &TransactionPlan, attempt: &Attempt) -> Result<Built, WriteError> {
-        let built = plan.transaction(&self.env, attempt);
-        let (actions, bytes) = (built.purposes.len(), built.bytes);
-        if actions > MAX_ACTIONS || bytes > MAX_BYTES {
-            return Err(WriteError::TooLarge { actions, bytes });
-        }
-        Ok(built)
+    pub(super) fn unsettled(self) -> Unsettled {
+        Unsettled { element: self.element, tags: self.tags, gates: self.gates }
     }
 
-    /// Ends an attempt that has failed, or whose outcome is unknown: first its fence, then everything that it left.
-    pub(super) async fn give_up(&self, attempt: Attempt, deadline: Micros) -> GivenUp {
-        if attempt.left_nothing() {
-            return GivenUp::Aborted;
-        }
-        let mut pauses = Pauses::new(self, deadline);
-        let outcome = loop {
-            match fence::decide(self.table.as_ref(), attempt.element.token(), self.env.now()).await {
-                Ok(Outcome::Pending) | Err(TableError::Unknown(_)) if pauses.pause().await => {}
-                Ok(outcome) => break outcome,
-                Err(error) => {
-                    tracing::debug!(%error, "an attempt is left to whoever settles it");
-                    break Outcome::Pending;
-                }
-            }
-        };
-        match outcome {
-            Outcome::Aborted => {
-                self.take_back(attempt).await;
-                GivenUp::Aborted
-            }
-            Outcome::Committed => GivenUp::Committed(attempt.unsettled()),
-            Outcome::Pending if attempt.uncertain => GivenUp::Unknown,
-            Outcome::Pending => GivenUp::Aborted,
-        }
+    pub(super) fn written(self, actions: usize) -> Written {
+        Written { unsettled: self.unsettled(), actions, cascading: false }
     }
+}
 
-    /// Takes out the elements of an attempt that is fenced, opens what it has closed, and removes the gates that nobody uses.
-    async fn take_back(&self, attempt: Attempt) {
-        let table = self.table.as_ref();
-        let closed = attempt.closed.values().flatten();
-        let mut calls: Vec<_> = closed.map(|gate| gate::reopen(gate, &attempt.element)).collect();
-        let element = attempt.element.text();
-        calls.extend(attempt.tags.iter().chain(&attempt.gates).map(|item| gate::settle(item, vec![element.clone()])));
-        let calls = calls.into_iter().map(|write| settle::call(table, write));
-        for outcome in future::join_all(calls).await {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "an attempt that failed left something to settle");
-            }
-        }
-        let unused = attempt.new_gates.iter().chain(attempt.closed.values().flatten());
-        let discards = unused.map(|gate| settle::call(table, gate::discard(gate)));
-        let _best_effort = future::join_all(discards).await;
+/// A record that goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Removal {
+    pub(super) entity: EntityIx,
+    pub(super) id: String,
+    /// Its gate 0.
+    pub(super) gate: Key,
+}
+
+impl Removal {
+    pub(super) fn of(entity: &Entity, id: &str) -> Self {
+        Self { entity: entity.ix, id: id.to_owned(), gate: keys::gate(entity, id, 0) }
     }
 }
 
@@ -194,14 +101,4 @@ pub(super) enum GivenUp {
     Committed(Unsettled),
     /// That cannot be known now.
     Unknown,
-}
-
-impl Attempt {
-    pub(super) fn unsettled(self) -> Unsettled {
-        Unsettled { element: self.element, tags: self.tags, gates: self.gates }
-    }
-
-    pub(super) fn written(self, actions: usize) -> Written {
-        Written { unsettled: self.unsettled(), actions, cascading: false }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Removal};
 use super::unique::{self, UniqueClaim};
 use super::{Batch, Mutation, WriteError};
 use crate::core::clock::Env;
@@ -52,21 +52,6 @@ pub(super) struct Gain {
     pub(super) by: (usize, FieldIx),
     /// The mutation of this batch that creates the record.
     pub(super) created_by: Option<usize>,
-}
-
-/// A record that goes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Removal {
-    pub(super) entity: EntityIx,
-    pub(super) id: String,
-    /// Its gate 0.
-    pub(super) gate: Key,
-}
-
-impl Removal {
-    pub(super) fn of(entity: &Entity, id: &str) -> Self {
-        Self { entity: entity.ix, id: id.to_owned(), gate: keys::gate(entity, id, 0) }
-    }
 }
 
 /// The row of a reference that its record does not have: left by damage, or by a deletion that is becoming visible.

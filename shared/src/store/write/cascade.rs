@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use futures::future;
 use serde_json::Value;
 
-use super::attempt::{Attempt, Stop};
-use super::build::{Leftover, Removal};
+use super::attempt::{Attempt, Removal, Stop};
+use super::build::Leftover;
 use super::{Batch, Mutation, WriteError, Writer};
 use crate::model::value::{Record, new_version};
 use crate::model::{EntityIx, FieldIx, FieldType, OnDelete};

@@ -7,8 +7,7 @@
 use futures::future;
 
 use super::Writer;
-use super::attempt::{Attempt, Stop};
-use super::build::Removal;
+use super::attempt::{Attempt, Removal, Stop};
 use super::commit::Pauses;
 use crate::core::clock::Micros;
 use crate::store::gate::{self, Closed};

@@ -16,6 +16,7 @@ mod cancellation;
 mod cascade;
 mod close;
 mod commit;
+mod insist;
 mod steps;
 #[cfg(test)]
 mod tests;

@@ -10,8 +10,8 @@
 
 use std::time::Duration;
 
-use super::attempt::{Attempt, GivenUp, Stop};
-use super::build::{Leftover, Removal, TransactionPlan};
+use super::attempt::{Attempt, GivenUp, Removal, Stop};
+use super::build::{Leftover, TransactionPlan};
 use super::commit::Pauses;
 use super::{Batch, Mutation, WriteError, Writer, Written};
 use crate::core::clock::{Env, Micros};

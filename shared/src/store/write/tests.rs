@@ -140,7 +140,7 @@ async fn a_cascade_beyond_one_transaction_is_completed_and_nothing_comes_back() 
     let entry = steps::entry(&fix.env, series_entity, "s").with("m", Attr::N(0));
     let plan = build::TransactionPlan::in_steps(&fix.model, &late, entry, attempt.element.token()).unwrap();
     fix.writer.announce(&plan, &mut attempt, fix.deadline()).await.unwrap();
-    let removal = build::Removal::of(series_entity, "s");
+    let removal = attempt::Removal::of(series_entity, "s");
     fix.writer.close_all(&[removal], &mut attempt, fix.deadline()).await.unwrap();
     let built = fix.writer.fitting(&plan, &attempt).unwrap();
     fix.writer.commit(&late, built, &mut attempt, fix.deadline()).await.unwrap();
