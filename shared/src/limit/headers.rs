@@ -100,6 +100,12 @@ mod tests {
     }
 
     #[test]
+    fn the_used_part_of_a_window_is_at_most_all_of_it() {
+        let used = |limit, remaining| window("burst", false, limit, remaining, 1, 1).used();
+        assert_eq!((used(10, 4), used(10, 0), used(10, 10), used(0, 0), used(u64::MAX, 0)), (600, 1000, 0, 1000, 1000));
+    }
+
+    #[test]
     fn a_denial_says_when_and_why() {
         let violated = vec![
             LimitViolation { name: "burst".into(), quota: false, wait: Duration::from_millis(20) },

@@ -19,7 +19,7 @@ pub struct LimitViolation {
     pub wait: Duration,
 }
 
-/// How a rate or quota stands: what the headers tell.
+/// State of a rate or quota, as the headers show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowState {
     /// The rate's or quota's name.
@@ -34,6 +34,15 @@ pub struct WindowState {
     pub window: Duration,
     /// Time until all of it is there again.
     pub reset: Duration,
+}
+
+impl WindowState {
+    /// Used part of its units, thousandths.
+    pub fn used(&self) -> u16 {
+        let limit = u128::from(self.limit.max(1));
+        let used = limit.saturating_sub(u128::from(self.remaining));
+        u16::try_from(used * 1_000 / limit).unwrap_or(1_000)
+    }
 }
 
 /// A cost that no waiting can make fit.

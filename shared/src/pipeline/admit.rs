@@ -3,14 +3,13 @@
 //! ```text
 //! nobody identified   -> the bucket of the client's address, in memory
 //! publishable key     -> the bucket of key and address, in memory; the plan, counted for the key by itself
-//!                        beside that a look at whether the key and its consumer may still call
-//! anybody else        -> the consumer's plan; without one a look at whether the consumer may still call
+//!                        beside that a check whether the key and its consumer may still call
+//! anybody else        -> the consumer's plan; without one a check whether the consumer may still call
 //! ```
 
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use futures::future;
@@ -20,28 +19,26 @@ use serde_json::json;
 use crate::app::App;
 use crate::core::clock::Micros;
 use crate::core::principal::Principal;
-use crate::http::header_value;
 use crate::http::problem::{Code, Problem};
+use crate::http::{Reply, header_value};
 use crate::identity::auth::{AuthFailure, AuthRefusal};
 use crate::limit::address::{AddressBucket, AddressLimited};
-use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedPlan, headers};
+use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedPlan, WindowState, headers};
 use crate::notify;
+use crate::pipeline::RequestContext;
 use crate::store::keys;
 
-/// Headers of an answer.
-pub type Headers = Vec<(HeaderName, HeaderValue)>;
-
-/// Why a request is not admitted.
+/// Reason why a request is not admitted.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AdmitError {
     /// The consumer was changed after its credential was verified: verify again (without the authorizer's context) and ask again.
     NewEpoch {
-        /// The consumer's epoch now.
+        /// Epoch of the consumer now.
         current: i64,
-        /// The headers of the charge, where the request was charged already: pass them on.
-        paid: Option<Headers>,
+        /// Windows of the charge, where the request was charged already: pass them on.
+        paid: Option<Vec<WindowState>>,
     },
-    /// The answer is this.
+    /// This problem is the answer.
     Refused(Box<Problem>),
 }
 
@@ -63,117 +60,138 @@ impl From<AdmitError> for Problem {
     }
 }
 
-/// Charges a request that makes these calls to its caller, unless it has `paid`. The headers are for its answer, whatever that is.
+/// Outcome of a request that was admitted, with its caller's limits.
+pub struct Admitted {
+    /// Windows of the limits after the charge; none where nothing limits the caller.
+    pub windows: Vec<WindowState>,
+    /// Outcome of its work.
+    pub result: Result<Reply, Problem>,
+}
+
+impl Admitted {
+    /// The answer with the caller's limits in its headers, whatever it is.
+    ///
+    /// # Errors
+    /// That of the work.
+    pub fn answer(self, cx: &RequestContext<'_>) -> Result<Reply, Problem> {
+        let mut result = self.result;
+        note_limits(cx, &self.windows);
+        let limits = named(headers::rate_limit(&self.windows));
+        match &mut result {
+            Ok(reply) => reply.headers.extend(limits),
+            Err(problem) => problem.headers.extend(limits),
+        }
+        result
+    }
+}
+
+/// Charges a request that makes these calls to its caller, unless it has `paid`. The windows are for its answer, whatever that is.
 ///
 /// # Errors
 /// 429 `rate_limited` or `quota_exceeded`, 422 `cost_exceeds_limit`, 401 for a consumer that is disabled or a key that is revoked
 /// by now, 503 where the store cannot be reached and the plan fails closed; or [`AdmitError::NewEpoch`].
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "admit", skip_all)]
 pub async fn admit(
-    app: &App,
+    cx: &RequestContext<'_>,
     principal: &Principal,
-    address: IpAddr,
     calls: &[Call],
-    paid: Option<Headers>,
-) -> Result<Headers, AdmitError> {
-    let now = app.env.now();
+    paid: Option<Vec<WindowState>>,
+) -> Result<Vec<WindowState>, AdmitError> {
     match &principal.key_owner {
-        Some(owner) => by_key(app, principal, owner, address, calls, paid, now).await,
-        None if principal.anonymous => Ok(by_address(app, principal, address, now)?),
-        None => by_consumer(app, principal, calls, now).await,
+        Some(owner) => by_key(cx, principal, owner, calls, paid).await,
+        None if principal.anonymous => Ok(by_address(cx, bucket(principal))?),
+        None => by_consumer(cx, principal, calls).await,
     }
 }
 
 /// The bucket that an anonymous caller is limited by at its address.
-pub fn door(principal: &Principal) -> AddressBucket {
+pub fn bucket(principal: &Principal) -> AddressBucket {
     principal.key_id.clone().map_or(AddressBucket::Open, AddressBucket::Publishable)
 }
 
-/// Charges the client's address.
+/// Charges a bucket of the client's address; the window is `None` where addresses are not limited.
 ///
 /// # Errors
 /// 429.
-fn by_address(app: &App, principal: &Principal, address: IpAddr, now: Micros) -> Result<Headers, Problem> {
-    let window = app.addresses.admit(address, door(principal), now).map_err(|denied| too_often(&denied))?;
-    Ok(named(headers::rate_limit(window.as_slice())))
+pub fn by_address(cx: &RequestContext<'_>, bucket: AddressBucket) -> Result<Vec<WindowState>, Problem> {
+    let window = cx.app.addresses.admit(cx.request.address, bucket, cx.app.env.now());
+    window.map(|window| window.into_iter().collect()).map_err(|limited| address_limited(cx, &limited))
 }
 
 /// A publishable key pays by itself, and nothing of its consumer's limits; the consumer's item is only read, for whether the key holds.
 async fn by_key(
-    app: &App,
+    cx: &RequestContext<'_>,
     principal: &Principal,
     owner: &str,
-    address: IpAddr,
     calls: &[Call],
-    paid: Option<Headers>,
-    now: Micros,
-) -> Result<Headers, AdmitError> {
+    paid: Option<Vec<WindowState>>,
+) -> Result<Vec<WindowState>, AdmitError> {
+    let app = cx.app;
     let account = account_of_key(app, principal)?;
-    let charged = async {
+    let charge = async {
         match paid {
-            Some(headers) => Ok(headers),
-            None => charge_key(app, principal, account.as_ref(), address, calls, now).await,
+            Some(windows) => Ok(windows),
+            None => charge_key(cx, principal, account.as_ref(), calls).await,
         }
     };
     // Not an error here: a charge that is under way has to come to its end.
-    let look = async { Ok(app.limiter.check(owner, principal.key_id.as_deref(), principal.epoch.unwrap_or(0)).await) };
-    let (headers, holds) = future::try_join(charged, look).await?;
-    match holds {
-        Ok(()) => Ok(headers),
-        Err(LimitRefusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current, paid: Some(headers) }),
+    let check = async { Ok(app.limiter.check(owner, principal.key_id.as_deref(), principal.epoch.unwrap_or(0)).await) };
+    let (windows, checked) = future::try_join(charge, check).await?;
+    match checked {
+        Ok(()) => Ok(windows),
+        Err(LimitRefusal::NewEpoch { current }) => Err(AdmitError::NewEpoch { current, paid: Some(windows) }),
         // The store is away: the charge was let through because the plan says so.
-        Err(LimitRefusal::Unavailable) if account.is_some_and(|account| account.plan.fail_open) => Ok(headers),
-        Err(other) => Err(refused(other)),
+        Err(LimitRefusal::Unavailable) if account.is_some_and(|account| account.plan.fail_open) => Ok(windows),
+        Err(other) => Err(refused(cx, other)),
     }
 }
 
 async fn charge_key(
-    app: &App,
+    cx: &RequestContext<'_>,
     principal: &Principal,
     account: Option<&LimitSubject>,
-    address: IpAddr,
     calls: &[Call],
-    now: Micros,
-) -> Result<Headers, AdmitError> {
-    let headers = by_address(app, principal, address, now)?;
-    let Some(account) = account else { return Ok(headers) };
-    match app.limiter.admit(account, calls, now).await {
-        Ok(_) => Ok(headers),
+) -> Result<Vec<WindowState>, AdmitError> {
+    let windows = by_address(cx, bucket(principal))?;
+    let Some(account) = account else { return Ok(windows) };
+    match cx.app.limiter.admit(account, calls, cx.app.env.now()).await {
+        Ok(_) => Ok(windows),
         Err(LimitRefusal::Denied(mut denial)) => {
             // What others have left of the key's limits is shown only where nothing is left.
             denial.windows.retain(|window| denial.violated.iter().any(|violation| violation.name == window.name));
-            Err(denied(&denial).into())
+            Err(denied(cx, &denial).into())
         }
-        Err(other) => Err(refused(other)),
+        Err(other) => Err(refused(cx, other)),
     }
 }
 
-async fn by_consumer(app: &App, principal: &Principal, calls: &[Call], now: Micros) -> Result<Headers, AdmitError> {
+async fn by_consumer(cx: &RequestContext<'_>, principal: &Principal, calls: &[Call]) -> Result<Vec<WindowState>, AdmitError> {
+    let (app, now) = (cx.app, cx.app.env.now());
     let Some(subject) = subject(app, principal)? else {
         let epoch = principal.epoch.unwrap_or(0);
-        app.limiter.check(&principal.consumer, principal.key_id.as_deref(), epoch).await.map_err(refused)?;
-        return Ok(Headers::new());
+        let checked = app.limiter.check(&principal.consumer, principal.key_id.as_deref(), epoch).await;
+        return checked.map(|()| Vec::new()).map_err(|refusal| refused(cx, refusal));
     };
     match app.limiter.admit(&subject, calls, now).await {
         Ok(admission) => {
-            tell_best_effort(app, &subject, &admission.due, now).await;
-            Ok(named(headers::rate_limit(&admission.windows)))
+            notify_best_effort(app, &subject, &admission.due, now).await;
+            Ok(admission.windows)
         }
         Err(LimitRefusal::Denied(denial)) => {
-            tell_best_effort(app, &subject, &denial.due, now).await;
+            notify_best_effort(app, &subject, &denial.due, now).await;
             if denial.first_of_minute {
                 watch_best_effort(app, &subject, now).await;
             }
-            Err(denied(&denial).into())
+            Err(denied(cx, &denial).into())
         }
-        Err(other) => Err(refused(other)),
+        Err(other) => Err(refused(cx, other)),
     }
 }
 
-fn refused(refusal: LimitRefusal) -> AdmitError {
+fn refused(cx: &RequestContext<'_>, refusal: LimitRefusal) -> AdmitError {
     match refusal {
         LimitRefusal::NewEpoch { current } => AdmitError::NewEpoch { current, paid: None },
-        LimitRefusal::Denied(denial) => denied(&denial).into(),
+        LimitRefusal::Denied(denial) => denied(cx, &denial).into(),
         LimitRefusal::CostExceeds(excess) => {
             let detail = format!(
                 "The request costs {} units, and limit {} admits at most {} at once; ask for less in one request.",
@@ -222,34 +240,44 @@ async fn watch_best_effort(app: &App, subject: &LimitSubject, now: Micros) {
     }
 }
 
-/// Best effort: a crossing that could not be told is found again by a later request, or by the reporter, which watches the consumer
-/// from now on.
-async fn tell_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing], now: Micros) {
+/// Best effort: a crossing without its notice is found again by a later request, or by the reporter, which watches the consumer from
+/// now on.
+async fn notify_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing], now: Micros) {
     if due.is_empty() {
         return;
     }
     if let Err(error) = notify::enqueue(&*app.table, &app.env, &subject.consumer, due, now).await {
-        tracing::warn!(consumer = subject.consumer, %error, "a threshold could not be told yet");
+        tracing::warn!(consumer = subject.consumer, %error, "the notice of a threshold could not be enqueued yet");
         watch_best_effort(app, subject, now).await;
     }
 }
 
+/// Notes for the count how much of the caller's limits is used, as the answer's headers show it.
+fn note_limits(cx: &RequestContext<'_>, windows: &[WindowState]) {
+    if let Some(window) = headers::tightest(windows) {
+        cx.metrics.limit_used(window.used());
+    }
+}
+
 /// 429 with everything that the caller needs to come back in time.
-fn denied(denial: &Denial) -> Problem {
+fn denied(cx: &RequestContext<'_>, denial: &Denial) -> Problem {
+    note_limits(cx, &denial.windows);
     let names = headers::violated_policies(denial);
-    let (code, what) = if denial.is_quota() { (Code::QuotaExceeded, "quota") } else { (Code::RateLimited, "rate") };
-    let mut problem = Problem::new(code, format!("The {what} is used up ({}); wait as Retry-After says.", names.join(", ")))
+    let (code, limit) = if denial.is_quota() { (Code::QuotaExceeded, "quota") } else { (Code::RateLimited, "rate") };
+    let mut problem = Problem::new(code, format!("The {limit} is used up ({}); wait as Retry-After says.", names.join(", ")))
         .with_member("violated-policies", json!(names));
     problem.headers.extend(named(headers::denied(denial)));
     problem
 }
 
 /// 429 for a client address; also for the coarse limit of credentials that are not accepted.
-pub fn too_often(denied: &AddressLimited) -> Problem {
+fn address_limited(cx: &RequestContext<'_>, limited: &AddressLimited) -> Problem {
+    let windows = std::slice::from_ref(&limited.window);
+    note_limits(cx, windows);
     let detail = "Too many requests from this address; wait as Retry-After says.";
-    let mut problem = Problem::new(Code::RateLimited, detail).with_member("violated-policies", json!([denied.window.name]));
-    problem.headers.extend(named(headers::rate_limit(std::slice::from_ref(&denied.window))));
-    problem.headers.extend(named(vec![headers::retry_after(denied.wait)]));
+    let mut problem = Problem::new(Code::RateLimited, detail).with_member("violated-policies", json!([limited.window.name]));
+    problem.headers.extend(named(headers::rate_limit(windows)));
+    problem.headers.extend(named(vec![headers::retry_after(limited.wait)]));
     problem
 }
 
@@ -259,6 +287,6 @@ fn no_longer(refusal: AuthRefusal) -> Problem {
     Problem::unauthenticated(header_value(failure.challenge().unwrap_or_default()), failure.message())
 }
 
-fn named(headers: Vec<headers::Header>) -> Headers {
+fn named(headers: Vec<headers::Header>) -> Vec<(HeaderName, HeaderValue)> {
     headers.into_iter().map(|(name, value)| (HeaderName::from_static(name), header_value(value))).collect()
 }

@@ -1,27 +1,68 @@
-//! What every stage behind admission knows of its request.
+//! Context of a request: what all of its stages know, and what those behind authentication know besides.
+
+use std::ops::Deref;
 
 use tokio::sync::SetOnce;
 
 use crate::app::App;
+use crate::core::clock::Micros;
 use crate::core::principal::Principal;
 use crate::http::ApiRequest;
+use crate::http::problem::Problem;
+use crate::http::route::{self, Matched};
+use crate::model::Model;
 use crate::usage::RequestMetrics;
 
-/// A request of a known caller.
+/// Context of a request, from its arrival to its count.
+pub struct RequestContext<'a> {
+    /// Parts of the process.
+    pub app: &'a App,
+    /// Request as it arrived.
+    pub request: &'a ApiRequest,
+    /// Time of its arrival.
+    pub begun: Micros,
+    /// Correlation id of the answer.
+    pub correlation: String,
+    /// Name that it is counted under: `GET /v1/orders/{id}`.
+    pub route: String,
+    /// Its endpoint, or the answer where there is none.
+    pub matched: Result<Matched, Problem>,
+    /// Notes for the count of usage.
+    pub metrics: RequestMetrics,
+}
+
+impl<'a> RequestContext<'a> {
+    /// The context of a request that has just arrived; matches its path.
+    pub fn new(app: &'a App, request: &'a ApiRequest) -> Self {
+        let begun = app.env.now();
+        let correlation = request.correlation(&app.env);
+        let (route, matched) = route::find(&app.model, &request.method, &request.path);
+        Self { app, request, begun, correlation, route, matched, metrics: RequestMetrics::default() }
+    }
+
+    /// The model.
+    pub fn model(&self) -> &'a Model {
+        &self.app.model
+    }
+}
+
+/// Context of a request whose caller is known.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// What the process works with.
-    pub app: &'a App,
-    /// The request.
-    pub request: &'a ApiRequest,
-    /// Who calls.
+    /// Context of the request.
+    pub inner: &'a RequestContext<'a>,
+    /// Caller.
     pub principal: &'a Principal,
-    /// The correlation id of the answer.
-    pub correlation: &'a str,
-    /// Opens when the caller's limits have let the request through.
+    /// Gate that opens when the caller's limits have let the request through.
     pub gate: &'a Gate,
-    /// What is noted for the count of usage.
-    pub metrics: &'a RequestMetrics,
+}
+
+impl<'a> Deref for Context<'a> {
+    type Target = RequestContext<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        self.inner
+    }
 }
 
 /// What a request waits at before its first effect: until then it may read and prepare beside its admission.
@@ -48,12 +89,5 @@ impl Gate {
     /// Waits for admission. A request that is refused never gets past this: it is dropped here.
     pub async fn passed(&self) {
         self.0.wait().await;
-    }
-}
-
-impl<'a> Context<'a> {
-    /// The model.
-    pub fn model(&self) -> &'a crate::model::Model {
-        &self.app.model
     }
 }

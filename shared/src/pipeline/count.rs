@@ -1,51 +1,31 @@
-//! The end of a request: it is counted, and told to the log.
+//! End of a request: its count, and its line in the log.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use http::HeaderMap;
 
 use crate::app::App;
-use crate::core::clock::Micros;
 use crate::http::{ApiRequest, ApiResponse};
+use crate::pipeline::RequestContext;
 use crate::store::meter::Consumed;
-use crate::usage::{Cache, Finished, RequestMetrics};
+use crate::usage::Finished;
 
-/// What a request took.
-pub(super) struct Spent {
-    /// When it came.
-    pub(super) begun: Micros,
-    /// The name of its route.
-    pub(super) route: String,
-    /// What its calls to the tables cost.
-    pub(super) cost: Consumed,
-    /// The trace of its spans, if there are any.
-    pub(super) trace: Option<String>,
-}
-
-/// Counts a request that has been answered. Nothing here waits.
-pub(super) fn count(
-    app: &App,
-    request: &ApiRequest,
-    correlation: &str,
-    response: &ApiResponse,
-    spent: Spent,
-    metrics: RequestMetrics,
-) {
+/// Counts a request that has been answered: with the capacity that it `consumed` and the trace of its spans. Nothing here waits.
+pub(super) fn count(cx: RequestContext<'_>, response: &ApiResponse, consumed: Consumed, trace_id: Option<&str>) {
+    let RequestContext { app, request, begun, correlation, route, metrics, .. } = cx;
     let mut done = Finished {
-        route: spent.route,
+        route,
         status: response.status().as_u16(),
-        cache: text(response.headers(), "cache-status").and_then(Cache::of),
         bytes: response.body().len() as u64,
-        read_units: spent.cost.read_units,
-        write_units: spent.cost.write_units,
-        duration: app.env.now().since(spent.begun),
-        limit_used: limit_used(response.headers()).unwrap_or(0),
+        read_units: consumed.read_units,
+        write_units: consumed.write_units,
+        duration: app.env.now().since(begun),
         fingerprint: fingerprint(request),
         fallbacks: app.limiter.take_fallbacks(),
         ..Finished::default()
     };
     metrics.fill(&mut done);
-    log(app, request, correlation, spent.trace.as_deref(), &done);
+    log(app, request, &correlation, trace_id, &done);
     app.usage.count(done);
 }
 
@@ -77,14 +57,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// What the answer leaves used of the tightest limit, thousandths.
-fn limit_used(headers: &HeaderMap) -> Option<u16> {
-    let number = |name| text(headers, name)?.parse::<u64>().ok();
-    let (limit, left) = (number("x-ratelimit-limit")?.max(1), number("x-ratelimit-remaining")?);
-    u16::try_from(u128::from(limit.saturating_sub(left)) * 1_000 / u128::from(limit)).ok()
-}
-
-/// Tells whether requests are the same: equal on all instances of one build.
+/// Hash that is equal for equal requests, on all instances of one build.
 fn fingerprint(request: &ApiRequest) -> u64 {
     let mut hasher = DefaultHasher::new();
     (request.method.as_str(), &request.path, &request.query).hash(&mut hasher);
@@ -108,12 +81,5 @@ mod tests {
         assert_eq!(trace(&headers(&[w3c, xray])), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
         assert_eq!(trace(&headers(&[("traceparent", "00-<script>-1")])), None);
         assert_eq!(trace(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn what_is_used_of_a_limit_stands_on_the_answer() {
-        let of = |limit, left| limit_used(&headers(&[("x-ratelimit-limit", limit), ("x-ratelimit-remaining", left)]));
-        assert_eq!((of("10", "4"), of("10", "0"), of("10", "10"), of("0", "0")), (Some(600), Some(1000), Some(0), Some(1000)));
-        assert_eq!(limit_used(&HeaderMap::new()), None);
     }
 }

@@ -5,7 +5,7 @@
 use http::header::LINK;
 use http::{HeaderName, Method};
 
-use super::Context;
+use super::{Context, RequestContext};
 use crate::http::{Reply, header_value};
 use crate::limit::Call;
 use crate::model::{Action, Deprecation, Entity, FieldMask, Model, Operation};
@@ -31,7 +31,7 @@ pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity, operatio
 }
 
 /// A reply about a file with what is deprecated of the operations on it.
-pub(super) fn of_file(cx: &Context<'_>, reply: Reply, calls: &[Call]) -> Reply {
+pub(super) fn of_file(cx: &RequestContext<'_>, reply: Reply, calls: &[Call]) -> Reply {
     let files = calls.iter().filter(|call| matches!(call.operation, Operation::Upload | Operation::Download));
     let found: Vec<&Deprecation> =
         files.filter_map(|call| cx.model().entity(call.entity?).deprecation(Some(call.operation))).collect();
@@ -60,7 +60,7 @@ fn of_fields<'m>(entity: &'m Entity, shown: impl Fn(crate::model::FieldIx) -> bo
     found.extend(entity.fields.iter().filter(|field| shown(field.ix)).filter_map(|field| field.deprecated.as_ref()));
 }
 
-fn marked(cx: &Context<'_>, reply: Reply, found: &[&Deprecation]) -> Reply {
+fn marked(cx: &RequestContext<'_>, reply: Reply, found: &[&Deprecation]) -> Reply {
     let Some(since) = found.iter().map(|one| one.since).min() else { return reply };
     let about = format!("<{}/v1/docs>; rel=\"deprecation\"; type=\"text/html\"", cx.request.base_url);
     let reply = reply.header(HeaderName::from_static("deprecation"), header_value(format!("@{since}")));

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod admit;
+mod authenticate;
 mod context;
 mod cost;
 mod count;
@@ -26,31 +27,26 @@ pub mod write;
 use std::pin::pin;
 use std::time::Duration;
 
-pub use context::{Context, Gate};
+pub use context::{Context, Gate, RequestContext};
 
 use futures::future::{self, BoxFuture, Either};
-use serde_json::{Map, Value};
 use tracing::Instrument as _;
 
 use crate::app::App;
-use crate::core::api_key;
-use crate::core::clock::Micros;
 use crate::core::deadline;
 use crate::core::principal::Principal;
 use crate::core::telemetry::{self, Traces};
 use crate::http::problem::Problem;
 use crate::http::route::endpoint::Effect;
-use crate::http::route::{self, ConsumerShares, Document, FileRef, Files, Matched, Records, Route, System};
-use crate::http::{ApiRequest, ApiResponse, Reply, cors, header_value, respond};
-use crate::identity::auth::{self, AuthFailure};
-use crate::limit::Call;
-use crate::limit::address::{AbuseSource, AddressBucket};
+use crate::http::route::{ConsumerShares, Document, FileRef, Files, Matched, Records, Route, System};
+use crate::http::{ApiRequest, ApiResponse, Reply, cors, respond};
+use crate::limit::address::AddressBucket;
+use crate::limit::{Call, WindowState};
 use crate::model::EntityIx;
-use crate::notify::{self, Kind};
 use crate::store::meter::measured;
-use crate::usage::RequestMetrics;
 
-use admit::{AdmitError, Headers};
+use admit::{AdmitError, Admitted};
+use authenticate::authenticate;
 use permission::permit;
 
 /// What a request must leave of its time for the answer to be sent.
@@ -58,81 +54,48 @@ const RESERVE: Duration = Duration::from_millis(500);
 
 /// Answers a request, and counts it. It never fails: whatever is wrong becomes a problem document.
 pub async fn handle(app: &App, request: ApiRequest) -> ApiResponse {
-    let (begun, metrics) = (app.env.now(), RequestMetrics::default());
+    let cx = RequestContext::new(app, &request);
     app.usage.flush_beside();
     app.traces.iter().for_each(Traces::flush_beside);
-    let correlation = request.correlation(&app.env);
-    let (name, matched) = route::find(&app.model, &request.method, &request.path);
-    let span = telemetry::request(&request.headers, request.method.as_str(), &name);
+    let span = telemetry::request(&request.headers, request.method.as_str(), &cx.route);
     // Boxed, because the future of a request is large: what passes it on would copy it from stack to stack.
-    let (response, cost) =
-        measured(Box::pin(respond_to(app, &request, matched, &correlation, &metrics).instrument(span.clone()))).await;
-    telemetry::answered(&span, response.status().as_u16(), &correlation, &metrics.who());
-    let spent = count::Spent { begun, route: name, cost, trace: telemetry::trace_id(&span) };
-    count::count(app, &request, &correlation, &response, spent, metrics);
+    let (response, consumed) = measured(Box::pin(respond_to(&cx).instrument(span.clone()))).await;
+    telemetry::answered(&span, response.status().as_u16(), &cx.correlation, &cx.metrics.who());
+    count::count(cx, &response, consumed, telemetry::trace_id(&span).as_deref());
     response
 }
 
-async fn respond_to(
-    app: &App,
-    request: &ApiRequest,
-    matched: Result<Matched, Problem>,
-    correlation: &str,
-    metrics: &RequestMetrics,
-) -> ApiResponse {
-    let left = request.deadline.0.saturating_sub(app.env.now().0);
+async fn respond_to(cx: &RequestContext<'_>) -> ApiResponse {
+    let left = cx.request.deadline.0.saturating_sub(cx.app.env.now().0);
     let left = Duration::from_micros(u64::try_from(left).unwrap_or(0)).saturating_sub(RESERVE);
-    let result = match deadline::within(left, answer(app, request, matched, correlation, metrics)).await {
+    let result = match deadline::within(left, answer(cx)).await {
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };
-    respond::respond(request, &app.model, correlation, result)
+    respond::respond(cx.request, cx.model(), &cx.correlation, result)
 }
 
-async fn answer(
-    app: &App,
-    request: &ApiRequest,
-    matched: Result<Matched, Problem>,
-    correlation: &str,
-    metrics: &RequestMetrics,
-) -> Result<Reply, Problem> {
-    let matched = matched?;
+async fn answer(cx: &RequestContext<'_>) -> Result<Reply, Problem> {
+    let matched = cx.matched.as_ref().map_err(Problem::clone)?;
     match &matched.route {
-        Route::Preflight { allow } => Ok(cors::preflight(request, &app.model.cors, allow)),
+        Route::Preflight { allow } => Ok(cors::preflight(cx.request, &cx.model().cors, allow)),
         Route::Health => Ok(system::alive()),
-        Route::Ready => system::ready(app).await,
-        Route::Document(document) => documents(app, request, metrics, *document).await,
-        Route::Share { secret } => Box::pin(files::shared(app, request, correlation, metrics, secret)).await,
-        Route::System(System::UsageDashboard) if system::dashboard::is_page_alone(request) => {
-            app.addresses
-                .admit(request.address, AddressBucket::Open, app.env.now())
-                .map_err(|denied| admit::too_often(&denied))?;
-            Ok(system::dashboard::page(&app.model))
+        Route::Ready => system::ready(cx.app).await,
+        Route::Document(document) => documents(cx, *document).await,
+        Route::Share { secret } => Box::pin(files::shared(cx, secret)).await,
+        Route::System(System::UsageDashboard) if system::dashboard::is_page_alone(cx.request) => {
+            admit::by_address(cx, AddressBucket::Open)?;
+            Ok(system::dashboard::page(cx.model()))
         }
-        Route::ConsumerShares(consumer, what) => {
-            let work = Work::ConsumerShares(consumer, *what);
-            protected(app, request, correlation, metrics, &matched, work).await
-        }
-        Route::System(resource) => {
-            let work = Work::System(resource);
-            protected(app, request, correlation, metrics, &matched, work).await
-        }
-        Route::Records(entity, what) => {
-            let work = Work::Records(*entity, what);
-            protected(app, request, correlation, metrics, &matched, work).await
-        }
-        Route::Download(file) => {
-            let work = Work::Download(file);
-            protected(app, request, correlation, metrics, &matched, work).await
-        }
-        Route::Files(file, what) => {
-            let work = Work::Files(file, what);
-            protected(app, request, correlation, metrics, &matched, work).await
-        }
+        Route::ConsumerShares(consumer, operation) => protected(cx, matched, Work::ConsumerShares(consumer, *operation)).await,
+        Route::System(resource) => protected(cx, matched, Work::System(resource)).await,
+        Route::Records(entity, operation) => protected(cx, matched, Work::Records(*entity, operation)).await,
+        Route::Download(file) => protected(cx, matched, Work::Download(file)).await,
+        Route::Files(file, operation) => protected(cx, matched, Work::Files(file, operation)).await,
     }
 }
 
-/// Work of a caller who is known.
+/// Work for a caller who is known.
 #[derive(Clone, Copy)]
 enum Work<'a> {
     Records(EntityIx, &'a Records),
@@ -144,60 +107,52 @@ enum Work<'a> {
 }
 
 /// Documents are open: credentials decide what stands in them. A caller who is not identified is limited by the client's address.
-async fn documents(app: &App, request: &ApiRequest, metrics: &RequestMetrics, document: Document) -> Result<Reply, Problem> {
-    let known = request.headers.contains_key(http::header::AUTHORIZATION);
-    let caller = if known { Some(authenticate(app, request, request.context.as_ref()).await?) } else { None };
+async fn documents(cx: &RequestContext<'_>, document: Document) -> Result<Reply, Problem> {
+    let known = cx.request.headers.contains_key(http::header::AUTHORIZATION);
+    let caller = if known { Some(authenticate(cx, cx.request.context.as_ref()).await?) } else { None };
     if let Some(caller) = &caller {
-        metrics.consumer(&caller.consumer);
+        cx.metrics.consumer(&caller.consumer);
     }
     if caller.as_ref().is_none_or(|caller| caller.anonymous) {
-        let door = caller.as_ref().map_or(AddressBucket::Open, admit::door);
-        app.addresses.admit(request.address, door, app.env.now()).map_err(|denied| admit::too_often(&denied))?;
+        admit::by_address(cx, caller.as_ref().map_or(AddressBucket::Open, admit::bucket))?;
     }
-    docs::handle(app, request, caller.as_ref(), document)
+    docs::handle(cx.app, cx.request, caller.as_ref(), document)
 }
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is
 /// verified anew, once.
-async fn protected(
-    app: &App,
-    request: &ApiRequest,
-    correlation: &str,
-    metrics: &RequestMetrics,
-    matched: &Matched,
-    work: Work<'_>,
-) -> Result<Reply, Problem> {
-    let calls = cost::calls(matched, request);
-    let principal = authenticate(app, request, request.context.as_ref()).await?;
-    metrics.consumer(&principal.consumer);
-    cost::deprecated(&app.model, &calls).into_iter().for_each(|name| metrics.deprecated(name));
-    match admitted(app, request, &principal, correlation, metrics, (work, matched.effect), (&calls, None)).await {
+async fn protected(cx: &RequestContext<'_>, matched: &Matched, work: Work<'_>) -> Result<Reply, Problem> {
+    let calls = cost::calls(matched, cx.request);
+    let principal = authenticate(cx, cx.request.context.as_ref()).await?;
+    cx.metrics.consumer(&principal.consumer);
+    cost::deprecated(cx.model(), &calls).into_iter().for_each(|name| cx.metrics.deprecated(name));
+    let admitted = match perform(cx, &principal, work, matched.effect, &calls, None).await {
         Err(AdmitError::NewEpoch { paid, .. }) => {
-            let principal = authenticate(app, request, None).await?;
-            Ok(admitted(app, request, &principal, correlation, metrics, (work, matched.effect), (&calls, paid)).await??)
+            let principal = authenticate(cx, None).await?;
+            perform(cx, &principal, work, matched.effect, &calls, paid).await?
         }
         decided => decided?,
-    }
+    };
+    admitted.answer(cx).map(|reply| deprecated::of_file(cx, reply, &calls))
 }
 
-/// Work begins while its admission is under way, and waits for it before its first effect ([`Gate`]). A refusal ends the work
-/// at once; one that needs no call comes before the work's first. The limits stand on every answer.
-async fn admitted(
-    app: &App,
-    request: &ApiRequest,
+/// Performs the work beside its admission, for which it waits before its first effect ([`Gate`]). A refusal ends the work at once;
+/// one that needs no call comes before the work's first.
+async fn perform(
+    cx: &RequestContext<'_>,
     principal: &Principal,
-    correlation: &str,
-    metrics: &RequestMetrics,
-    (work, effect): (Work<'_>, Effect),
-    (calls, paid): (&[Call], Option<Headers>),
-) -> Result<Result<Reply, Problem>, AdmitError> {
+    work: Work<'_>,
+    effect: Effect,
+    calls: &[Call],
+    paid: Option<Vec<WindowState>>,
+) -> Result<Admitted, AdmitError> {
     let gate = Gate::closed();
-    let cx = Context { app, request, principal, correlation, gate: &gate, metrics };
-    let admission = admit::admit(app, principal, request.address, calls, paid);
+    let admission = admit::admit(cx, principal, calls, paid);
+    let cx = Context { inner: cx, principal, gate: &gate };
     let work: BoxFuture<'_, _> = match work {
-        Work::Download(file) => return with_limits(&cx, calls, Box::pin(files::download(&cx, admission, file)).await?),
-        Work::Records(entity, what) => records(&cx, entity, what),
-        Work::Files(file, what) => Box::pin(files::handle(&cx, file, what)),
+        Work::Download(file) => return Box::pin(files::download(&cx, admission, file)).await,
+        Work::Records(entity, operation) => records(&cx, entity, operation),
+        Work::Files(file, operation) => Box::pin(files::handle(&cx, file, operation)),
         Work::ConsumerShares(consumer, ConsumerShares::List) => {
             Box::pin(async { files::list_of_consumer(&cx, permit(&cx)?, consumer).await })
         }
@@ -206,74 +161,14 @@ async fn admitted(
         }
         Work::System(resource) => Box::pin(system_resource(&cx, resource, effect)),
     };
-    let outcome = match future::select(pin!(admission), work).await {
-        Either::Left((limits, work)) => {
-            let limits = limits?;
+    Ok(match future::select(pin!(admission), work).await {
+        Either::Left((windows, work)) => {
+            let windows = windows?;
             gate.admit();
-            (limits, work.await)
+            Admitted { windows, result: work.await }
         }
-        Either::Right((result, admission)) => (admission.await?, result),
-    };
-    with_limits(&cx, calls, outcome)
-}
-
-/// The answer with the caller's limits, whatever it is.
-fn with_limits(
-    cx: &Context<'_>,
-    calls: &[Call],
-    (limits, result): (Headers, Result<Reply, Problem>),
-) -> Result<Result<Reply, Problem>, AdmitError> {
-    let mut result = result.map(|reply| deprecated::of_file(cx, reply, calls));
-    match &mut result {
-        Ok(reply) => reply.headers.extend(limits),
-        Err(problem) => problem.headers.extend(limits),
-    }
-    Ok(result)
-}
-
-/// The caller of a route that needs one. Credentials that are not accepted are counted per client address.
-#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "authenticate", skip_all)]
-async fn authenticate(app: &App, request: &ApiRequest, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
-    let authorization = request.authorization();
-    let now = app.env.now();
-    let found = match authorization.as_deref() {
-        // Without credentials API Gateway answers by itself; nobody is anonymous here.
-        None => Err(AuthFailure::Missing),
-        given => auth::principal(&app.model, &app.authenticator, context, given, now).await,
-    };
-    let failure = match found {
-        Ok(principal) => return Ok(principal),
-        Err(failure) => failure,
-    };
-    if matches!(failure, AuthFailure::Invalid(_)) {
-        suspect(app, request, now).await;
-        app.addresses.admit(request.address, AddressBucket::Invalid, now).map_err(|denied| admit::too_often(&denied))?;
-    }
-    Err(unauthenticated(&failure))
-}
-
-/// Counts credentials that are not accepted; the operator hears of many from one address or on one key. Best effort.
-async fn suspect(app: &App, request: &ApiRequest, now: Micros) {
-    let authorization = request.authorization();
-    let presented = authorization.as_deref().and_then(|value| value.split_once(' '));
-    let key_id = presented.and_then(|(_, credential)| api_key::parse(credential)).map(|key| key.id);
-    for (who, count) in app.addresses.suspect(request.address, key_id, now) {
-        let (address, key_id) = match who {
-            AbuseSource::Address(block) => (Some(block.to_string()), None),
-            AbuseSource::Key(id) => (None, Some(id)),
-        };
-        let kind = Kind::Suspicious { address, key_id, count };
-        if let Err(error) = notify::enqueue_for_operator(&*app.table, &app.env, kind, now).await {
-            tracing::warn!(%error, "the operator could not be told of invalid credentials");
-        }
-    }
-}
-
-fn unauthenticated(failure: &AuthFailure) -> Problem {
-    match failure.challenge() {
-        Some(challenge) => Problem::unauthenticated(header_value(challenge), failure.message()),
-        None => Problem::unavailable(failure.message()).retry_after(1),
-    }
+        Either::Right((result, admission)) => Admitted { windows: admission.await?, result },
+    })
 }
 
 /// A system resource. Writes of records and files wait for admission by themselves, as late as they can; these do not.
@@ -286,8 +181,8 @@ async fn system_resource(cx: &Context<'_>, resource: &System, effect: Effect) ->
 
 /// The work on records, on the heap: all of it inline would make every future around it as large as the largest, which debug
 /// builds copy about on small stacks.
-fn records<'a>(cx: &'a Context<'a>, entity: EntityIx, what: &'a Records) -> BoxFuture<'a, Result<Reply, Problem>> {
-    match what {
+fn records<'a>(cx: &'a Context<'a>, entity: EntityIx, operation: &'a Records) -> BoxFuture<'a, Result<Reply, Problem>> {
+    match operation {
         Records::List => Box::pin(read::list(cx, entity)),
         Records::Get { id } => Box::pin(read::get(cx, entity, id)),
         Records::Create => Box::pin(write::create(cx, entity)),

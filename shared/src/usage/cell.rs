@@ -33,7 +33,7 @@ impl From<u8> for Class {
     }
 }
 
-/// What the cache did for a read.
+/// Outcome of the cache for a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cache {
     /// It answered.
@@ -42,22 +42,6 @@ pub enum Cache {
     Miss,
     /// It was not asked.
     Bypass,
-}
-
-impl Cache {
-    /// What `Cache-Status` (RFC 9211) says of us.
-    pub fn of(header: &str) -> Option<Self> {
-        let mut parameters = header.split(';').map(str::trim);
-        if parameters.next() != Some("holdfast") {
-            return None;
-        }
-        parameters.find_map(|parameter| match parameter {
-            "hit" => Some(Self::Hit),
-            "fwd=bypass" => Some(Self::Bypass),
-            forwarded if forwarded.starts_with("fwd=") => Some(Self::Miss),
-            _ => None,
-        })
-    }
 }
 
 fn zero<T: Default + PartialEq>(value: &T) -> bool {
@@ -125,25 +109,5 @@ impl Numbers {
     /// Capacity units of both kinds.
     pub fn units(&self) -> f64 {
         self.read_units + self.write_units
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_outcome_of_the_cache_is_read_from_its_header() {
-        for (header, outcome) in [
-            ("holdfast; hit", Some(Cache::Hit)),
-            ("holdfast; fwd=miss; stored", Some(Cache::Miss)),
-            ("holdfast; fwd=stale", Some(Cache::Miss)),
-            ("holdfast; fwd=bypass", Some(Cache::Bypass)),
-            ("holdfast", None),
-            ("other; hit", None),
-            ("", None),
-        ] {
-            assert_eq!(Cache::of(header), outcome, "{header}");
-        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::cell::Cache;
 use super::finished::{Finished, NOBODY};
 use super::plan_stats::SeenPlan;
 
@@ -15,6 +16,8 @@ struct Noted {
     plans: Vec<SeenPlan>,
     deprecated: Vec<String>,
     stale: bool,
+    cache: Option<Cache>,
+    limit_used: u16,
 }
 
 /// Names of one request that are kept: a request that names more tells no more by it.
@@ -48,6 +51,16 @@ impl RequestMetrics {
         self.lock().stale = true;
     }
 
+    /// What the cache had to do with the answer.
+    pub fn cache(&self, outcome: Cache) {
+        self.lock().cache = Some(outcome);
+    }
+
+    /// Used part of the tightest limit, thousandths.
+    pub fn limit_used(&self, thousandths: u16) {
+        self.lock().limit_used = thousandths;
+    }
+
     /// Who pays, as far as it is known.
     pub fn who(&self) -> String {
         self.lock().consumer.clone().unwrap_or_else(|| NOBODY.to_owned())
@@ -60,5 +73,7 @@ impl RequestMetrics {
         done.plans = noted.plans;
         done.deprecated = noted.deprecated;
         done.stale = noted.stale;
+        done.cache = noted.cache;
+        done.limit_used = noted.limit_used;
     }
 }

@@ -18,33 +18,34 @@ use crate::core::id::MAX_SAFE_INTEGER;
 use crate::http::problem::Problem;
 use crate::http::route::FileRef;
 use crate::http::{JSON, Reply, header_value, negotiate};
+use crate::limit::WindowState;
 use crate::model::value::Record;
 use crate::model::{Action, FileLimits};
 use crate::pipeline::Context;
-use crate::pipeline::admit::{AdmitError, Headers};
+use crate::pipeline::admit::{AdmitError, Admitted};
 use crate::pipeline::system::parameters::{Parameters, refuse};
 use crate::store::keys;
 use crate::store::object::disposition::{self, Disposition};
 use crate::store::object::{self, Download, File, Objects, media};
 use crate::store::table::{Key, Returning, TableName, Write};
 
-/// Answers it, and gives the limits that stand on the answer.
+/// Answers it, with the limits of the caller.
 ///
 /// # Errors
 /// A refused admission; no link is given then.
 pub async fn download(
     cx: &Context<'_>,
-    admission: impl Future<Output = Result<Headers, AdmitError>>,
+    admission: impl Future<Output = Result<Vec<WindowState>, AdmitError>>,
     file: &FileRef,
-) -> Result<(Headers, Result<Reply, Problem>), AdmitError> {
+) -> Result<Admitted, AdmitError> {
     let mut admission = pin!(admission);
     // Whoever was denied a moment ago is denied without a call.
     if let Poll::Ready(decided) = futures::poll!(admission.as_mut()) {
-        return Ok((decided?, link(cx, file).await.map(|(reply, _)| reply)));
+        return Ok(Admitted { windows: decided?, result: link(cx, file).await.map(|(reply, _)| reply) });
     }
-    let (limits, link) = futures::join!(admission, link(cx, file));
-    match (limits, link) {
-        (Ok(limits), link) => Ok((limits, link.map(|(reply, _)| reply))),
+    let (decided, link) = futures::join!(admission, link(cx, file));
+    match (decided, link) {
+        (Ok(windows), link) => Ok(Admitted { windows, result: link.map(|(reply, _)| reply) }),
         (Err(refused), link) => {
             if let Ok((_, entry)) = link {
                 withdraw_best_effort(cx, entry).await;

@@ -21,18 +21,18 @@ use crate::core::principal::Principal;
 use crate::files::share::{self, Share};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::FileRef;
-use crate::http::{ApiRequest, Reply, header_value};
+use crate::http::{Reply, header_value};
 use crate::identity::consumer::record::Row;
 use crate::limit::Call;
 use crate::limit::address::AddressBucket;
 use crate::model::{Action, EntityIx, FieldType, Operation};
+use crate::pipeline::admit::Admitted;
 use crate::pipeline::system::parameters::Parameters;
-use crate::pipeline::{Context, Gate, admit};
+use crate::pipeline::{Context, Gate, RequestContext, admit};
 use crate::store::keys;
 use crate::store::object;
 use crate::store::repeat::repeated;
 use crate::store::table::{Item, Reason, TableError, TableName, Transaction, Write};
-use crate::usage::RequestMetrics;
 
 /// How long the link lives.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -42,16 +42,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// # Errors
 /// 404 for an address that never was, and where the sharer may not read the file any more; 410 for a share that was revoked, has
 /// ended, was used up, or whose file is gone; 429.
-pub async fn shared(
-    app: &App,
-    request: &ApiRequest,
-    correlation: &str,
-    metrics: &RequestMetrics,
-    secret_text: &str,
-) -> Result<Reply, Problem> {
-    let now = app.env.now();
-    app.addresses.admit(request.address, AddressBucket::Open, now).map_err(|denied| admit::too_often(&denied))?;
-    let asked = DownloadRequest::read(&Parameters::read(request, &["disposition"])?)?;
+pub async fn shared(cx: &RequestContext<'_>, secret_text: &str) -> Result<Reply, Problem> {
+    let (app, now) = (cx.app, cx.app.env.now());
+    admit::by_address(cx, AddressBucket::Open)?;
+    let wanted = DownloadRequest::read(&Parameters::read(cx.request, &["disposition"])?)?;
     let place = [(TableName::Data, share::place(secret_text))];
     let found = app.table.get(&place, true).await?.pop().flatten();
     let share = found.as_ref().and_then(Share::read).ok_or_else(Problem::not_found)?;
@@ -60,13 +54,13 @@ pub async fn shared(
     }
     let file = file_of(app, &share)?;
     let (record, principal) = present(app, &share, file.entity).await?;
-    metrics.consumer(&principal.consumer);
+    cx.metrics.consumer(&principal.consumer);
     let gate = Gate::open();
-    let cx = Context { app, request, principal: &principal, correlation, gate: &gate, metrics };
+    let cx = Context { inner: cx, principal: &principal, gate: &gate };
     let target = Target::of(&cx, &file)?;
 
     let calls = [Call { entity: Some(file.entity), operation: Operation::Download, count: 1 }];
-    let (limits, link) = futures::join!(admit::admit(app, &principal, request.address, &calls, None), async {
+    let (windows, link) = futures::join!(admit::admit(&cx, &principal, &calls, None), async {
         let record = record_of(record).map_err(|_| gone("The file of this share is gone."))?;
         let rights = target.rights(&cx, Action::Download).map_err(no_longer)?;
         let effective = rights.look(&cx, &record).await?;
@@ -74,26 +68,16 @@ pub async fn shared(
         if object::key_of(&record.fields, target.field) != Some(&share.object) {
             return Err(gone("The file of this share is gone."));
         }
-        signed(target.objects, target.limits, target.field, &record, asked.disposition(), now, WINDOW).await
+        signed(target.objects, target.limits, target.field, &record, wanted.disposition(), now, WINDOW).await
     });
-    let limits = limits.map_err(Problem::from)?;
+    let windows = windows.map_err(Problem::from)?;
     let found = Reply::empty(StatusCode::FOUND);
-    let reply = match link {
-        Ok(_) if request.method == Method::HEAD => Ok(found),
+    let result = match link {
+        Ok(_) if cx.request.method == Method::HEAD => Ok(found),
         Ok((url, _)) => count(&cx, &target, &share).await.map(|()| found.header(LOCATION, header_value(url))),
         Err(problem) => Err(problem),
     };
-    match reply {
-        Ok(reply) => {
-            let mut reply = secret(reply);
-            reply.headers.extend(limits);
-            Ok(reply)
-        }
-        Err(mut problem) => {
-            problem.headers.extend(limits);
-            Err(problem)
-        }
-    }
+    Admitted { windows, result: result.map(secret) }.answer(&cx)
 }
 
 fn gone(why: &str) -> Problem {

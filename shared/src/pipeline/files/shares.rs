@@ -280,7 +280,7 @@ async fn end_of(cx: &Context<'_>, shares: &[Share], others: Vec<Write>) -> Resul
         resource: first.terms.entity.clone(),
         id: Some(first.terms.record.clone()),
         detail: Some(json!({ "shares": ids })),
-        ..audit::Entry::by(cx.principal, cx.correlation)
+        ..audit::Entry::by(cx.principal, &cx.correlation)
     };
     writes.push(Write::Put { item: audit::item(entry, &cx.app.env), condition: None });
     writes.extend(others);

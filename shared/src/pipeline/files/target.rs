@@ -77,7 +77,7 @@ impl<'a> Target<'a> {
             resource: self.entity.name.clone(),
             id: Some(self.id.to_owned()),
             detail: Some(detail),
-            ..audit::Entry::by(cx.principal, cx.correlation)
+            ..audit::Entry::by(cx.principal, &cx.correlation)
         };
         audit::item(entry, &cx.app.env)
     }

@@ -15,12 +15,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::fresh;
 use super::refused::no_index;
 use crate::cache::{Answer, EntryDescriptor, Event, Filled, Lookup, Sample};
+use crate::http::Reply;
 use crate::http::problem::Problem;
 use crate::pipeline::{Context, embed};
 use crate::query::ListQuery;
 use crate::query::plan::{self, QueryPlan};
 use crate::query::policy::Permitted;
 use crate::store::indexes::States;
+use crate::usage;
 
 /// What is read.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +40,7 @@ pub(super) struct Answered {
     pub(super) status: Status,
 }
 
-/// What the cache had to do with an answer.
+/// Part of the cache in an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     Hit,
@@ -50,21 +52,18 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The header that tells it (RFC 9211).
-    pub(super) fn name(self) -> HeaderName {
-        HeaderName::from_static("cache-status")
-    }
-
-    /// Its value.
-    pub(super) fn value(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
+    /// The reply with the status in its header (RFC 9211), and in the count.
+    pub(super) fn mark(self, cx: &Context<'_>, reply: Reply) -> Reply {
+        cx.metrics.cache(self.into());
+        let value = match self {
             Self::Hit => "holdfast; hit",
             Self::Stored => "holdfast; fwd=miss; stored",
             Self::Shared => "holdfast; fwd=miss; collapsed",
             Self::Miss => "holdfast; fwd=miss",
             Self::Bypass => "holdfast; fwd=bypass",
             Self::Hot => "holdfast; fwd=bypass; detail=hot",
-        })
+        };
+        reply.header(HeaderName::from_static("cache-status"), HeaderValue::from_static(value))
     }
 }
 
@@ -123,6 +122,17 @@ async fn serve(
         },
         Some((_, Lookup::Hit(answer))) => (answer, Status::Hit),
     })
+}
+
+impl From<Status> for usage::Cache {
+    /// The status as it is counted.
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Hit => Self::Hit,
+            Status::Stored | Status::Shared | Status::Miss => Self::Miss,
+            Status::Bypass => Self::Bypass,
+        }
+    }
 }
 
 impl Status {

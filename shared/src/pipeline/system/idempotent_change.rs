@@ -74,7 +74,7 @@ impl<'a> IdempotentChange<'a> {
     /// What commits with the change of a consumer: an entry of the audit trail, and what remembers it.
     pub(super) fn riders(&self, change: &Change) -> Vec<(TableName, Write)> {
         let cx = self.cx;
-        let entry = change.entry(audit::Entry::by(cx.principal, cx.correlation));
+        let entry = change.entry(audit::Entry::by(cx.principal, &cx.correlation));
         let told = Write::Put { item: audit::item(entry, &cx.app.env), condition: None };
         std::iter::once(told).chain(self.rows(&answer(change))).map(|write| (TableName::Data, write)).collect()
     }

@@ -21,7 +21,7 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
     let limits = match &subject {
         // Of a publishable key what the client's address has left; what others have left of the key is not this caller's.
         None if who.anonymous => {
-            let window = cx.app.addresses.standing(cx.request.address, admit::door(who), now);
+            let window = cx.app.addresses.standing(cx.request.address, admit::bucket(who), now);
             window.iter().map(|window| limit(window, None, now)).collect()
         }
         None => Vec::new(),

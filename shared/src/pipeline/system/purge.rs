@@ -142,6 +142,6 @@ fn entry(cx: &Context<'_>, target: &Target<'_>) -> audit::Entry {
         resource: "cache".to_owned(),
         id,
         detail: Some(detail),
-        ..audit::Entry::by(cx.principal, cx.correlation)
+        ..audit::Entry::by(cx.principal, &cx.correlation)
     }
 }

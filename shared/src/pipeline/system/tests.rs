@@ -14,17 +14,17 @@ use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::Env;
 use crate::core::principal::{Principal, Verified};
 use crate::http::problem::{Code, Problem};
-use crate::http::route::{Route, find};
-use crate::http::{JSON, Reply, VERSION, tests::request};
+use crate::http::route::Route;
+use crate::http::{CORRELATION_ID, JSON, Reply, VERSION, tests::request};
 use crate::identity::auth::Authenticator;
 use crate::identity::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
-use crate::model::parse;
+use crate::limit::Call;
 use crate::model::value::Record;
+use crate::model::{Operation, parse};
 use crate::notify::{Kind, enqueue_for_operator};
-use crate::pipeline::{Context, Gate};
+use crate::pipeline::{Context, Gate, RequestContext, admit};
 use crate::store::table::{Item, Key, Returning, SharedTable, TableName, Write};
 use crate::store::{items, keys, tags};
-use crate::usage::RequestMetrics;
 
 const MODEL: &str = "
 name: Test
@@ -87,22 +87,23 @@ impl World {
             request.body = Bytes::from(body.to_string());
             request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(JSON));
         }
-        let matched = find(&self.app.model, &request.method, &request.path).1?;
+        request.headers.insert(CORRELATION_ID, HeaderValue::from_static("c-1"));
+        let inner = RequestContext::new(&self.app, &request);
         let gate = Gate::open();
-        let cx = Context {
-            app: &self.app,
-            request: &request,
-            principal: who,
-            correlation: "c-1",
-            gate: &gate,
-            metrics: &RequestMetrics::default(),
-        };
-        match matched.route {
-            Route::System(resource) => handle(&cx, &resource).await,
+        let cx = Context { inner: &inner, principal: who, gate: &gate };
+        match &inner.matched.as_ref().map_err(Problem::clone)?.route {
+            Route::System(resource) => handle(&cx, resource).await,
             Route::Health => Ok(alive()),
             Route::Ready => ready(&self.app).await,
             other => panic!("{other:?} is no system resource"),
         }
+    }
+
+    /// Charges a caller for system calls.
+    async fn charge(&self, who: &Principal, count: u64) {
+        let request = request(Method::GET, "/v1/_me", &[]);
+        let call = Call { entity: None, operation: Operation::System, count };
+        admit::admit(&RequestContext::new(&self.app, &request), who, &[call], None).await.unwrap();
     }
 
     async fn ops(&self, line: &str, body: Value) -> Result<Reply, Problem> {
@@ -485,8 +486,7 @@ async fn me_says_what_is_left_and_charges_nothing() {
         assert_eq!((&me["limits"][0]["name"], &me["limits"][0]["remaining"]), (&json!("burst"), &json!(4)));
         assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["runs_out_at"]), (&json!(0), &Value::Null));
     }
-    let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
-    crate::pipeline::admit::admit(&world.app, &who, [192, 0, 2, 1].into(), &[call], None).await.unwrap();
+    world.charge(&who, 3).await;
     let me = body(&world.call(&who, "GET /v1/_me", &[], &Value::Null).await.unwrap());
     assert_eq!(me["limits"][0]["remaining"], 1);
     assert_eq!((&me["limits"][1]["used"], &me["limits"][1]["remaining"]), (&json!(3), &json!(3)));
@@ -499,8 +499,7 @@ async fn notices_are_the_callers_own_unless_it_may_see_all() {
     let told = Kind::Suspicious { address: None, key_id: Some("k".into()), count: 20 };
     enqueue_for_operator(&*world.app.table, &world.app.env, told, world.app.env.now()).await.unwrap();
     let acme = principal("acme", "reader");
-    let call = crate::limit::Call { entity: None, operation: crate::model::Operation::System, count: 3 };
-    crate::pipeline::admit::admit(&world.app, &acme, [192, 0, 2, 1].into(), &[call], None).await.unwrap();
+    world.charge(&acme, 3).await;
     let types =
         |reply: Reply| -> Vec<Value> { body(&reply)["data"].as_array().unwrap().iter().map(|one| one["type"].clone()).collect() };
     let own = world.call(&acme, "GET /v1/_notifications", &[], &Value::Null).await.unwrap();

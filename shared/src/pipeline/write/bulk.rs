@@ -82,7 +82,7 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     // The answer is 200, but an alarm must see what one operation alone would have been answered; once, as an answer counts once.
     let mut failures = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
     if let Some(first) = failures.find(|problem| problem.code.status().is_server_error()) {
-        first.log(cx.correlation);
+        first.log(&cx.correlation);
     }
     let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
     for outcome in outcomes {
@@ -142,7 +142,7 @@ fn failed(cx: &Context<'_>, problem: &Problem) -> Value {
     if problem.code.status().is_server_error() {
         tracing::error!(correlation = cx.correlation, %problem, "an operation of a bulk call failed");
     }
-    let document = problem.document(&cx.request.base_url, &cx.request.path, cx.correlation);
+    let document = problem.document(&cx.request.base_url, &cx.request.path, &cx.correlation);
     json!({"status": problem.code.status().as_u16(), "problem": document})
 }
 

@@ -236,7 +236,7 @@ fn audit_entry(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) 
         resource: entity.name.clone(),
         id,
         detail,
-        ..audit::Entry::by(cx.principal, cx.correlation)
+        ..audit::Entry::by(cx.principal, &cx.correlation)
     };
     Some(audit::item(entry, &cx.app.env))
 }

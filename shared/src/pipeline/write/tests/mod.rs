@@ -21,9 +21,8 @@ use crate::http::problem::Problem;
 use crate::http::{Reply, VERSION, header_value};
 use crate::identity::auth::{Authenticator, StaticJwks};
 use crate::model::parse;
-use crate::pipeline::{Context, Gate};
+use crate::pipeline::{Context, Gate, RequestContext};
 use crate::store::table::{SharedTable, TableName};
-use crate::usage::RequestMetrics;
 
 const MODEL: &str = "
 name: Test
@@ -140,14 +139,8 @@ impl World {
         let (plural, id) = path.split_once('/').map_or((path, None), |(plural, id)| (plural, Some(id)));
         let entity = self.app.model.by_plural(plural).unwrap().ix;
         let gate = Gate::open();
-        let cx = Context {
-            app: &self.app,
-            request: &request,
-            principal: who,
-            correlation: "c",
-            gate: &gate,
-            metrics: &RequestMetrics::default(),
-        };
+        let inner = RequestContext::new(&self.app, &request);
+        let cx = Context { inner: &inner, principal: who, gate: &gate };
         let reply: Reply = match (method.as_str(), id) {
             ("POST", Some("_bulk")) => super::bulk(&cx, entity).await,
             ("POST", _) => super::create(&cx, entity).await,

@@ -1,0 +1,61 @@
+//! Authentication: from a request's credentials to its caller.
+
+use serde_json::{Map, Value};
+
+use super::{RequestContext, admit};
+use crate::core::api_key;
+use crate::core::principal::Principal;
+use crate::http::header_value;
+use crate::http::problem::Problem;
+use crate::identity::auth::{self, AuthFailure};
+use crate::limit::address::{AbuseSource, AddressBucket};
+use crate::notify::{self, Kind};
+
+/// The caller of a route that needs one, by the authorizer's `context` where there is one. Credentials that are not accepted are
+/// counted per client address.
+///
+/// # Errors
+/// 401; 429 after many credentials that were not accepted; 503 where they cannot be verified.
+#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "authenticate", skip_all)]
+pub(super) async fn authenticate(cx: &RequestContext<'_>, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
+    let authorization = cx.request.authorization();
+    let verified = match authorization.as_deref() {
+        // Without credentials API Gateway answers by itself; nobody is anonymous here.
+        None => Err(AuthFailure::Missing),
+        given => auth::principal(cx.model(), &cx.app.authenticator, context, given, cx.app.env.now()).await,
+    };
+    let failure = match verified {
+        Ok(principal) => return Ok(principal),
+        Err(failure) => failure,
+    };
+    if matches!(failure, AuthFailure::Invalid(_)) {
+        count_invalid_best_effort(cx, authorization.as_deref()).await;
+        admit::by_address(cx, AddressBucket::Invalid)?;
+    }
+    Err(unauthenticated(&failure))
+}
+
+/// Counts credentials that are not accepted, and notifies the operator of many from one address or on one key.
+async fn count_invalid_best_effort(cx: &RequestContext<'_>, authorization: Option<&str>) {
+    let app = cx.app;
+    let now = app.env.now();
+    let presented = authorization.and_then(|value| value.split_once(' '));
+    let key_id = presented.and_then(|(_, credential)| api_key::parse(credential)).map(|key| key.id);
+    for (source, count) in app.addresses.suspect(cx.request.address, key_id, now) {
+        let (address, key_id) = match source {
+            AbuseSource::Address(block) => (Some(block.to_string()), None),
+            AbuseSource::Key(id) => (None, Some(id)),
+        };
+        let kind = Kind::Suspicious { address, key_id, count };
+        if let Err(error) = notify::enqueue_for_operator(&*app.table, &app.env, kind, now).await {
+            tracing::warn!(%error, "the operator could not be notified of invalid credentials");
+        }
+    }
+}
+
+fn unauthenticated(failure: &AuthFailure) -> Problem {
+    match failure.challenge() {
+        Some(challenge) => Problem::unauthenticated(header_value(challenge), failure.message()),
+        None => Problem::unavailable(failure.message()).retry_after(1),
+    }
+}
