@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::core::clock::Micros;
 use crate::core::principal::Principal;
 use crate::http::ApiRequest;
+use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::route::{self, Matched};
 use crate::model::Model;
@@ -19,6 +20,8 @@ pub struct RequestContext<'a> {
     pub app: &'a App,
     /// Request as it arrived.
     pub request: &'a ApiRequest,
+    /// Its body.
+    pub body: Body<'a>,
     /// Time of its arrival.
     pub begun: Micros,
     /// Correlation id of the answer.
@@ -37,7 +40,7 @@ impl<'a> RequestContext<'a> {
         let begun = app.env.now();
         let correlation = request.correlation(&app.env);
         let (route, matched) = route::find(&app.model, &request.method, &request.path);
-        Self { app, request, begun, correlation, route, matched, metrics: RequestMetrics::default() }
+        Self { app, request, body: Body::new(request), begun, correlation, route, matched, metrics: RequestMetrics::default() }
     }
 
     /// The model.

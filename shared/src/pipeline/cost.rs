@@ -1,19 +1,19 @@
 //! What a request asks of its caller's limits, before anything of it is done.
 
 use super::write::bulk_cost;
-use crate::http::ApiRequest;
+use crate::http::body::Body;
 use crate::http::route::Matched;
 use crate::http::route::endpoint::Charge;
 use crate::limit::Call;
 use crate::model::{Model, Operation};
 
 /// The calls that a request stands for; several for a `_bulk`.
-pub fn calls(matched: &Matched, request: &ApiRequest) -> Vec<Call> {
+pub fn calls(matched: &Matched, body: &Body<'_>) -> Vec<Call> {
     let call = |(operation, count)| Call { entity: matched.entity, operation, count };
     match matched.charge {
         Charge::Entity(operation) => vec![call((operation, 1))],
         Charge::System => vec![call((Operation::System, 1))],
-        Charge::Bulk => bulk_cost(request).into_iter().map(call).collect(),
+        Charge::Bulk => bulk_cost(body).into_iter().map(call).collect(),
         Charge::Free => Vec::new(),
     }
 }

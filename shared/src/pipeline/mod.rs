@@ -122,7 +122,7 @@ async fn documents(cx: &RequestContext<'_>, document: Document) -> Result<Reply,
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is
 /// verified anew, once.
 async fn protected(cx: &RequestContext<'_>, matched: &Matched, work: Work<'_>) -> Result<Reply, Problem> {
-    let calls = cost::calls(matched, cx.request);
+    let calls = cost::calls(matched, &cx.body);
     let principal = authenticate(cx, cx.request.context.as_ref()).await?;
     cx.metrics.consumer(&principal.consumer);
     cost::deprecated(cx.model(), &calls).into_iter().for_each(|name| cx.metrics.deprecated(name));

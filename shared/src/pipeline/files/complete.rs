@@ -16,7 +16,7 @@ use crate::http::{Reply, VERSION, conditional};
 use crate::model::Action;
 use crate::model::value::{Record, new_version};
 use crate::pipeline::Context;
-use crate::pipeline::system::{body, parameters::Parameters};
+use crate::pipeline::system::parameters::Parameters;
 use crate::pipeline::write::commit::{Pauses, deadline};
 use crate::pipeline::write::idempotent::{KeyReservation, reply_of};
 use crate::pipeline::write::prepare::{merged, shown, stamp};
@@ -62,22 +62,26 @@ pub async fn complete(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem
             verify(&target, &begun).await?;
             verified = Some(begun.object.clone());
         }
-        match commit(cx, &target, &rights, (record, effective), &begun, claim.as_ref()).await? {
+        let error = match commit(cx, &target, &rights, (record, effective), &begun, claim.as_ref()).await {
             Ok(reply) => return Ok(reply),
-            Err(WriteError::Rider(row)) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
-            Err(WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_))
+            Err(CommitError::Refused(problem)) => return Err(problem),
+            Err(CommitError::Write(error)) => error,
+        };
+        match error {
+            WriteError::Rider(row) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
+            WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_)
                 if pauses.pause(cx).await => {}
-            Err(error) => return Err(refused(error, claim.is_some())),
+            error => return Err(refused(error, claim.is_some())),
         }
     }
 }
 
 /// There is nothing to say: no body, or an empty object.
 fn empty_body(cx: &Context<'_>) -> Result<(), Problem> {
-    match body::optional(cx.request)? {
+    match cx.body.optional_json()? {
         Value::Null => Ok(()),
         Value::Object(members) if members.is_empty() => Ok(()),
-        Value::Object(members) => Err(announce::invalid(announce::unknown(&members, &[]))),
+        Value::Object(members) => Err(announce::invalid(announce::unknown(members, &[]))),
         _ => Err(announce::invalid(vec![FieldError::new("", "type", "must be an empty object, or left out")])),
     }
 }
@@ -120,6 +124,20 @@ async fn verify(target: &Target<'_>, begun: &Begun) -> Result<(), Problem> {
     Ok(target.objects.keep(&begun.object).await?)
 }
 
+/// Reason why a completed upload is not committed.
+enum CommitError {
+    /// The record may not become this.
+    Refused(Problem),
+    /// The store does not take the transaction.
+    Write(WriteError),
+}
+
+impl From<Problem> for CommitError {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
 async fn commit(
     cx: &Context<'_>,
     target: &Target<'_>,
@@ -127,7 +145,7 @@ async fn commit(
     (before, effective): (Record, EffectiveAccess),
     begun: &Begun,
     claim: Option<&KeyReservation>,
-) -> Result<Result<Reply, WriteError>, Problem> {
+) -> Result<Reply, CommitError> {
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
     let file = File {
         filename: begun.file.filename.clone(),
@@ -143,13 +161,13 @@ async fn commit(
             "With this file's name and type the record takes {size} bytes, at most {} are stored.",
             target.entity.max_bytes
         );
-        return Err(Problem::new(Code::ValidationFailed, detail));
+        return Err(Problem::new(Code::ValidationFailed, detail).into());
     }
     after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
     stamp(cx, target.entity, &mut after, false);
     let new = rights.look(cx, &after).await?;
     if new.writable.is_none() {
-        return Err(rights.forbidden());
+        return Err(rights.forbidden().into());
     }
     let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
     let told = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
@@ -172,9 +190,9 @@ async fn commit(
     match cx.app.writer.write(&batch, deadline(cx)).await {
         Ok(written) => {
             cx.app.writer.settle(written.unsettled).await;
-            Ok(Ok(reply))
+            Ok(reply)
         }
-        Err(error) => Ok(Err(error)),
+        Err(error) => Err(CommitError::Write(error)),
     }
 }
 

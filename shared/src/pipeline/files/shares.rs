@@ -22,8 +22,7 @@ use crate::identity::consumer::record::Row;
 use crate::model::Action;
 use crate::pipeline::Context;
 use crate::pipeline::permission::identified;
-use crate::pipeline::system::body;
-use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
+use crate::pipeline::system::idempotent_change::{Attempt, IdempotentChange, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
 use crate::pipeline::write::rights::Rights;
 use crate::query::policy::SystemPermit;
@@ -57,11 +56,11 @@ pub async fn create(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> 
         ));
     }
     Parameters::read(cx.request, &[])?;
-    let body = body::optional(cx.request)?;
-    let wish = wished(&body)?;
-    let once = match IdempotentChange::begin(cx, Some(&body)).await {
-        Ok(once) => once,
-        Err(before) => return before,
+    let body = cx.body.optional_json()?;
+    let wish = wished(body)?;
+    let once = match IdempotentChange::begin(cx, Some(body)).await? {
+        Attempt::First(once) => once,
+        Attempt::Repeated(reply) => return Ok(reply),
     };
     once.end(created(cx, &target, &rights, wish, &once).await).await
 }
@@ -199,9 +198,9 @@ pub async fn revoke(cx: &Context<'_>, file: &FileRef, share: &str) -> Result<Rep
     let target = Target::of(cx, file)?;
     Parameters::read(cx.request, &[])?;
     let all = administers(cx, &target).await?;
-    let once = match IdempotentChange::begin(cx, None).await {
-        Ok(once) => once,
-        Err(before) => return before,
+    let once = match IdempotentChange::begin(cx, None).await? {
+        Attempt::First(once) => once,
+        Attempt::Repeated(reply) => return Ok(reply),
     };
     let listing = keys::share_of_file(target.entity, target.id, &target.field.name, share);
     let found = share::one(&*cx.app.table, listing).await?;

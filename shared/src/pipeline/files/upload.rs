@@ -18,7 +18,7 @@ use crate::http::{JSON, Reply};
 use crate::model::Action;
 use crate::pipeline::Context;
 use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
-use crate::pipeline::system::{body, parameters::Parameters};
+use crate::pipeline::system::parameters::Parameters;
 use crate::pipeline::write::idempotent::REPLAYED;
 use crate::store::idempotency::Answer;
 use crate::store::keys;
@@ -47,13 +47,13 @@ pub async fn upload(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> 
     let target = Target::of(cx, file)?;
     let rights = target.rights(cx, Action::Upload)?;
     Parameters::read(cx.request, &[])?;
-    let body = body::json(cx.request, &[JSON])?;
-    let file = announce::read(&body, target.limits)?;
+    let body = cx.body.json(&[JSON])?;
+    let file = announce::read(body, target.limits)?;
     let place = [(TableName::Data, keys::record(target.entity, target.id))];
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     target.permit(&rights, &rights.look(cx, &record).await?, Action::Upload)?;
 
-    let once = IdempotentChange::of(cx, Some(&body)).await?;
+    let once = IdempotentChange::of(cx, Some(body)).await?;
     if let Some(before) = once.before().await? {
         return again(&target, &file, &before).await;
     }

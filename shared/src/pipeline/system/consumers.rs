@@ -1,12 +1,14 @@
 //! `/v1/_consumers`: who may call, and with which keys.
 
+use std::borrow::Cow;
+
 use http::header::{CACHE_CONTROL, IF_MATCH, IF_NONE_MATCH, LOCATION, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::body;
-use super::idempotent_change::IdempotentChange;
+use super::idempotent_change::{Attempt, IdempotentChange};
 use super::parameters::{Parameters, bad_cursor};
+use crate::http::body::MERGE_PATCH;
 use crate::http::conditional::check_write;
 use crate::http::links;
 use crate::http::problem::{Code, FieldError, Problem};
@@ -33,8 +35,8 @@ pub(super) async fn list(cx: &Context<'_>, _: Permit) -> Result<Reply, Problem> 
 /// `POST /v1/_consumers`.
 pub(super) async fn create(cx: &Context<'_>, _: Permit) -> Result<Reply, Problem> {
     begin(cx)?;
-    let body = body::json(cx.request, &[JSON])?;
-    change(cx, Some(&body), Work::Create).await
+    let body = cx.body.json(&[JSON])?;
+    change(cx, Some(body), Work::Create).await
 }
 
 /// `GET /v1/_consumers/{id}`: with its keys, without what is secret of them.
@@ -48,11 +50,12 @@ pub(super) async fn get(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, 
 }
 
 /// A body without the keys that GET shows, so that GET, then PUT works. Other ones than there are stay, to be refused.
-async fn without_keys(consumers: &Consumers<'_>, id: &str, mut body: Value) -> Result<Value, Problem> {
+async fn without_keys<'b>(consumers: &Consumers<'_>, id: &str, body: &'b Value) -> Result<Cow<'b, Value>, Problem> {
+    let mut body = Cow::Borrowed(body);
     if let Some(sent) = body.get(KEYS) {
         let present = serde_json::to_value(consumers.keys(id).await.map_err(problem)?).map_err(Problem::internal)?;
         if *sent == present
-            && let Some(members) = body.as_object_mut()
+            && let Some(members) = body.to_mut().as_object_mut()
         {
             members.shift_remove(KEYS);
         }
@@ -63,7 +66,7 @@ async fn without_keys(consumers: &Consumers<'_>, id: &str, mut body: Value) -> R
 /// `PUT /v1/_consumers/{id}`.
 pub(super) async fn put(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    let body = body::json(cx.request, &[JSON])?;
+    let body = cx.body.json(&[JSON])?;
     let body = without_keys(&of(cx, &|_| Vec::new()), id, body).await?;
     change(cx, Some(&body), Work::Put(id)).await
 }
@@ -71,7 +74,7 @@ pub(super) async fn put(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, 
 /// `PATCH /v1/_consumers/{id}`: a merge patch.
 pub(super) async fn patch(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    let patch = body::json(cx.request, &[body::MERGE_PATCH, JSON])?;
+    let patch = cx.body.json(&[MERGE_PATCH, JSON])?;
     let patch = without_keys(&of(cx, &|_| Vec::new()), id, patch).await?;
     change(cx, Some(&patch), Work::Patch(id)).await
 }
@@ -86,8 +89,8 @@ pub(super) async fn delete(cx: &Context<'_>, _: Permit, id: &str) -> Result<Repl
 /// one and shows the first without its secret, which is stored nowhere.
 pub(super) async fn create_key(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
     begin(cx)?;
-    let body = body::optional(cx.request)?;
-    change(cx, Some(&body), Work::CreateKey(id)).await
+    let body = cx.body.optional_json()?;
+    change(cx, Some(body), Work::CreateKey(id)).await
 }
 
 /// `DELETE /v1/_consumers/{id}/keys/{key_id}`.
@@ -118,9 +121,9 @@ impl Work<'_> {
 
 /// Does it once by its Idempotency-Key.
 async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Result<Reply, Problem> {
-    let once = match IdempotentChange::begin(cx, body).await {
-        Ok(once) => once,
-        Err(before) => return before,
+    let once = match IdempotentChange::begin(cx, body).await? {
+        Attempt::First(once) => once,
+        Attempt::Repeated(reply) => return Ok(reply),
     };
     let riders = |change: &Change| once.riders(change);
     let body = body.unwrap_or(&Value::Null);

@@ -25,17 +25,25 @@ pub(in crate::pipeline) struct IdempotentChange<'a> {
     claim: Option<KeyReservation>,
 }
 
+/// Attempt at a change.
+pub(in crate::pipeline) enum Attempt<'a> {
+    /// It is the first.
+    First(IdempotentChange<'a>),
+    /// The change was made before; this was its answer.
+    Repeated(Reply),
+}
+
 impl<'a> IdempotentChange<'a> {
-    /// Begins a change; `Err(Ok(reply))`: it was made before, and this was its answer.
+    /// Begins a change.
     ///
     /// # Errors
-    /// Otherwise 400 and 422 for a key that cannot be used, 503 without the store.
-    pub(in crate::pipeline) async fn begin(cx: &'a Context<'a>, body: Option<&Value>) -> Result<Self, Result<Reply, Problem>> {
-        let once = Self::of(cx, body).await.map_err(Err)?;
-        match once.before().await.map_err(Err)? {
-            Some(answer) => Err(reply_of(answer, true)),
-            None => Ok(once),
-        }
+    /// 400 and 422 for a key that cannot be used, 503 without the store.
+    pub(in crate::pipeline) async fn begin(cx: &'a Context<'a>, body: Option<&Value>) -> Result<Attempt<'a>, Problem> {
+        let once = Self::of(cx, body).await?;
+        Ok(match once.before().await? {
+            Some(answer) => Attempt::Repeated(reply_of(answer, true)?),
+            None => Attempt::First(once),
+        })
     }
 
     /// The change of a request whose answer is not told again as it was kept: see [`IdempotentChange::before`].

@@ -3,7 +3,6 @@
 //! What they do is decided below this layer; here are permissions, parameters, bodies, and what the answers look like.
 
 mod audit;
-pub(super) mod body;
 mod consumers;
 pub mod dashboard;
 mod health;

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::body;
-use super::idempotent_change::{IdempotentChange, bare};
+use super::idempotent_change::{Attempt, IdempotentChange, bare};
 use super::parameters::Parameters;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
@@ -35,11 +34,11 @@ enum Target<'m> {
 /// Answers it, with the purge in the audit trail; with an `Idempotency-Key`, once.
 pub(super) async fn purge(cx: &Context<'_>, _: SystemPermit<permission::Cache>) -> Result<Reply, Problem> {
     Parameters::read(cx.request, &[])?;
-    let body = body::json(cx.request, &[JSON])?;
-    let target = target(&cx.app.model, &body)?;
-    let once = match IdempotentChange::begin(cx, Some(&body)).await {
-        Ok(once) => once,
-        Err(before) => return before,
+    let body = cx.body.json(&[JSON])?;
+    let target = target(&cx.app.model, body)?;
+    let once = match IdempotentChange::begin(cx, Some(body)).await? {
+        Attempt::First(once) => once,
+        Attempt::Repeated(reply) => return Ok(reply),
     };
     once.end(purged(cx, &target, &once).await).await
 }

@@ -1,47 +1,35 @@
-//! The body of a write.
+//! The body of a PATCH.
+
+use std::borrow::Cow;
 
 use serde_json::Value;
 
 use super::change::What;
-use crate::http::body::{media_type, parse};
-use crate::http::problem::{FieldError, Problem};
-use crate::http::{ApiRequest, JSON, MAX_PATCH_STEPS, cors, header_value, negotiate};
+use crate::http::body::{Body, MERGE_PATCH};
+use crate::http::problem::{Code, FieldError, Problem};
+use crate::http::{JSON, MAX_PATCH_STEPS, cors, header_value};
 
-/// Media type of a merge patch (RFC 7396).
-const MERGE_PATCH: &str = "application/merge-patch+json";
 /// Media type of a JSON Patch (RFC 6902).
 const JSON_PATCH: &str = "application/json-patch+json";
-
-/// A JSON body.
-///
-/// # Errors
-/// 406 where the answer could not be sent, before anything has an effect; 415 for another content type, 400 for what is not JSON.
-pub(super) fn json(request: &ApiRequest) -> Result<Value, Problem> {
-    negotiate::json(&request.headers)?;
-    match media_type(request).as_deref() {
-        Some(JSON) => parse(&request.body),
-        _ => Err(Problem::unsupported_media_type(&[JSON])),
-    }
-}
 
 /// The body of a PATCH, as it came and as what it asks for.
 ///
 /// # Errors
-/// As [`json`]; 422 for JSON that is not a JSON Patch.
-pub(super) fn patch(request: &ApiRequest) -> Result<(Value, What), Problem> {
-    negotiate::json(&request.headers)?;
-    match media_type(request).as_deref() {
-        Some(JSON | MERGE_PATCH) => {
-            let body = parse(&request.body)?;
-            Ok((body.clone(), What::Merge(body)))
-        }
-        Some(JSON_PATCH) => {
-            let body = parse(&request.body)?;
-            let patch = json_patch(&body)?;
-            Ok((body, What::JsonPatch(patch)))
-        }
-        _ => Err(Problem::unsupported_media_type(&[MERGE_PATCH, JSON_PATCH, JSON])
-            .with_header(cors::ACCEPT_PATCH, header_value(cors::PATCHES))),
+/// As [`Body::json`]; 422 for JSON that is not a JSON Patch.
+pub(super) fn patch<'a>(body: &'a Body<'_>) -> Result<(&'a Value, What<'a>), Problem> {
+    let value = body.json(&[MERGE_PATCH, JSON_PATCH, JSON]).map_err(with_accepted)?;
+    let what = match body.media_type().as_deref() {
+        Some(JSON_PATCH) => What::JsonPatch(json_patch(value)?),
+        _ => What::Merge(Cow::Borrowed(value)),
+    };
+    Ok((value, what))
+}
+
+/// A refusal of the media type names those that would be right (RFC 5789, 2.2).
+fn with_accepted(problem: Problem) -> Problem {
+    match problem.code {
+        Code::UnsupportedMediaType => problem.with_header(cors::ACCEPT_PATCH, header_value(cors::PATCHES)),
+        _ => problem,
     }
 }
 
@@ -65,6 +53,5 @@ fn json_patch(body: &Value) -> Result<json_patch::Patch, Problem> {
 }
 
 fn invalid_patch(errors: Vec<FieldError>) -> Problem {
-    Problem::new(crate::http::problem::Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.")
-        .with_errors(errors)
+    Problem::new(Code::ValidationFailed, "The body is not a JSON Patch; `errors` says where.").with_errors(errors)
 }

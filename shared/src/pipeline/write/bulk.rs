@@ -1,5 +1,6 @@
 //! `POST /v1/{plural}/_bulk`: up to 100 operations on records of one entity, each on its own or all at once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use futures::{StreamExt as _, stream};
@@ -10,9 +11,10 @@ use super::change::{Change, What};
 use super::commit::{ChangeOutcome, run};
 use super::idempotent::{KeyReservation, reply_of};
 use super::prepared::Prepared;
-use super::{body, one_answer, rights};
+use super::{one_answer, rights};
+use crate::http::body::Body;
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::http::{ApiRequest, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id, respond};
+use crate::http::{JSON, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id, respond};
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::pipeline::{Context, deprecated};
 use crate::store::idempotency::Answer;
@@ -26,14 +28,14 @@ const AT_ONCE: usize = 8;
 /// The [`Problem`] for the client. Operations that fail on their own are no error of the call.
 pub async fn bulk(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Create, Action::Update, Action::Delete])?;
-    let body = body::json(cx.request)?;
+    let body = cx.inner.body.json(&[JSON])?;
     let entity = cx.model().entity(entity);
-    let (changes, atomic) = read(cx, entity, &body)?;
+    let (changes, atomic) = read(cx, entity, body)?;
     let reply = match atomic {
-        false => each(cx, entity, &body, &changes).await?,
-        true => apply_atomically(cx, &body, &changes).await?,
+        false => each(cx, entity, body, &changes).await?,
+        true => apply_atomically(cx, body, &changes).await?,
     };
-    let operations: Vec<Operation> = bulk_cost(cx.request).into_iter().map(|(operation, _)| operation).collect();
+    let operations: Vec<Operation> = bulk_cost(&cx.body).into_iter().map(|(operation, _)| operation).collect();
     Ok(deprecated::of_write(cx, reply, entity, &operations))
 }
 
@@ -49,9 +51,9 @@ async fn apply_atomically(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]
     }
 }
 
-/// What the operations of a request are, for its cost. What cannot be read costs as one update, and is refused later.
-pub fn bulk_cost(request: &ApiRequest) -> Vec<(Operation, u64)> {
-    let Ok(body) = serde_json::from_slice::<Value>(&request.body) else { return vec![(Operation::Update, 1)] };
+/// Operations of a request, by kind, for its cost. What cannot be read costs as one update, and is refused later.
+pub fn bulk_cost(body: &Body<'_>) -> Vec<(Operation, u64)> {
+    let Ok(body) = body.value() else { return vec![(Operation::Update, 1)] };
     let mut counts: BTreeMap<Operation, u64> = BTreeMap::new();
     for operation in body.get("operations").and_then(Value::as_array).into_iter().flatten().take(MAX_OPERATIONS) {
         let kind = match operation.get("op").and_then(Value::as_str) {
@@ -150,7 +152,7 @@ fn failed(cx: &Context<'_>, problem: &Problem) -> Value {
 ///
 /// # Errors
 /// 422 with everything that is wrong about their form.
-fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &Value) -> Result<(Vec<Change<'a>>, bool), Problem> {
+fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &'a Value) -> Result<(Vec<Change<'a>>, bool), Problem> {
     let mut errors = Vec::new();
     let mut refuse = |pointer: String, code: &str, message: String| errors.push(FieldError::new(pointer, code, message));
     let members = body.as_object();
@@ -201,7 +203,7 @@ fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &Value) -> Result<(Vec<C
 }
 
 /// One operation.
-fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &Value) -> Result<Change<'a>, Vec<FieldError>> {
+fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &'a Value) -> Result<Change<'a>, Vec<FieldError>> {
     let place = format!("/operations/{at}");
     let mut errors = Vec::new();
     let Some(members) = operation.as_object() else {
@@ -235,14 +237,15 @@ fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &Value
     let data = match (members.get("data"), op) {
         (Some(_), "delete") => {
             errors.push(FieldError::new(format!("{place}/data"), "unknown_member", "a delete has no data"));
-            Value::Null
+            None
         }
         (None, "create" | "upsert" | "update") => {
             errors.push(FieldError::new(format!("{place}/data"), "required", "must be given"));
-            Value::Null
+            None
         }
-        (data, _) => data.cloned().unwrap_or_default(),
+        (data, _) => data,
     };
+    let data = data.map_or(Cow::Owned(Value::Null), Cow::Borrowed);
     let mut conditions = HeaderMap::new();
     match members.get("if_match") {
         Some(Value::String(tag)) => drop(conditions.insert(header::IF_MATCH, header_value(tag))),
@@ -269,15 +272,17 @@ fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &Value
 }
 
 /// The id of a creation may stand in the operation or in its data.
-fn creation(
+fn creation<'a>(
     cx: &Context<'_>,
     entity: &Entity,
     given: Option<&Value>,
     id: Option<String>,
-    mut data: Value,
-) -> (Option<String>, What) {
-    if let (Some(given), Some(members)) = (given, data.as_object_mut()) {
-        members.entry("id").or_insert_with(|| given.clone());
+    mut data: Cow<'a, Value>,
+) -> (Option<String>, What<'a>) {
+    if let Some(given) = given
+        && data.as_object().is_some_and(|members| !members.contains_key("id"))
+    {
+        data.to_mut()["id"] = given.clone();
     }
     let of_data = data.get("id").and_then(|id| id_text(cx, entity, id).ok());
     let of_parts = || crate::model::validate::composite_id(entity, data.as_object()?);

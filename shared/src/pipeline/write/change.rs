@@ -1,5 +1,7 @@
 //! A change of one record, as a caller asks for it.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use serde_json::Value;
 
@@ -12,23 +14,23 @@ pub(super) struct Change<'a> {
     /// Which record; `None` for a creation, whose body may say.
     pub(super) id: Option<String>,
     /// Kind of change.
-    pub(super) what: What,
+    pub(super) what: What<'a>,
     /// `If-Match` and `If-None-Match`, if any.
     pub(super) conditions: HeaderMap,
     /// JSON pointer to what stands for the change in the request's body; empty where that is the body itself.
     pub(super) place: String,
 }
 
-/// The kinds of changes, with what they are made of.
-pub(super) enum What {
-    Create(Value),
-    Replace(Value),
-    Merge(Value),
+/// Kinds of changes, with the parts of the request's body that they are made of.
+pub(super) enum What<'a> {
+    Create(Cow<'a, Value>),
+    Replace(Cow<'a, Value>),
+    Merge(Cow<'a, Value>),
     JsonPatch(json_patch::Patch),
     Delete,
 }
 
-impl What {
+impl What<'_> {
     /// As plans and deprecations see it.
     pub(super) fn operation(&self) -> Operation {
         match self {

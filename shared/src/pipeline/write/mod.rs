@@ -22,12 +22,14 @@ pub(super) mod rights;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::{Context, deprecated};
-use crate::http::Reply;
 use crate::http::problem::Problem;
+use crate::http::{JSON, Reply};
 use crate::model::{Action, Entity, EntityIx, IdKind};
 
 pub use bulk::{bulk, bulk_cost};
@@ -43,8 +45,8 @@ use prepared::Prepared;
 /// The [`Problem`] for the client.
 pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Create])?;
-    let body = body::json(cx.request)?;
-    single(cx, entity, None, Some(&body), What::Create(body.clone())).await
+    let body = cx.body.json(&[JSON])?;
+    single(cx, entity, None, Some(body), What::Create(Cow::Borrowed(body))).await
 }
 
 /// `PUT /v1/{plural}/{id}`: 200, or 201 where it created.
@@ -54,8 +56,8 @@ pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem
 pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
     let generated = cx.model().entity(entity).id == IdKind::Uuid;
     rights::may(cx, entity, if generated { &[Action::Update] } else { &[Action::Update, Action::Create] })?;
-    let body = body::json(cx.request)?;
-    single(cx, entity, Some(id), Some(&body), What::Replace(body.clone())).await
+    let body = cx.body.json(&[JSON])?;
+    single(cx, entity, Some(id), Some(body), What::Replace(Cow::Borrowed(body))).await
 }
 
 /// `PATCH /v1/{plural}/{id}`: a merge patch (RFC 7396) or a JSON Patch (RFC 6902), by its content type.
@@ -64,8 +66,8 @@ pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Rep
 /// The [`Problem`] for the client.
 pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Update])?;
-    let (body, what) = body::patch(cx.request)?;
-    single(cx, entity, Some(id), Some(&body), what).await
+    let (body, what) = body::patch(&cx.body)?;
+    single(cx, entity, Some(id), Some(body), what).await
 }
 
 /// `DELETE /v1/{plural}/{id}`: 204.
@@ -82,7 +84,7 @@ async fn single(
     entity: EntityIx,
     id: Option<&str>,
     body: Option<&Value>,
-    what: What,
+    what: What<'_>,
 ) -> Result<Reply, Problem> {
     let conditions = if id.is_some() { cx.request.headers.clone() } else { HeaderMap::new() };
     let entity = cx.model().entity(entity);
