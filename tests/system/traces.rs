@@ -36,6 +36,11 @@ entities:
     fields:
       title: {type: string, max: 50, required: true}
     indexes: {by_title: {sort: title}}
+  page:
+    id: string
+    fields:
+      book: {ref: book, on_delete: cascade, inverse: pages, required: true}
+    indexes: {by_book: {equality: book}}
 roles:
   admin: {all: true, system: all}
 plans:
@@ -209,6 +214,25 @@ async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller(
     assert_eq!((call.kind, attribute(call, "http.response.status_code").as_deref()), (3, Some("200")));
     let caller = by_id[&call.parent_span_id[..]];
     assert!(caller.start_time_unix_nano <= call.start_time_unix_nano && call.end_time_unix_nano <= caller.end_time_unix_nano);
+}
+
+#[tokio::test]
+async fn a_list_with_its_children_is_planned_once_however_many_parents_it_has() {
+    let (collector, lines) = (Collector::start().await, Lines::default());
+    let traces = Traces::to(&collector.url(), "data-api", Env::system(), OtlpSender::new()).unwrap();
+    let (_stack, instance, _guard) = watched(&traces, &lines).await;
+    let who = somebody("acme", "admin");
+    for id in ["b1", "b2", "b3"] {
+        instance.call(&who, "POST /v1/books", &json!({"id": id, "title": id})).await;
+        instance.call(&who, "POST /v1/pages", &json!({"id": format!("{id}-1"), "book_id": id})).await;
+    }
+    let (answer, _) = instance.call(&who, "GET /v1/books?include=pages", &Value::Null).await;
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    let pages: Vec<&Value> = body["data"].as_array().unwrap().iter().map(|book| &book["pages"][0]["id"]).collect();
+    assert_eq!(pages, ["b1-1", "b2-1", "b3-1"]);
+    traces.flush().await;
+    let (spans, _) = collector.spans();
+    assert_eq!(spans.iter().filter(|span| span.name == "plan").count(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,7 @@
 //! Embedded relations. To-one: one batch for all records of a page. To-many: one query per parent, a bounded number at once.
+//!
+//! Nothing is planned here: the plans were made with that of the read ([`ReadPlan`](crate::query::plan::ReadPlan)), and are only bound
+//! to each parent.
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -9,11 +12,10 @@ use super::scan::{Row, ScanError};
 use crate::app::App;
 use crate::model::value::Record;
 use crate::model::{Entity, FieldMask, Path};
-use crate::query::plan::{self, NoIndex, QueryPlan};
-use crate::query::policy::{Permitted, PermittedInclude};
+use crate::query::ListQuery;
+use crate::query::plan::{ChildrenPlan, IncludePlan, NoIndex, QueryPlan, Reads};
+use crate::query::policy::Permitted;
 use crate::query::shape;
-use crate::query::{ListQuery, Relation};
-use crate::store::indexes::States;
 use crate::store::table::TableName;
 use crate::store::{items, keys};
 
@@ -38,8 +40,8 @@ impl<E: Into<ScanError>> From<E> for ListError {
 /// Shows records with what is embedded in them.
 pub fn show<'a>(
     app: &'a App,
-    states: &'a States,
     permitted: &'a Permitted<ListQuery>,
+    includes: &'a [IncludePlan<'a>],
     rows: &'a [(Record, FieldMask)],
 ) -> BoxFuture<'a, Result<Vec<Map<String, Value>>, ListError>> {
     async move {
@@ -47,11 +49,11 @@ pub fn show<'a>(
         let entity = app.model.entity(query.entity);
         let mut shown: Vec<Map<String, Value>> =
             rows.iter().map(|(record, mask)| shape::record(entity, record, mask, query.fields.as_ref())).collect();
-        for include in permitted.includes() {
-            let name = include.relation.name(entity);
-            let values = match include.relation {
-                Relation::One(position) => to_one(app, states, entity, position, include, rows).await?,
-                Relation::Many(position) => to_many(app, states, entity, position, include, rows).await?,
+        for plan in includes {
+            let name = plan.include.relation.name(entity);
+            let values = match &plan.reads {
+                Reads::Target(position) => to_one(app, entity, *position, plan, rows).await?,
+                Reads::Children(children) => to_many(app, entity, children, plan, rows).await?,
             };
             for (record, value) in shown.iter_mut().zip(values) {
                 record.insert(name.to_owned(), value);
@@ -64,12 +66,12 @@ pub fn show<'a>(
 
 async fn to_one(
     app: &App,
-    states: &States,
     entity: &Entity,
     position: u16,
-    include: &PermittedInclude,
+    plan: &IncludePlan<'_>,
     rows: &[(Record, FieldMask)],
 ) -> Result<Vec<Value>, ListError> {
+    let permitted = &plan.include.target;
     let relation = &entity.to_one[usize::from(position)];
     let target = app.model.entity(relation.target);
     // Who may not read the reference does not learn where it leads.
@@ -87,13 +89,13 @@ async fn to_one(
         .filter_map(|item| items::decode(item.as_ref()?))
         .map(|record| Row { position: Vec::new(), record })
         .collect();
-    let visible: Vec<(Record, FieldMask)> = RowVisibility::new(app, &include.target)
+    let visible: Vec<(Record, FieldMask)> = RowVisibility::new(app, permitted)
         .visible(records)
         .await?
         .into_iter()
         .filter_map(|(row, mask)| Some((row.record, mask?)))
         .collect();
-    let shown = show(app, states, &include.target, &visible).await?;
+    let shown = show(app, permitted, &plan.includes, &visible).await?;
     let by_id: std::collections::HashMap<&str, &Map<String, Value>> =
         visible.iter().map(|(record, _)| record.id.as_str()).zip(&shown).collect();
     let value = |id: &String| by_id.get(id.as_str()).map(|record| Value::Object((*record).clone()));
@@ -102,25 +104,24 @@ async fn to_one(
 
 async fn to_many(
     app: &App,
-    states: &States,
     entity: &Entity,
-    position: u16,
-    include: &PermittedInclude,
+    children: &ChildrenPlan<'_>,
+    plan: &IncludePlan<'_>,
     rows: &[(Record, FieldMask)],
 ) -> Result<Vec<Value>, ListError> {
-    let field = entity.to_many[usize::from(position)].field;
-    let queries = rows.iter().map(|(record, _)| include.target.of_parent(&app.model, field, record.id_value(entity)));
-    let planned: Vec<(Permitted<ListQuery>, QueryPlan)> = queries
-        .map(|query| plan::plan(&app.model, states, &query).map(|plan| (query, plan)))
+    let permitted = &plan.include.target;
+    let lists: Vec<(Permitted<ListQuery>, QueryPlan)> = rows
+        .iter()
+        .map(|(record, _)| children.bind(&app.model, record.id_value(entity)))
         .collect::<Result<_, _>>()
         .map_err(ListError::NoIndex)?;
     // Boxed one by one: the compiler cannot yet prove a stream of borrowing closures to be Send.
     let reads: Vec<BoxFuture<'_, Result<Page, ScanError>>> =
-        planned.iter().map(|(query, plan)| list::page(app, query, plan, None).boxed()).collect();
+        lists.iter().map(|(query, plan)| list::page(app, query, plan, None).boxed()).collect();
     let pages: Vec<Page> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     // All children at once, so that what they embed costs one batch and not one per parent.
-    let children: Vec<(Record, FieldMask)> = pages.iter().flat_map(|page| page.rows.iter().cloned()).collect();
-    let mut shown = show(app, states, &include.target, &children).await?.into_iter();
+    let records: Vec<(Record, FieldMask)> = pages.iter().flat_map(|page| page.rows.iter().cloned()).collect();
+    let mut shown = show(app, permitted, &plan.includes, &records).await?.into_iter();
     Ok(pages.iter().map(|page| shown.by_ref().take(page.rows.len()).map(Value::Object).collect()).collect())
 }
 
@@ -131,20 +132,4 @@ fn id_text(value: &Value) -> Option<String> {
         Value::Number(id) => Some(id.to_string()),
         _ => None,
     }
-}
-
-/// Whether the relations of a list can be embedded at all: their indexes are looked for before anything is read.
-///
-/// # Errors
-/// [`NoIndex`].
-pub fn check(app: &App, states: &States, permitted: &Permitted<ListQuery>) -> Result<(), NoIndex> {
-    let entity = app.model.entity(permitted.query().entity);
-    for include in permitted.includes() {
-        if let Relation::Many(position) = include.relation {
-            let field = entity.to_many[usize::from(position)].field;
-            plan::plan(&app.model, states, &include.target.of_parent(&app.model, field, Value::Null))?;
-        }
-        check(app, states, &include.target)?;
-    }
-    Ok(())
 }

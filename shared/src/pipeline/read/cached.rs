@@ -17,9 +17,9 @@ use super::refused::no_index;
 use crate::cache::{Answer, EntryDescriptor, Event, Filled, Lookup, Sample};
 use crate::http::Reply;
 use crate::http::problem::Problem;
-use crate::pipeline::{Context, embed};
+use crate::pipeline::Context;
 use crate::query::ListQuery;
-use crate::query::plan::{self, QueryPlan};
+use crate::query::plan::ReadPlan;
 use crate::query::policy::Permitted;
 use crate::store::indexes::States;
 use crate::usage;
@@ -34,9 +34,9 @@ pub(super) enum Read<'a> {
 }
 
 /// An answer, how it was planned, and where it comes from.
-pub(super) struct Answered {
+pub(super) struct Answered<'a> {
     pub(super) answer: Arc<Answer>,
-    pub(super) plan: QueryPlan,
+    pub(super) plan: ReadPlan<'a>,
     pub(super) status: Status,
 }
 
@@ -71,7 +71,11 @@ impl Status {
 ///
 /// # Errors
 /// Those of [`fresh`], or that no index serves it; never one of the cache.
-pub(super) async fn answer(cx: &Context<'_>, permitted: &Permitted<ListQuery>, read: Read<'_>) -> Result<Answered, Problem> {
+pub(super) async fn answer<'a>(
+    cx: &Context<'_>,
+    permitted: &'a Permitted<ListQuery>,
+    read: Read<'_>,
+) -> Result<Answered<'a>, Problem> {
     let app = cx.app;
     let wanted = !is_refused(&cx.request.headers);
     // The states of indexes are guessed from the last time and read at the same time if that is long ago: one wait.
@@ -80,7 +84,7 @@ pub(super) async fn answer(cx: &Context<'_>, permitted: &Permitted<ListQuery>, r
     let states = states?;
     let looked = if states == guess { looked } else { lookup(cx, permitted, read, &states, wanted).await };
     let (plan, found) = looked?;
-    let (answer, status) = serve(cx, permitted, read, &states, &plan, found).await?;
+    let (answer, status) = serve(cx, permitted, read, &plan, found).await?;
     Ok(Answered { answer, plan, status })
 }
 
@@ -89,8 +93,7 @@ async fn serve(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,
     read: Read<'_>,
-    states: &States,
-    plan: &QueryPlan,
+    plan: &ReadPlan<'_>,
     found: Option<(EntryDescriptor, Lookup)>,
 ) -> Result<(Arc<Answer>, Status), Problem> {
     let cache = &cx.app.cache;
@@ -98,8 +101,8 @@ async fn serve(
     let fresh = || {
         let reading = async {
             match read {
-                Read::List => fresh::list(cx, permitted, states, plan).await,
-                Read::Record(id) => fresh::record(cx, permitted, states, id).await,
+                Read::List => fresh::list(cx, permitted, plan).await,
+                Read::Record(id) => fresh::record(cx, permitted, &plan.includes, id).await,
             }
         };
         reading.boxed()
@@ -146,22 +149,22 @@ impl Status {
 }
 
 /// The plan under these states, and what the cache has of its answer; `None` where it may have nothing.
-async fn lookup(
+async fn lookup<'a>(
     cx: &Context<'_>,
-    permitted: &Permitted<ListQuery>,
+    permitted: &'a Permitted<ListQuery>,
     read: Read<'_>,
     states: &States,
     wanted: bool,
-) -> Result<(QueryPlan, Option<(EntryDescriptor, Lookup)>), Problem> {
-    let model = &cx.app.model;
-    embed::check(cx.app, states, permitted).map_err(|none| no_index(&none))?;
-    let (plan, descriptor) = match read {
-        Read::List => {
-            let plan = plan::plan(model, states, permitted).map_err(|none| no_index(&none))?;
-            let descriptor = EntryDescriptor::of_list(model, states, permitted, &plan);
-            (plan, descriptor)
-        }
-        Read::Record(id) => (QueryPlan::of_record(permitted), EntryDescriptor::of_record(model, states, permitted, id)),
+) -> Result<(ReadPlan<'a>, Option<(EntryDescriptor, Lookup)>), Problem> {
+    let model = cx.model();
+    let plan = match read {
+        Read::List => ReadPlan::of_list(model, states, permitted),
+        Read::Record(_) => ReadPlan::of_record(model, states, permitted),
+    };
+    let plan = plan.map_err(|none| no_index(&none))?;
+    let descriptor = match read {
+        Read::List => EntryDescriptor::of_list(model, states, permitted, &plan.own),
+        Read::Record(id) => EntryDescriptor::of_record(model, states, permitted, id),
     };
     let Some(descriptor) = descriptor.filter(|_| wanted) else { return Ok((plan, None)) };
     let found = cx.app.cache.lookup(&descriptor).await;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::refused::{bad_cursor, list_failed, no_index, scan_failed, too_many_to_count};
+use super::refused::{bad_cursor, list_failed, scan_failed, too_many_to_count};
 use crate::cache::Answer;
 use crate::http::problem::Problem;
 use crate::pipeline::Context;
@@ -11,10 +11,9 @@ use crate::pipeline::list::{self, RowVisibility};
 use crate::pipeline::plan_stats;
 use crate::pipeline::scan::Row;
 use crate::query::ListQuery;
-use crate::query::plan::{Cursor, QueryPlan};
+use crate::query::plan::{Cursor, IncludePlan, ReadPlan};
 use crate::query::policy::Permitted;
 use crate::query::shape;
-use crate::store::indexes::States;
 use crate::store::table::TableName;
 use crate::store::{items, keys};
 
@@ -23,14 +22,10 @@ use crate::store::{items, keys};
 /// # Errors
 /// A cursor of another list, a count beyond the budget, what the table says.
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "read", skip_all)]
-pub(super) async fn list(
-    cx: &Context<'_>,
-    permitted: &Permitted<ListQuery>,
-    states: &States,
-    plan: &QueryPlan,
-) -> Result<Answer, Problem> {
+pub(super) async fn list(cx: &Context<'_>, permitted: &Permitted<ListQuery>, plan: &ReadPlan<'_>) -> Result<Answer, Problem> {
     let app = cx.app;
     let query = permitted.query();
+    let ReadPlan { own: plan, includes } = plan;
     let after = match &query.cursor {
         None => None,
         Some(text) => {
@@ -47,7 +42,7 @@ pub(super) async fn list(
         Some(Some(total)) => Some(total as u64),
         Some(None) => return Err(too_many_to_count(&app.model, permitted)),
     };
-    let shown = embed::show(app, states, permitted, &page.rows).await.map_err(list_failed)?;
+    let shown = embed::show(app, permitted, includes, &page.rows).await.map_err(list_failed)?;
     let records: Value = shown.into_iter().map(Value::Object).collect();
     Ok(Answer { version: app.model.hash.clone(), body: records.to_string().into(), next: page.next, total })
 }
@@ -60,7 +55,7 @@ pub(super) async fn list(
 pub(super) async fn record(
     cx: &Context<'_>,
     permitted: &Permitted<ListQuery>,
-    states: &States,
+    includes: &[IncludePlan<'_>],
     id: &str,
 ) -> Result<Answer, Problem> {
     let app = cx.app;
@@ -75,8 +70,7 @@ pub(super) async fn record(
     let shown = if permitted.includes().is_empty() {
         vec![shape::record(entity, &rows[0].0, &rows[0].1, permitted.query().fields.as_ref())]
     } else {
-        embed::check(app, states, permitted).map_err(|none| no_index(&none))?;
-        embed::show(app, states, permitted, &rows).await.map_err(list_failed)?
+        embed::show(app, permitted, includes, &rows).await.map_err(list_failed)?
     };
     let body = shown.into_iter().next().map_or(Value::Null, Value::Object);
     let [(record, _)] = rows;

@@ -22,7 +22,6 @@ use crate::model::{Action, EntityIx, Operation};
 use crate::query::plan::{Cursor, CursorKeys, QueryPlan};
 use crate::query::policy;
 use crate::query::{self, ListQuery};
-use crate::store::indexes::States;
 
 use cached::{Answered, Read};
 use refused::{bad_parameters, refused};
@@ -42,7 +41,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     let secrets = app.secrets_for(permitted.query().cursor.as_deref());
     let (secrets, answered) = futures::join!(secrets, cached::answer(cx, &permitted, Read::List));
     let Answered { answer, plan, status } = answered?;
-    let next = next_cursor(&answer, &secrets?.cursor, permitted.query(), &plan);
+    let next = next_cursor(&answer, &secrets?.cursor, permitted.query(), &plan.own);
     // A list has no version of its own; its ETag is the hash of what it shows, under the model that shows it.
     let body = list_body(&answer, next.as_deref());
     let mut reply = Reply::of(StatusCode::OK, header_value(JSON), body).version(&answer.version);
@@ -68,8 +67,8 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
         let Answered { answer, status, .. } = cached::answer(cx, &permitted, Read::Record(id)).await?;
         status.mark(cx, record(&answer))
     } else {
-        // Nothing is embedded, so no index is asked.
-        record(&fresh::record(cx, &permitted, &States::default(), id).await?)
+        // Nothing is embedded, so nothing has to be planned.
+        record(&fresh::record(cx, &permitted, &[], id).await?)
     };
     Ok(deprecated::of_read(cx, reply, &permitted, Operation::Read))
 }

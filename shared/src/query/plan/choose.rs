@@ -7,14 +7,46 @@
 use super::help;
 use super::query_plan::{Join, MAX_SCANS, NoIndex, QueryPlan, Scan};
 use super::range::{self, fixed, full_order, may_scan};
-use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
+use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Op, Path, SortPart};
 use crate::query::ListQuery;
-use crate::query::condition::Comparison;
+use crate::query::condition::{Comparison, Condition};
 use crate::query::policy::Permitted;
 use crate::store::indexes::States;
 
+/// A planned list, and what its plan would be for other values of the same query.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Choice {
+    pub(super) plan: QueryPlan,
+    /// Index of each alternative of the policy.
+    indexes: Vec<IndexIx>,
+}
+
+impl Choice {
+    /// The plan by the same indexes for a list of the same form: only the values that its comparisons fix may differ.
+    ///
+    /// # Errors
+    /// [`NoIndex`] for a list of another form.
+    pub(super) fn bind(&self, model: &Model, permitted: &Permitted<ListQuery>) -> Result<QueryPlan, NoIndex> {
+        let (query, entity) = (permitted.query(), model.entity(self.plan.entity));
+        let QueryPlan { entity: of, ref joins, ref order, reverse, .. } = self.plan;
+        let mut plan = QueryPlan { entity: of, scans: Vec::new(), joins: joins.clone(), order: order.clone(), reverse };
+        for (alternative, index) in permitted.access().alternatives().iter().zip(&self.indexes) {
+            let index = entity.index(*index);
+            // The partitions of a join are those of a condition on the parents, which stays.
+            if !index.is_stored() {
+                continue;
+            }
+            let constraints = constraints(query, &alternative.rows);
+            let combinations = combinations(model, entity, index, &constraints).ok_or_else(|| help::no_index(model, query))?;
+            plan.add_scans(scans(model, entity, index, &combinations, &constraints).0);
+        }
+        Ok(plan)
+    }
+}
+
 /// A way to serve one alternative.
 struct Candidate {
+    index: IndexIx,
     order: Vec<SortPart>,
     reverse: bool,
     scans: Vec<Scan>,
@@ -31,26 +63,32 @@ struct Candidate {
 ///
 /// # Errors
 /// [`NoIndex`], naming the index to add.
-#[tracing::instrument(target = "holdfast::trace", level = "trace", name = "plan", skip_all)]
 pub fn plan(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<QueryPlan, NoIndex> {
+    choose(model, states, permitted).map(|choice| choice.plan)
+}
+
+/// As [`plan`], with what it takes to bind the plan to other values.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn choose(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Result<Choice, NoIndex> {
     best(model, states, permitted).ok_or_else(|| {
         // Would it be served if all indexes were complete?
         let built = if states.not_ready().is_empty() { None } else { best(model, &States::default(), permitted) };
         match built {
-            Some(plan) => help::not_built(model, states, permitted.query(), &plan),
+            Some(choice) => help::not_built(model, states, permitted.query(), &choice.plan),
             None => help::no_index(model, permitted.query()),
         }
     })
 }
 
-fn best(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Option<QueryPlan> {
+fn best(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Option<Choice> {
     let query = permitted.query();
     let entity = model.entity(query.entity);
     let mut per_alternative: Vec<Vec<Candidate>> = Vec::new();
     for alternative in permitted.access().alternatives() {
-        let own: Vec<&Comparison> = query.filters.iter().chain(&query.fixed).collect();
-        let mut constraints = own.clone();
-        constraints.extend(alternative.rows.required());
+        let own: Vec<&Comparison> = own(query).collect();
+        let constraints = constraints(query, &alternative.rows);
         let candidates = entity
             .indexes
             .iter()
@@ -59,11 +97,21 @@ fn best(model: &Model, states: &States, permitted: &Permitted<ListQuery>) -> Opt
             .collect();
         per_alternative.push(candidates);
     }
-    let (rank, plan) = orders(&per_alternative)
+    let (rank, choice) = orders(&per_alternative)
         .into_iter()
-        .filter_map(|(order, reverse)| combined(&per_alternative, &order, reverse))
+        .filter_map(|(order, reverse)| combined(entity.ix, &per_alternative, &order, reverse))
         .min_by(|a, b| a.0.cmp(&b.0))?;
-    (rank.0 == 0).then_some(QueryPlan { entity: entity.ix, ..plan })
+    (rank.0 == 0).then_some(choice)
+}
+
+/// The comparisons of the caller, and those that embedding adds.
+fn own(query: &ListQuery) -> impl Iterator<Item = &Comparison> {
+    query.filters.iter().chain(&query.fixed)
+}
+
+/// The comparisons that hold for every row of an alternative.
+fn constraints<'a>(query: &'a ListQuery, rows: &'a Condition) -> Vec<&'a Comparison> {
+    own(query).chain(rows.required()).collect()
 }
 
 fn orders(candidates: &[Vec<Candidate>]) -> Vec<(Vec<SortPart>, bool)> {
@@ -82,9 +130,9 @@ fn orders(candidates: &[Vec<Candidate>]) -> Vec<(Vec<SortPart>, bool)> {
 type Rank = (usize, usize, std::cmp::Reverse<(usize, usize)>, usize);
 
 /// The best index per alternative among those of one order.
-fn combined(per_alternative: &[Vec<Candidate>], order: &[SortPart], reverse: bool) -> Option<(Rank, QueryPlan)> {
-    let mut plan =
-        QueryPlan { entity: crate::model::EntityIx(0), scans: Vec::new(), joins: Vec::new(), order: order.to_vec(), reverse };
+fn combined(entity: EntityIx, per_alternative: &[Vec<Candidate>], order: &[SortPart], reverse: bool) -> Option<(Rank, Choice)> {
+    let mut plan = QueryPlan { entity, scans: Vec::new(), joins: Vec::new(), order: order.to_vec(), reverse };
+    let mut indexes = Vec::with_capacity(per_alternative.len());
     let mut rank = (0, 0, (0, 0), 0);
     for candidates in per_alternative {
         let best = candidates
@@ -96,15 +144,12 @@ fn combined(per_alternative: &[Vec<Candidate>], order: &[SortPart], reverse: boo
         rank.2.0 += best.narrowed.0;
         rank.2.1 += best.narrowed.1;
         rank.3 += usize::from(!best.whole);
-        for scan in &best.scans {
-            if !plan.scans.contains(scan) {
-                plan.scans.push(scan.clone());
-            }
-        }
+        plan.add_scans(best.scans.iter().cloned());
         plan.joins.extend(best.join.clone().filter(|join| !plan.joins.contains(join)));
+        indexes.push(best.index);
     }
     let fits = plan.scans.len() <= MAX_SCANS;
-    fits.then_some(((rank.0, rank.1, std::cmp::Reverse(rank.2), rank.3), plan))
+    fits.then_some(((rank.0, rank.1, std::cmp::Reverse(rank.2), rank.3), Choice { plan, indexes }))
 }
 
 fn candidate(
@@ -118,21 +163,14 @@ fn candidate(
 ) -> Option<Candidate> {
     let order = full_order(index);
     let reverse = direction(entity, &order, query.sort.as_deref(), own)?;
-    let values =
-        index.equality.iter().map(|path| fixed(constraints, *path).map(|values| (*path, values))).collect::<Option<Vec<_>>>()?;
-    // Whose reference is null has null on its other side, but no parent that a join would find it by.
-    if !index.is_stored() && values.iter().any(|(_, values)| values.iter().any(|value| value.is_null())) {
-        return None;
-    }
-    let combinations = range::combinations(model, entity, &values)?;
+    let combinations = combinations(model, entity, index, constraints)?;
     let (scans, used, join) = match index.equality[..] {
         [Path::Via(reference, field)] => {
             let join = join(model, states, entity, index, reference, field, &combinations)?;
             (Vec::new(), Vec::new(), Some(join))
         }
         _ => {
-            let partitions = range::partitions(entity, index, &combinations);
-            let (scans, used) = range::scans(model, entity, index, &partitions, constraints);
+            let (scans, used) = scans(model, entity, index, &combinations, constraints);
             (scans, used, None)
         }
     };
@@ -144,7 +182,30 @@ fn candidate(
     };
     let unserved = own.iter().filter(|comparison| !served(comparison) && !may_scan(model, entity, comparison.path)).count();
     let narrowed = (index.equality.len(), used.len());
-    Some(Candidate { order, reverse, scans, join, unserved, narrowed, whole: index.projection.is_none() })
+    Some(Candidate { index: index.ix, order, reverse, scans, join, unserved, narrowed, whole: index.projection.is_none() })
+}
+
+/// Encoded combinations of the values that constraints fix the equality fields of an index to; `None` where they do not fix all of
+/// them, or to too many values.
+fn combinations(model: &Model, entity: &Entity, index: &Index, constraints: &[&Comparison]) -> Option<Vec<Vec<Vec<u8>>>> {
+    let values =
+        index.equality.iter().map(|path| fixed(constraints, *path).map(|values| (*path, values))).collect::<Option<Vec<_>>>()?;
+    // Whose reference is null has null on its other side, but no parent that a join would find it by.
+    if !index.is_stored() && values.iter().any(|(_, values)| values.iter().any(|value| value.is_null())) {
+        return None;
+    }
+    range::combinations(model, entity, &values)
+}
+
+/// The scans of a stored index for these combinations, and the sort fields that narrow them.
+fn scans(
+    model: &Model,
+    entity: &Entity,
+    index: &Index,
+    combinations: &[Vec<Vec<u8>>],
+    constraints: &[&Comparison],
+) -> (Vec<Scan>, Vec<Path>) {
+    range::scans(model, entity, index, &range::partitions(entity, index, combinations), constraints)
 }
 
 fn join(

@@ -12,6 +12,7 @@ mod cursor;
 mod help;
 mod query_plan;
 mod range;
+mod read_plan;
 #[cfg(test)]
 mod tests;
 
@@ -19,3 +20,4 @@ pub use choose::plan;
 pub use cursor::{BadCursor, Cursor, CursorKey, CursorKeys, KeyId};
 pub use help::to_count;
 pub use query_plan::{Join, MAX_SCANS, NoIndex, QueryPlan, Scan};
+pub use read_plan::{ChildrenPlan, IncludePlan, ReadPlan, Reads};

@@ -28,6 +28,15 @@ impl QueryPlan {
         let entity = permitted.query().entity;
         Self { entity, scans: Vec::new(), joins: Vec::new(), order: Vec::new(), reverse: false }
     }
+
+    /// Adds scans, each once.
+    pub(super) fn add_scans(&mut self, scans: impl IntoIterator<Item = Scan>) {
+        for scan in scans {
+            if !self.scans.contains(&scan) {
+                self.scans.push(scan);
+            }
+        }
+    }
 }
 
 /// Part of one partition.

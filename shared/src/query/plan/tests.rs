@@ -1,10 +1,12 @@
 //! What is said of a list that cannot be served.
 
-use super::{plan, to_count};
+use super::{IncludePlan, ReadPlan, Reads, plan, to_count};
+use serde_json::json;
+
 use crate::core::principal::{Principal, Verified};
-use crate::model::{EntityIx, IndexIx, Model, parse};
+use crate::model::{EntityIx, IdKind, IndexIx, Model, parse};
 use crate::query::policy::{Permitted, permit_list};
-use crate::query::{Everything, ListQuery, parse_list};
+use crate::query::{Everything, ListQuery, Relation, parse_list};
 use crate::store::indexes::States;
 
 const MODEL: &str = "
@@ -104,4 +106,90 @@ fn a_count_beyond_the_budget_names_what_would_be_counted() {
     assert!(all.contains("country=") && all.contains("secret=") && !all.contains("declare"), "{all}");
     let masked = said("clerk", "scanned[prefix]=x");
     assert!(masked.contains("country=") && !masked.contains("secret"), "{masked}");
+}
+
+/// Relations whose lists are served by an index on the reference, by its order, and by several alternatives of a policy.
+const RELATIONS: &str = "
+name: T
+entities:
+  shop:
+    id: integer
+    fields:
+      city: {type: string, max: 20}
+  order:
+    id: string
+    fields:
+      shop: {ref: shop, on_delete: restrict, inverse: orders}
+      rank: {type: integer, required: true}
+      owner: {type: string, max: 20, required: true}
+      open: {type: boolean, required: true}
+    indexes:
+      by_shop: {equality: [shop], sort: [-rank]}
+      by_owner: {equality: [owner, shop], sort: [-rank]}
+      by_open: {equality: [open], sort: [shop]}
+  line:
+    id: string
+    fields:
+      order: {ref: order, on_delete: cascade, inverse: lines}
+      amount: {type: integer, required: true}
+    indexes:
+      by_order: {equality: [order], sort: [amount]}
+roles:
+  admin: {all: true}
+  owner:
+    entities:
+      shop: {list: {}}
+      order: {list: {rows: {owner: $claim.owner}}}
+      line: {list: {rows: {order.owner: $claim.owner}}}
+  team:
+    entities:
+      shop: {list: {}}
+      order: {list: {rows: {or: [{owner: $claim.owner}, {open: true}]}}}
+      line: {list: {}}
+";
+
+/// Compares the plans of a list's children, bound to parents, with those that planning anew makes; how many.
+fn bound_and_anew(model: &Model, permitted: &Permitted<ListQuery>) -> usize {
+    let anew = |query: &Permitted<ListQuery>| plan(model, &States::default(), query).unwrap();
+    let read = ReadPlan::of_list(model, &States::default(), permitted).unwrap();
+    assert_eq!(read.own, anew(permitted));
+    let long = "x".repeat(100);
+    let mut includes: Vec<_> = read.includes.iter().map(|include| (permitted.query().entity, include)).collect();
+    let mut compared = 0;
+    while let Some((entity, IncludePlan { include, reads, includes: below })) = includes.pop() {
+        let target = &include.target;
+        includes.extend(below.iter().map(|plan| (target.query().entity, plan)));
+        let (Reads::Children(children), Relation::Many(position)) = (reads, include.relation) else { continue };
+        let field = model.entity(entity).to_many[usize::from(position)].field;
+        let integer = model.entity(entity).id == IdKind::Integer;
+        let parents =
+            if integer { [json!(0), json!(-7), json!(9_007_199_254_740_991_i64)] } else { [json!("a"), json!("b"), json!(long)] };
+        for parent in parents {
+            let (list, bound) = children.bind(model, parent.clone()).unwrap();
+            assert_eq!(list, target.of_parent(model, field, parent.clone()));
+            assert_eq!(bound, anew(&list), "{parent}");
+            assert!(!bound.scans.is_empty(), "{parent}");
+            compared += 1;
+        }
+    }
+    compared
+}
+
+#[test]
+fn a_plan_that_is_bound_to_a_parent_is_the_one_that_planning_anew_makes() {
+    let model = parse("m.yaml", RELATIONS).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let (shop, claims) = (model.by_name("shop").unwrap(), [("owner".to_owned(), json!("ada"))]);
+    for (query, relations) in [
+        ("include=orders", 1),
+        ("include=orders&include[orders][limit]=2&include[orders][sort]=-rank", 1),
+        ("include=orders.lines", 2),
+        ("include=orders.lines&include[orders][sort]=-rank&include[orders.lines][sort]=-amount", 2),
+    ] {
+        for role in ["admin", "owner", "team"] {
+            let verified = Verified { roles: vec![role.to_owned()], claims: claims.clone().into(), ..Verified::default() };
+            let query = parse_list(&model, shop, &Everything, query).unwrap();
+            let permitted = permit_list(&model, &Principal::verified(verified), query).unwrap();
+            assert_eq!(bound_and_anew(&model, &permitted), relations * 3, "{role}");
+        }
+    }
 }

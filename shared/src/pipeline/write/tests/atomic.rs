@@ -1,6 +1,7 @@
 //! `_bulk`.
 
 use super::*;
+use crate::http::body::Body;
 use crate::model::Operation;
 
 fn operations() -> Value {
@@ -81,12 +82,14 @@ async fn the_form_of_a_call_is_checked_as_a_whole() {
 #[test]
 fn a_bulk_costs_what_its_operations_cost() {
     let mut request = crate::http::tests::request(Method::POST, "/v1/customers/_bulk", &[]);
-    for (body, cost) in [
-        (json!({"operations": operations()}), vec![(Operation::Create, 1), (Operation::Update, 2), (Operation::Delete, 1)]),
-        (json!({}), vec![(Operation::Update, 1)]),
+    let call = json!({"operations": operations()}).to_string();
+    for (text, cost) in [
+        (call.as_str(), vec![(Operation::Create, 1), (Operation::Update, 2), (Operation::Delete, 1)]),
+        ("{}", vec![(Operation::Update, 1)]),
+        (&call[1..], vec![(Operation::Update, 1)]),
     ] {
-        request.body = Bytes::from(body.to_string());
-        assert_eq!(super::super::bulk_cost(&request), cost);
+        request.body = Bytes::copy_from_slice(text.as_bytes());
+        assert_eq!(super::super::bulk_cost(&Body::new(&request)), cost, "{text}");
     }
 }
 
