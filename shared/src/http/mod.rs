@@ -41,8 +41,8 @@ pub const MAX_PATCH_STEPS: usize = 1000;
 pub const MAX_BULK: usize = 100;
 /// Carries a request's correlation id in both directions.
 pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-/// Internal: the version that a reply's `ETag` begins with. It never leaves the function.
-pub const VERSION: HeaderName = HeaderName::from_static("x-holdfast-version");
+/// Name under which a kept answer remembers its [`Reply::version`] among its headers. No answer ever has a header of this name.
+pub const VERSION: &str = "x-holdfast-version";
 
 /// A request as API Gateway hands it on.
 #[derive(Clone)]
@@ -108,6 +108,8 @@ pub struct Reply {
     pub status: StatusCode,
     /// Headers of this answer alone.
     pub headers: HeaderMap,
+    /// Version that the `ETag` begins with; without one there is no `ETag`.
+    pub version: Option<String>,
     /// Body, not coded.
     pub body: Bytes,
 }
@@ -115,7 +117,7 @@ pub struct Reply {
 impl Reply {
     /// Without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+        Self { status, headers: HeaderMap::new(), version: None, body: Bytes::new() }
     }
 
     /// With a JSON body.
@@ -147,8 +149,9 @@ impl Reply {
 
     /// With the version that the `ETag` begins with.
     #[must_use]
-    pub fn version(self, version: &str) -> Self {
-        self.header(VERSION, header_value(version))
+    pub fn version(mut self, version: &str) -> Self {
+        self.version = Some(version.to_owned());
+        self
     }
 }
 

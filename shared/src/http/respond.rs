@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::compress::{Coding, WORTH_PACKING};
 use super::conditional::{Condition, etag};
-use super::{ApiRequest, ApiResponse, CORRELATION_ID, JSON, PROBLEM_JSON, Reply, VERSION, cors, header_value, negotiate};
+use super::{ApiRequest, ApiResponse, CORRELATION_ID, JSON, PROBLEM_JSON, Reply, cors, header_value, negotiate};
 use crate::http::problem::{Code, Problem};
 use crate::model::Model;
 
@@ -23,7 +23,7 @@ const PATH: AsciiSet =
 
 /// Makes the answer. What a problem has for the log goes there, whichever stage it comes from, this one included.
 ///
-/// - `ETag`: from the header [`VERSION`] and the body; a matching `If-None-Match` turns `GET` and `HEAD` into 304.
+/// - `ETag`: from [`Reply::version`] and the body; a matching `If-None-Match` turns `GET` and `HEAD` into 304.
 /// - 406 to `GET` and `HEAD` that do not admit JSON. Other methods have had their effect already, so they must have called
 ///   [`negotiate::json`] before it.
 /// - 413 `response_too_large` where the coded body is over [`MAX_SENT`].
@@ -54,7 +54,6 @@ fn is_safe(method: &Method) -> bool {
 
 /// Negotiation, validator and coding of a reply.
 fn finish(request: &ApiRequest, mut reply: Reply) -> Result<Reply, Problem> {
-    let version = reply.headers.remove(VERSION);
     if is_bodiless(reply.status) {
         return Ok(bare(reply));
     }
@@ -63,10 +62,9 @@ fn finish(request: &ApiRequest, mut reply: Reply) -> Result<Reply, Problem> {
         negotiate::json(&request.headers)?;
     }
     let coding = coding_of(request, &reply);
-    if let Some(version) = version.as_ref().and_then(|version| version.to_str().ok()) {
-        reply.headers.insert(ETAG, etag(version, &reply.body, coding));
-    }
-    if is_fresh(request, &reply) {
+    let tag = reply.version.as_deref().map(|version| etag(version, &reply.body, coding));
+    reply.headers.extend(tag.iter().map(|tag| (ETAG, tag.clone())));
+    if reply.status == StatusCode::OK && tag.is_some_and(|tag| is_fresh(request, &tag)) {
         reply.status = StatusCode::NOT_MODIFIED;
         return Ok(bare(reply));
     }
@@ -86,14 +84,10 @@ fn bare(mut reply: Reply) -> Reply {
     reply
 }
 
-/// Whether the client has this very representation. A malformed condition counts as none: the answer is right without it.
-fn is_fresh(request: &ApiRequest, reply: &Reply) -> bool {
-    let reading = is_safe(&request.method) && reply.status == StatusCode::OK;
+/// Whether the client has the representation with this tag. A malformed condition counts as none: the answer is right without it.
+fn is_fresh(request: &ApiRequest, tag: &HeaderValue) -> bool {
     let condition = || Condition::if_none_match(&request.headers).ok().flatten();
-    match reply.headers.get(ETAG) {
-        Some(tag) if reading => condition().is_some_and(|condition| condition.matches_representation(tag)),
-        _ => false,
-    }
+    is_safe(&request.method) && condition().is_some_and(|condition| condition.matches_representation(tag))
 }
 
 /// Bytes that a JSON body of this request's answer has as it is sent.

@@ -205,8 +205,7 @@ fn answer(target: &Target<'_>, record: &Record, effective: &EffectiveAccess) -> 
 
 /// The answer as it is remembered.
 fn kept(reply: &Reply) -> Answer {
-    let version = reply.headers.get(VERSION).and_then(|version| version.to_str().ok());
-    let headers = version.map(|version| (VERSION.as_str().to_owned(), version.to_owned())).into_iter().collect();
+    let headers = reply.version.iter().map(|version| (VERSION.to_owned(), version.clone())).collect();
     Answer { status: reply.status.as_u16(), headers, body: reply.body.to_vec() }
 }
 

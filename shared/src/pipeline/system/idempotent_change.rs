@@ -126,6 +126,6 @@ fn answer(change: &Change) -> Answer {
     };
     let mut answer = bare(status, shown);
     answer.headers.extend(location.map(|location| ("location".to_owned(), location)));
-    answer.headers.extend(change.version.as_ref().map(|version| (VERSION.as_str().to_owned(), version.clone())));
+    answer.headers.extend(change.version.as_ref().map(|version| (VERSION.to_owned(), version.clone())));
     answer
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::http::problem::{Code, Problem};
-use crate::http::{JSON, Reply, header_value, idempotency_key};
+use crate::http::{JSON, Reply, VERSION, header_value, idempotency_key};
 use crate::pipeline::Context;
 use crate::store::idempotency::{self, Answer, Fingerprint, KeyScope, Match, complete, row_key};
 use crate::store::items;
@@ -152,7 +152,8 @@ pub(in crate::pipeline) fn reply_of(answer: Answer, replayed: bool) -> Result<Re
         true => Reply::empty(status),
         false => Reply::of(status, HeaderValue::from_static(JSON), answer.body),
     };
-    for (name, value) in &answer.headers {
+    reply.version = answer.headers.get(VERSION).cloned();
+    for (name, value) in answer.headers.iter().filter(|(name, _)| *name != VERSION) {
         let name = HeaderName::try_from(name.as_str()).map_err(Problem::internal)?;
         reply.headers.insert(name, header_value(value));
     }

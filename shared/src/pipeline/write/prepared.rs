@@ -47,7 +47,7 @@ impl Prepared {
             headers.insert("location".to_owned(), location.clone());
         }
         if let (Some(_), Some(after)) = (&self.shown, &self.mutation.after) {
-            headers.insert(VERSION.as_str().to_owned(), after.version.clone());
+            headers.insert(VERSION.to_owned(), after.version.clone());
         }
         let body = self.shown.as_ref().map(|shown| shown.to_string().into_bytes()).unwrap_or_default();
         Answer { status: self.status.as_u16(), headers, body }

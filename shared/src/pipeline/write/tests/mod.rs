@@ -18,7 +18,7 @@ use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::Env;
 use crate::core::principal::{Principal, Verified};
 use crate::http::problem::Problem;
-use crate::http::{Reply, VERSION, header_value};
+use crate::http::{Reply, header_value};
 use crate::identity::auth::{Authenticator, StaticJwks};
 use crate::model::parse;
 use crate::pipeline::{Context, Gate, RequestContext};
@@ -153,9 +153,9 @@ impl World {
         Ok(Seen {
             status: reply.status.as_u16(),
             body: serde_json::from_slice(&reply.body).unwrap_or_default(),
-            version: header(VERSION.as_str()).unwrap_or_default(),
             location: header("location"),
             replayed: header("idempotency-replayed").is_some(),
+            version: reply.version.unwrap_or_default(),
         })
     }
 
