@@ -6,7 +6,8 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use holdfast::core::principal::{Principal, Verified};
+use holdfast::core::caller::Caller;
+use holdfast::identity::auth::Principal;
 use holdfast::model::value::Record;
 use holdfast::model::{Action, Entity, FieldMask, Model, parse};
 use holdfast::query::ListQuery;
@@ -82,11 +83,11 @@ impl Bench {
 
 fn list(criterion: &mut Criterion) {
     let model = parse("bench", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-    let clerk = Principal::verified(Verified {
+    let clerk = Principal::unverified(Caller {
         consumer: "c".into(),
         subject: "s".into(),
         roles: vec!["clerk".into()],
-        ..Verified::default()
+        ..Caller::default()
     });
     let bench = Bench { model, clerk, states: States::default() };
     criterion.bench_function("parse", |b| b.iter(|| black_box(bench.parsed())));

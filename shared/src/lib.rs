@@ -6,15 +6,16 @@
 //! 0  core
 //! 1  model
 //! 2  store
-//! 3  query, limit, usage
+//! 3  limit, usage
 //! 4  notify, http
 //! 5  identity
-//! 6  cache, migrate, openapi
-//! 7  app
-//! 8  files
-//! 9  pipeline, reporter
-//! 10 aws
-//! 11 compose
+//! 6  migrate, query
+//! 7  cache, openapi
+//! 8  app
+//! 9  files
+//! 10 pipeline, reporter
+//! 11 aws
+//! 12 compose
 //! ```
 
 pub mod app;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use holdfast::app::App;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
 use holdfast::aws::s3::S3Objects;
+use holdfast::core::caller::Caller;
 use holdfast::core::clock::Env;
-use holdfast::core::principal::Verified;
 use holdfast::http::{ApiRequest, ApiResponse};
 use holdfast::identity::auth::AuthOutcome;
 use holdfast::identity::auth::Authenticator;
@@ -102,7 +102,7 @@ impl Instance {
     ///
     /// # Panics
     /// If `line` is no method and address.
-    pub async fn call(&self, who: &Verified, line: &str, body: &Value) -> (ApiResponse, Cost) {
+    pub async fn call(&self, who: &Caller, line: &str, body: &Value) -> (ApiResponse, Cost) {
         self.call_with(who, line, body, &[]).await
     }
 
@@ -112,7 +112,7 @@ impl Instance {
     /// If `line` is no method and address.
     pub async fn call_with(
         &self,
-        who: &Verified,
+        who: &Caller,
         line: &str,
         body: &Value,
         more: &[(&'static str, &'static str)],
@@ -145,6 +145,6 @@ impl Instance {
 }
 
 /// Somebody in a role.
-pub fn somebody(subject: &str, role: &str) -> Verified {
-    Verified { consumer: subject.into(), subject: subject.into(), roles: vec![role.into()], ..Verified::default() }
+pub fn somebody(subject: &str, role: &str) -> Caller {
+    Caller { consumer: subject.into(), subject: subject.into(), roles: vec![role.into()], ..Caller::default() }
 }

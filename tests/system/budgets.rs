@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use holdfast::core::principal::Verified;
+use holdfast::core::caller::Caller;
 use holdfast::model::value::Record;
 use holdfast::store::meter::Kind;
 use holdfast::store::write::{Batch, Mutation};
@@ -77,13 +77,13 @@ plans:
 auth: {default_plan: wide}
 ";
 
-struct Caller {
+struct Client {
     _stack: Stack,
     instance: Instance,
-    who: Verified,
+    who: Caller,
 }
 
-impl Caller {
+impl Client {
     /// The cost of a request that is answered so.
     async fn cost(&self, status: u16, line: &str, body: Value) -> Cost {
         let (response, cost) = self.instance.call(&self.who, line, &body).await;
@@ -99,10 +99,10 @@ fn figures(cost: &Cost) -> (u32, u64, f64, f64) {
 }
 
 /// An author, a shop and 20 books; an instance that has read what instances read once.
-async fn furnished() -> Caller {
+async fn furnished() -> Client {
     let stack = Stack::start(MODEL).await;
     let instance = stack.instance();
-    let caller = Caller { _stack: stack, instance, who: somebody("ann", "admin") };
+    let caller = Client { _stack: stack, instance, who: somebody("ann", "admin") };
     caller.cost(201, "POST /v1/authors", json!({"id": "a", "name": "A"})).await;
     caller.cost(201, "POST /v1/shops", json!({"id": "s"})).await;
     for number in 0..20 {
@@ -112,11 +112,11 @@ async fn furnished() -> Caller {
     filed(&caller).await;
     caller.cost(200, "GET /v1/books?sort=title", Value::Null).await;
     // Somebody else from here on: whoever has called so often holds a lease and need not ask the limiter.
-    Caller { who: somebody("cleo", "admin"), ..caller }
+    Client { who: somebody("cleo", "admin"), ..caller }
 }
 
 /// A book with a file, as if it had been uploaded.
-async fn filed(caller: &Caller) {
+async fn filed(caller: &Client) {
     let app = &caller.instance.app;
     let entity = app.model.by_name("book").unwrap();
     let file = json!({"filename": "a", "content_type": "text/plain", "size": 1, "sha256": "0", "uploaded_at": "2026-11-21T00:00:00.000Z"});
@@ -171,7 +171,7 @@ async fn writes_cost_four_waits() {
 #[tokio::test]
 async fn a_create_costs_what_the_budget_says() {
     let stack = Stack::start(BUDGET).await;
-    let caller = Caller { instance: stack.instance(), _stack: stack, who: somebody("ann", "admin") };
+    let caller = Client { instance: stack.instance(), _stack: stack, who: somebody("ann", "admin") };
     caller.cost(201, "POST /v1/authors", json!({"id": "a"})).await;
     let book = |id: &str| json!({"id": id, "title": "t", "author_id": "a"});
     let keyed = async |id: &str, key: &'static str| {
@@ -203,7 +203,7 @@ async fn a_link_costs_one_wait_with_its_limits_and_its_audit_entry_beside_the_re
 #[tokio::test]
 async fn a_denial_repeated_within_a_second_costs_nothing() {
     let caller = furnished().await;
-    let narrow = Caller { who: Verified { plan: Some("narrow".into()), ..somebody("bob", "admin") }, ..caller };
+    let narrow = Client { who: Caller { plan: Some("narrow".into()), ..somebody("bob", "admin") }, ..caller };
     narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
     narrow.cost(200, "GET /v1/books/b1", Value::Null).await;
     narrow.cost(429, "GET /v1/books/b1", Value::Null).await;
@@ -216,11 +216,11 @@ async fn a_denial_repeated_within_a_second_costs_nothing() {
 #[tokio::test]
 async fn a_refused_write_leaves_nothing_behind() {
     let caller = furnished().await;
-    let narrow = Caller { who: Verified { plan: Some("narrow".into()), ..somebody("eve", "admin") }, ..caller };
+    let narrow = Client { who: Caller { plan: Some("narrow".into()), ..somebody("eve", "admin") }, ..caller };
     for id in ["one", "two"] {
         narrow.cost(201, "POST /v1/shops", json!({"id": id})).await;
     }
     narrow.cost(429, "POST /v1/shops", json!({"id": "three"})).await;
-    let again = Caller { who: somebody("ann", "admin"), ..narrow };
+    let again = Client { who: somebody("ann", "admin"), ..narrow };
     again.cost(404, "GET /v1/shops/three", Value::Null).await;
 }

@@ -67,6 +67,20 @@ fn every_ban_has_its_reason() {
 }
 
 #[test]
+fn what_is_deployed_is_built_without_the_helpers_of_tests() {
+    let functions = std::fs::read_dir(root().join("functions")).unwrap().map(|entry| entry.unwrap().path());
+    let manifests: Vec<PathBuf> = functions.chain([root().join("infra/local")]).map(|path| path.join("Cargo.toml")).collect();
+    assert!(manifests.len() > 5, "{manifests:?}");
+    for path in manifests {
+        let manifest = std::fs::read_to_string(&path).unwrap();
+        let (product, _) = manifest.split_once("[dev-dependencies]").unwrap_or((&manifest, ""));
+        assert!(!product.contains("test-util"), "{}: a dependency, not only a dev-dependency, enables test-util", path.display());
+    }
+    let workspace = read("Cargo.toml");
+    assert!(workspace.contains("\nholdfast = { path = \"shared\" }\n"), "the workspace's dependency has no features");
+}
+
+#[test]
 fn nothing_in_the_tree_was_copied_from_a_package() {
     let relative = files(&root()).into_iter().filter_map(|path| path.strip_prefix(root()).map(Path::to_owned).ok());
     let copied =

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use holdfast::core::principal::{Principal, Verified};
+use holdfast::core::caller::Caller;
+use holdfast::identity::auth::Principal;
 use holdfast::model::{Model, parse};
 use holdfast::query::ListQuery;
 use holdfast::query::plan::plan;
@@ -157,7 +158,7 @@ fn an_employee_of_northwind_reads_the_own_orders_by_an_index_and_not_by_a_scan()
     let model = parse("northwind.yaml", &northwind_model()).unwrap();
     let with = |role: &str, claims: Value| {
         let claims = claims.as_object().cloned().unwrap().into_iter().collect();
-        Principal::verified(Verified { roles: vec![role.to_owned()], claims, ..Verified::default() })
+        Principal::unverified(Caller { roles: vec![role.to_owned()], claims, ..Caller::default() })
     };
     let one = |name: &str| vec![(name.to_owned(), 1)];
     let nancy = with("employee", json!({"employee_id": 1}));

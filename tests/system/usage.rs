@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use holdfast::core::caller::Caller;
 use holdfast::core::clock::{Clock, Env, Micros, SystemRandom};
-use holdfast::core::principal::Verified;
 use holdfast::store::table::{
     Item, Key, RangePage, RangeQuery, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
 };
@@ -292,7 +292,7 @@ impl Listed {
 async fn cloudwatch_gets_the_same_numbers_once() {
     let stack = Stack::start(SMALL).await;
     let instance = stack.instance();
-    let narrow = Verified { plan: Some("narrow".into()), ..somebody("greedy", "admin") };
+    let narrow = Caller { plan: Some("narrow".into()), ..somebody("greedy", "admin") };
     let other = somebody("other", "admin");
     let mut hits = 0;
     let is_hit = |answer: &holdfast::http::ApiResponse| {
@@ -340,7 +340,7 @@ async fn what_the_limiter_does_without_its_store_is_counted_and_published() {
     let mut instance = stack.instance();
     let settings = holdfast::limit::LimiterSettings::default();
     instance.app.limiter = holdfast::limit::Limiter::new(Arc::new(Down), stack.env.clone(), settings);
-    let narrow = Verified { plan: Some("narrow".into()), ..somebody("closed", "admin") };
+    let narrow = Caller { plan: Some("narrow".into()), ..somebody("closed", "admin") };
     for (who, status, times) in [(&somebody("open", "admin"), 404, 3), (&narrow, 503, 2)] {
         for _ in 0..times {
             let (answer, _) = instance.call(who, "GET /v1/books/none", &Value::Null).await;

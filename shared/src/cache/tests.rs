@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{EntryDescriptor, Mode, reads_others};
-use crate::core::principal::{Principal, Verified};
+use crate::core::caller::Caller;
+use crate::identity::auth::Principal;
 use crate::model::{Entity, Model, parse};
 use crate::query::plan;
 use crate::query::policy::{Permitted, permit_get, permit_list};
@@ -57,11 +58,11 @@ fn model() -> Model {
 }
 
 fn caller(subject: &str, roles: &[&str], country: &str) -> Principal {
-    Principal::verified(Verified {
+    Principal::unverified(Caller {
         subject: subject.to_owned(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         claims: [("country".to_owned(), json!(country))].into(),
-        ..Verified::default()
+        ..Caller::default()
     })
 }
 

@@ -5,10 +5,10 @@
 
 pub mod api_key;
 pub mod backoff;
+pub mod caller;
 pub mod clock;
 pub mod config;
 pub mod deadline;
 pub mod id;
 pub(crate) mod json;
-pub mod principal;
 pub mod telemetry;

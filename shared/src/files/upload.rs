@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::core::clock::{Env, Micros};
-use crate::core::principal::Principal;
+use crate::identity::auth::Principal;
 use crate::model::{Entity, Field};
 use crate::store::keys;
 use crate::store::object;

@@ -1,6 +1,6 @@
 //! The names that subjects get: `me` -> `shop:me`, or, where an issuer's alias changes, `old:me` -> `shop:me`.
 
-use crate::core::principal::{ANONYMOUS, KEY_ALIAS, LOCAL_ALIAS, RESERVED_ALIASES, subject};
+use crate::core::caller::{ANONYMOUS, KEY_ALIAS, LOCAL_ALIAS, RESERVED_ALIASES, subject};
 use crate::model::Model;
 
 /// What an operator says of the names.

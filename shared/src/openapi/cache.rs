@@ -13,7 +13,7 @@ use super::markdown::markdown;
 use super::source::{Site, Source};
 use super::system;
 use super::yaml::yaml;
-use crate::core::principal::Principal;
+use crate::core::caller::Caller;
 use crate::model::{Action, Entity, FieldMask, Model};
 
 /// Maximum size of all cached documents, bytes.
@@ -58,10 +58,10 @@ impl Documents {
     ///
     /// # Errors
     /// As [`yaml`].
-    pub fn get(&self, model: &Model, principal: &Principal, site: Site<'_>, form: Form) -> Result<Bytes, String> {
-        let key = (fingerprint(model, principal, site), form);
+    pub fn get(&self, model: &Model, caller: &Caller, site: Site<'_>, form: Form) -> Result<Bytes, String> {
+        let key = (fingerprint(model, caller, site), form);
         self.kept.get_or_insert_with(&key, || {
-            let document = openapi(model, principal, site);
+            let document = openapi(model, caller, site);
             Ok(Bytes::from(match form {
                 Form::Json => document.to_string(),
                 Form::Yaml => yaml(&document)?,
@@ -74,8 +74,8 @@ impl Documents {
 /// Cache key: a hash of everything that a document shows. That is the model, the address and, of the caller, the roles, limits,
 /// system resources and, by entity and action, the permission with its fields; but not the identity. Equal keys mean equal
 /// documents.
-fn fingerprint(model: &Model, principal: &Principal, site: Site<'_>) -> String {
-    let source = Source { model, principal, site };
+fn fingerprint(model: &Model, caller: &Caller, site: Site<'_>) -> String {
+    let source = Source { model, caller, site };
     let access = |entity: &Entity| -> Vec<Value> {
         let of = |action: &Action| {
             let access = source.access(entity, *action);
@@ -90,10 +90,10 @@ fn fingerprint(model: &Model, principal: &Principal, site: Site<'_>) -> String {
         model.hash,
         site.url,
         site.environment,
-        principal.roles,
-        principal.plan,
-        principal.overrides,
-        principal.anonymous,
+        caller.roles,
+        caller.plan,
+        caller.overrides,
+        caller.anonymous,
         paths,
         system::everybody(&source),
         entities,
@@ -104,7 +104,6 @@ fn fingerprint(model: &Model, principal: &Principal, site: Site<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::principal::Verified;
     use crate::openapi::of_role;
 
     const SITE: Site<'static> = Site { url: "https://api.example", environment: "live" };
@@ -113,21 +112,21 @@ mod tests {
         crate::model::parse("model.yaml", include_str!("../../../model.yaml")).unwrap()
     }
 
-    fn customer(id: &str, plan: &str) -> Principal {
-        Principal::verified(Verified {
+    fn customer(id: &str, plan: &str) -> Caller {
+        Caller {
             consumer: id.to_owned(),
             subject: id.to_owned(),
             roles: vec!["customer".to_owned()],
             plan: Some(plan.to_owned()),
             claims: [("customer_id".to_owned(), json!(id))].into(),
-            ..Verified::default()
-        })
+            ..Caller::default()
+        }
     }
 
     #[test]
     fn callers_with_equal_access_share_a_document_and_others_do_not() {
         let model = model();
-        let of = |principal: &Principal| fingerprint(&model, principal, SITE);
+        let of = |caller: &Caller| fingerprint(&model, caller, SITE);
         assert_eq!(of(&customer("ada", "free")), of(&customer("ben", "free")));
         let other_site = Site { url: "https://b.example", ..SITE };
         let mut without_claims = customer("ada", "free");

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::core::principal::{self, Principal, Verified};
+use crate::core::caller::{self, Caller};
 use crate::model::{Entity, FieldType, IdKind, Model, Operand, Path, Rule, UUID};
 
 /// A sample caller with these roles, and with a value of the right type for every claim that their rules read, so that the document
-/// shows what the roles are for. It serves documents only: no record is ever read on its behalf.
-pub fn of_role(model: &Model, roles: &[&str]) -> Principal {
+/// shows what the roles are for.
+pub fn of_role(model: &Model, roles: &[&str]) -> Caller {
     let mut claims = BTreeMap::new();
     for role in roles.iter().filter_map(|name| model.role(name)) {
         for ((entity, _), grants) in &role.grants {
             grants.iter().for_each(|grant| collect(model, model.entity(*entity), &grant.rows, &mut claims));
         }
     }
-    Principal::verified(Verified {
+    Caller {
         consumer: "example".to_owned(),
-        subject: principal::subject("example", "example"),
+        subject: caller::subject("example", "example"),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         plan: model.auth.default_plan.clone(),
         claims,
-        ..Verified::default()
-    })
+        ..Caller::default()
+    }
 }
 
 fn collect(model: &Model, entity: &Entity, rule: &Rule, claims: &mut BTreeMap<String, Value>) {

@@ -11,7 +11,7 @@ use crate::http::MAX_PATCH_STEPS;
 pub(super) fn all(source: &Source<'_>) -> Value {
     json!({
         "schemas": schemas(source),
-        "parameters": parameters::shared(source.principal.anonymous),
+        "parameters": parameters::shared(source.caller.anonymous),
         "headers": responses::all_headers(),
         "responses": responses::all(source.site.url),
         "securitySchemes": {

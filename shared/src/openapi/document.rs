@@ -6,12 +6,12 @@ use super::caller::of_role;
 use super::prune::prune;
 use super::source::{Site, Source};
 use super::{components, paths, prose, responses, system};
-use crate::core::principal::Principal;
+use crate::core::caller::Caller;
 use crate::model::Model;
 
 /// The document for a caller: the operations that the caller may use, with the fields that the caller may see or write.
-pub fn openapi(model: &Model, principal: &Principal, site: Site<'_>) -> Value {
-    let source = Source { model, principal, site };
+pub fn openapi(model: &Model, caller: &Caller, site: Site<'_>) -> Value {
+    let source = Source { model, caller, site };
     let mut paths = paths::of_entities(&source);
     paths.extend(system::paths(&source));
     let mut document = json!({
@@ -28,7 +28,7 @@ pub fn openapi(model: &Model, principal: &Principal, site: Site<'_>) -> Value {
         "paths": paths,
         "components": components::all(&source),
         "x-model": model.hash,
-        "x-roles": principal.roles,
+        "x-roles": caller.roles,
         "x-limits": prose::limits(&source),
         "x-errors": responses::catalogue(site.url),
     });

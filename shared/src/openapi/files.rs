@@ -25,7 +25,7 @@ pub(super) fn paths(operations: &EntityOperations<'_>) -> Map<String, Value> {
         let (up, down) = (may(Action::Upload), may(Action::Download) && may(Action::Read));
         let shared = limits.share_expiry.is_some();
         // A share belongs to a caller who is identified.
-        let shared = shared && !operations.source.principal.anonymous;
+        let shared = shared && !operations.source.caller.anonymous;
         let (makes, sees) = (shared && down, shared && (down || up));
         let share_id = json!({
             "name": "share_id", "in": "path", "required": true, "description": "Id of the share.", "schema": kinds::id(),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::parts;
+use crate::core::caller::MAX_SUBJECT;
 use crate::core::id::MAX_SAFE_INTEGER;
-use crate::core::principal::MAX_SUBJECT;
 use crate::query::{MAX_CURSOR, MAX_LIMIT};
 
 /// Maximum length of a header or parameter without a limit of its own: what the gateway accepts as request line and headers.

@@ -10,13 +10,13 @@ use crate::model::{EntityIx, Operation, Window};
 
 /// The plan of the caller.
 fn plan(source: &Source<'_>) -> Option<ResolvedPlan> {
-    let name = source.principal.plan.as_ref().or(source.model.auth.default_plan.as_ref())?;
-    ResolvedPlan::of(source.model.plan(name)?, source.principal.overrides.as_ref()).ok()
+    let name = source.caller.plan.as_ref().or(source.model.auth.default_plan.as_ref())?;
+    ResolvedPlan::of(source.model.plan(name)?, source.caller.overrides.as_ref()).ok()
 }
 
 /// Limits of the caller as data.
 pub(super) fn limits(source: &Source<'_>) -> Value {
-    if source.principal.anonymous {
+    if source.caller.anonymous {
         return json!({"per_address": {"requests": source.model.limits.per_address, "per_seconds": 60}});
     }
     let Some(plan) = plan(source) else { return Value::Null };
@@ -61,7 +61,7 @@ fn window(window: Window) -> &'static str {
 /// The member `info.description`, Markdown.
 pub(super) fn description(source: &Source<'_>) -> String {
     let mut text = source.model.description.clone().unwrap_or_default();
-    let roles = source.principal.roles.iter().map(|role| format!("`{role}`")).collect::<Vec<_>>().join(", ");
+    let roles = source.caller.roles.iter().map(|role| format!("`{role}`")).collect::<Vec<_>>().join(", ");
     let whom = if roles.is_empty() { "a caller without a role".to_owned() } else { format!("a caller with the roles {roles}") };
     // Writing to a string does not fail.
     let _infallible = write!(
@@ -74,8 +74,8 @@ pub(super) fn description(source: &Source<'_>) -> String {
 }
 
 fn limits_in_words(source: &Source<'_>) -> String {
-    if source.principal.anonymous {
-        let whole = if source.principal.key_id.is_some() { " The key as a whole is limited as well." } else { "" };
+    if source.caller.anonymous {
+        let whole = if source.caller.key_id.is_some() { " The key as a whole is limited as well." } else { "" };
         return format!("{} requests a minute from one address.{whole}", source.model.limits.per_address);
     }
     let Some(plan) = plan(source) else { return "No plan applies.".to_owned() };

@@ -1,6 +1,6 @@
 //! Source of a document: model, caller and address, and what the caller may do.
 
-use crate::core::principal::Principal;
+use crate::core::caller::Caller;
 use crate::model::{Action, Entity, FieldMask, IdKind, Masks, Model};
 use crate::query::policy::Access;
 use crate::store::object as stored;
@@ -17,14 +17,14 @@ pub struct Site<'a> {
 /// Source of all parts of a document.
 pub(super) struct Source<'a> {
     pub(super) model: &'a Model,
-    pub(super) principal: &'a Principal,
+    pub(super) caller: &'a Caller,
     pub(super) site: Site<'a>,
 }
 
 impl<'a> Source<'a> {
     /// Access of the caller to an entity.
     pub(super) fn access(&self, entity: &Entity, action: Action) -> Access {
-        Access::of(self.model, self.principal, entity, action)
+        Access::of(self.model, self.caller, entity, action)
     }
 
     /// Whether the caller may do the action on some record.
@@ -53,10 +53,10 @@ impl<'a> Source<'a> {
     /// Entities on which the caller may do anything.
     pub(super) fn entities(&self) -> impl Iterator<Item = &'a Entity> {
         const SERVED: [Action; 5] = [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete];
-        let (model, principal) = (self.model, self.principal);
-        let allowed = move |entity: &Entity, action| !Access::of(model, principal, entity, action).is_forbidden();
+        let (model, caller) = (self.model, self.caller);
+        let allowed = move |entity: &Entity, action| !Access::of(model, caller, entity, action).is_forbidden();
         let uploads = move |entity: &Entity| {
-            let access = Access::of(model, principal, entity, Action::Upload).widest();
+            let access = Access::of(model, caller, entity, Action::Upload).widest();
             stored::fields(entity).any(|field| access.contains(field.ix))
         };
         model.entities.iter().filter(move |entity| SERVED.iter().any(|action| allowed(entity, *action)) || uploads(entity))

@@ -16,7 +16,7 @@ pub(super) const TAG: &str = "_system";
 
 /// Whether a role of the caller has the permission and the scopes of the token do not exclude it.
 fn may(source: &Source<'_>, permission: SystemPermission) -> bool {
-    allows_system(source.model, source.principal, permission)
+    allows_system(source.model, source.caller, permission)
 }
 
 /// Whether the caller may see the usage of all consumers.
@@ -29,10 +29,10 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
     let mut paths = Map::new();
     let mut put = |path: &str, item: Value| paths.insert(path.to_owned(), item);
     // An anonymous caller has no account to show.
-    if !source.principal.anonymous || source.principal.key_id.is_some() {
+    if !source.caller.anonymous || source.caller.key_id.is_some() {
         put("/v1/_me", json!({"get": me()}));
     }
-    if !source.principal.anonymous {
+    if !source.caller.anonymous {
         let all = everybody(source);
         put("/v1/_notifications", json!({"get": notifications(all)}));
         put("/v1/_usage", json!({"get": usage(all)}));

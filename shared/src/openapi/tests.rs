@@ -36,11 +36,11 @@ fn an_operation_is_there_if_and_only_if_it_is_allowed() {
     for model in models() {
         for role in &model.roles {
             let document = openapi_of_role(&model, &role.name, BASE).unwrap();
-            let principal = caller::of_role(&model, &[&role.name]);
+            let caller = caller::of_role(&model, &[&role.name]);
             let found: HashSet<(String, String)> =
                 operations(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
             for entity in &model.entities {
-                let may = |action| !Access::of(&model, &principal, entity, action).is_forbidden();
+                let may = |action| !Access::of(&model, &caller, entity, action).is_forbidden();
                 let (list, one, bulk) = (
                     format!("/v1/{}", entity.plural),
                     format!("/v1/{}/{{id}}", entity.plural),
@@ -59,7 +59,7 @@ fn an_operation_is_there_if_and_only_if_it_is_allowed() {
                     checked += 1;
                 }
                 for field in crate::store::object::fields(entity) {
-                    let of = |action| Access::of(&model, &principal, entity, action).widest().contains(field.ix);
+                    let of = |action| Access::of(&model, &caller, entity, action).widest().contains(field.ix);
                     let (up, down) = (of(Action::Upload), of(Action::Download) && of(Action::Read));
                     let shared = crate::store::object::limits(field).unwrap().share_expiry.is_some();
                     for (method, path, allowed) in [
@@ -148,11 +148,11 @@ fn schemas_of_bodies_are_those_that_validate() {
         ("customer", "review", Action::Update, Purpose::Replace, "ReviewReplace"),
     ] {
         let document = openapi_of_role(&model, role, BASE).unwrap();
-        let principal = caller::of_role(&model, &[role]);
+        let caller = caller::of_role(&model, &[role]);
         let entity = model.by_name(entity).unwrap();
         let masks = Masks {
-            readable: Access::of(&model, &principal, entity, Action::Read).widest(),
-            writable: Access::of(&model, &principal, entity, action).widest(),
+            readable: Access::of(&model, &caller, entity, Action::Read).widest(),
+            writable: Access::of(&model, &caller, entity, action).widest(),
         };
         assert_eq!(document["components"]["schemas"][name], json_schema(&model, entity, purpose, &masks), "{role} {name}");
     }

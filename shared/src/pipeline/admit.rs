@@ -18,9 +18,9 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::core::clock::Micros;
-use crate::core::principal::Principal;
 use crate::http::problem::{Code, Problem};
 use crate::http::{Reply, header_value};
+use crate::identity::auth::Principal;
 use crate::identity::auth::{AuthFailure, AuthRefusal};
 use crate::limit::address::{AddressBucket, AddressLimited};
 use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedPlan, WindowState, headers};
@@ -97,7 +97,7 @@ pub async fn admit(
     calls: &[Call],
     paid: Option<Vec<WindowState>>,
 ) -> Result<Vec<WindowState>, AdmitError> {
-    match &principal.key_owner {
+    match principal.key_owner() {
         Some(owner) => by_key(cx, principal, owner, calls, paid).await,
         None if principal.anonymous => Ok(by_address(cx, bucket(principal))?),
         None => by_consumer(cx, principal, calls).await,

@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{RequestContext, admit};
 use crate::core::api_key;
-use crate::core::principal::Principal;
 use crate::http::header_value;
 use crate::http::problem::Problem;
+use crate::identity::auth::Principal;
 use crate::identity::auth::{self, AuthFailure};
 use crate::limit::address::{AbuseSource, AddressBucket};
 use crate::notify::{self, Kind};

@@ -6,11 +6,11 @@ use tokio::sync::SetOnce;
 
 use crate::app::App;
 use crate::core::clock::Micros;
-use crate::core::principal::Principal;
 use crate::http::ApiRequest;
 use crate::http::body::Body;
 use crate::http::problem::Problem;
 use crate::http::route::{self, Matched};
+use crate::identity::auth::Principal;
 use crate::model::Model;
 use crate::usage::RequestMetrics;
 

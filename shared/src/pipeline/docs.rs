@@ -6,11 +6,11 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::app::App;
-use crate::core::principal::{Principal, Verified};
+use crate::core::caller::Caller;
 use crate::http::problem::Problem;
 use crate::http::route::Document;
 use crate::http::{ApiRequest, JSON, Reply, header_value};
-use crate::identity::auth;
+use crate::identity::auth::{self, Principal};
 use crate::model::{self, Change, Model, Role, SystemPermission};
 use crate::openapi::{self, Documents, Form, Site};
 use crate::query::policy::allows_system;
@@ -43,8 +43,8 @@ impl DocumentHandler<'_> {
             Document::Page => return Ok(self.page()),
         };
         let asked = DocumentRequest::read(request)?;
-        let anonymous = || auth::anonymous(self.model).unwrap_or_else(nobody);
-        let mut caller = principal.cloned().unwrap_or_else(anonymous);
+        let principal = principal.cloned().or_else(|| auth::anonymous(self.model));
+        let mut caller = principal.as_deref().cloned().unwrap_or_else(without_rights);
         if let Some(role) = &asked.role {
             let role = self.role_of_others(&caller, "role", role)?;
             if let Some(before) = &asked.diff {
@@ -67,7 +67,7 @@ impl DocumentHandler<'_> {
     }
 
     /// A role that an administrator names.
-    fn role_of_others(&self, caller: &Principal, parameter: &str, name: &str) -> Result<&Role, Problem> {
+    fn role_of_others(&self, caller: &Caller, parameter: &str, name: &str) -> Result<&Role, Problem> {
         if !administers(self.model, caller) {
             return Err(Problem::forbidden("The document of another role needs a role with the system permission consumers."));
         }
@@ -92,12 +92,12 @@ impl DocumentHandler<'_> {
     }
 }
 
-/// Somebody who may do nothing: where the model has no anonymous role.
-fn nobody() -> Principal {
-    Principal::verified(Verified { anonymous: true, ..Verified::default() })
+/// The anonymous caller of a model without an anonymous role.
+fn without_rights() -> Caller {
+    Caller { anonymous: true, ..Caller::default() }
 }
 
-fn administers(model: &Model, caller: &Principal) -> bool {
+fn administers(model: &Model, caller: &Caller) -> bool {
     allows_system(model, caller, SystemPermission::Consumers)
 }
 
@@ -156,6 +156,10 @@ mod tests {
         DocumentHandler { model, documents: &documents, environment: "test" }.handle(request, principal, document)
     }
 
+    fn of_role(model: &Model, role: &str) -> Principal {
+        Principal::unverified(openapi::of_role(model, &[role]))
+    }
+
     fn paths(reply: &Reply) -> Vec<String> {
         let document: Value = serde_json::from_slice(&reply.body).unwrap();
         document["paths"].as_object().unwrap().keys().cloned().collect()
@@ -179,8 +183,8 @@ mod tests {
     #[test]
     fn other_roles_are_for_administrators() {
         let model = model();
-        let admin = openapi::of_role(&model, &["admin"]);
-        let packer = openapi::of_role(&model, &["packer"]);
+        let admin = of_role(&model, "admin");
+        let packer = of_role(&model, "packer");
         let of_packer = paths(&ask("role=packer", Some(&admin), Document::Json).unwrap());
         assert!(!of_packer.contains(&"/v1/_consumers".to_owned()) && of_packer.contains(&"/v1/orders".to_owned()));
         let code = |query: &str, caller| ask(query, caller, Document::Json).unwrap_err().code;
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn administrators_see_what_changes_from_one_role_to_another() {
         let model = model();
-        let admin = openapi::of_role(&model, &["admin"]);
+        let admin = of_role(&model, "admin");
         let changes = |query: &str| {
             let reply = ask(query, Some(&admin), Document::Json).unwrap();
             let told: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -206,7 +210,7 @@ mod tests {
         assert!(changes("role=packer&diff=packer").is_empty());
         let lines = ask("role=packer&diff=public", Some(&admin), Document::Llms).unwrap();
         assert_eq!(String::from_utf8(lines.body.to_vec()).unwrap().lines().count(), gained.len());
-        let packer = openapi::of_role(&model, &["packer"]);
+        let packer = of_role(&model, "packer");
         let code = |query: &str, caller| ask(query, caller, Document::Json).unwrap_err().code;
         assert_eq!(code("role=packer&diff=admin", Some(&packer)), Code::Forbidden);
         assert_eq!(code("role=packer&diff=nobody", Some(&admin)), Code::InvalidParameter);

@@ -34,7 +34,6 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::core::deadline;
-use crate::core::principal::Principal;
 use crate::core::telemetry::{self, Traces};
 use crate::http::problem::Problem;
 use crate::http::route::endpoint::Effect;

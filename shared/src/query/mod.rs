@@ -1,7 +1,7 @@
 //! What a caller asks for, may see, and how it is found: query strings become a [`ListQuery`] without any I/O and without knowing who
 //! asks; [`policy`] makes it a permitted one, [`plan`] finds its partitions, [`shape`] forms the page.
 //!
-//! Imports `core`, `model`, `store`. A plan is made from nothing but what [`policy`] permitted.
+//! Imports `core`, `model`, `store`, `identity`. A plan is made from nothing but what [`policy`] permitted.
 
 pub mod condition;
 mod filter;

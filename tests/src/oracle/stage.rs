@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use holdfast::app::App;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
+use holdfast::core::caller;
 use holdfast::core::clock::{Clock, Env, Micros};
-use holdfast::core::principal::Verified;
 use holdfast::http::ApiRequest;
 use holdfast::identity::auth::{AuthOutcome, Authenticator, StaticJwks};
 use holdfast::model::Model;
@@ -108,21 +108,21 @@ impl Stage {
     }
 
     /// Makes a request on behalf of a caller, whom the authorizer has let in.
-    pub async fn call(&self, spec: &Spec, caller: &Caller, request: &Request) -> Reply {
+    pub async fn call(&self, spec: &Spec, who: &Caller, request: &Request) -> Reply {
         self.clock.0.fetch_add(1_000_000, Ordering::SeqCst);
-        let verified = Verified {
-            consumer: caller.consumer.clone(),
-            subject: caller.subject.clone(),
-            roles: caller.roles.iter().map(|role| spec.roles[*role].name.clone()).collect(),
-            scopes: caller.scopes.clone(),
-            claims: caller.claims.clone(),
-            ..Verified::default()
+        let verified = caller::Caller {
+            consumer: who.consumer.clone(),
+            subject: who.subject.clone(),
+            roles: who.roles.iter().map(|role| spec.roles[*role].name.clone()).collect(),
+            scopes: who.scopes.clone(),
+            claims: who.claims.clone(),
+            ..caller::Caller::default()
         };
         self.call_as(verified, request).await
     }
 
     /// As [`Stage::call`], for a verified caller.
-    pub async fn call_as(&self, verified: Verified, request: &Request) -> Reply {
+    pub async fn call_as(&self, verified: caller::Caller, request: &Request) -> Reply {
         let mut headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer verified"))]);
         for (name, value) in &request.headers {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());

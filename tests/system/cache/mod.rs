@@ -20,8 +20,8 @@ use std::time::Duration;
 use holdfast::app::App;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
 use holdfast::cache::CacheSettings;
+use holdfast::core::caller;
 use holdfast::core::clock::Env;
-use holdfast::core::principal::Verified;
 use holdfast::http::ApiRequest;
 use holdfast::identity::auth::{AuthOutcome, Authenticator, StaticJwks};
 use holdfast::model::{Model, parse};
@@ -88,12 +88,17 @@ struct Instance {
 
 /// Somebody who calls.
 #[derive(Debug, Clone, Default)]
-struct Caller(Verified);
+struct Caller(caller::Caller);
 
 impl Caller {
     fn new(subject: &str, roles: &[&str]) -> Self {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        Self(Verified { consumer: format!("of-{subject}"), subject: subject.to_owned(), roles, ..Verified::default() })
+        Self(caller::Caller {
+            consumer: format!("of-{subject}"),
+            subject: subject.to_owned(),
+            roles,
+            ..caller::Caller::default()
+        })
     }
 
     fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::jws::Unverified;
 use super::keys::{KeyStore, NoKey};
 use super::{AuthOutcome, AuthRefusal, JwksSource, api_key, claims, jwks};
+use crate::core::caller::{self, Caller, KEY_ALIAS};
 use crate::core::clock::{Env, Micros};
-use crate::core::principal::{self, KEY_ALIAS, Verified};
 use crate::identity::consumer::record::Row;
 use crate::identity::consumer::{ApiKey, Consumer};
 use crate::model::{Auth, Issuer, Model};
@@ -82,7 +82,7 @@ impl Authenticator {
         verified.map_or_else(AuthOutcome::from, |verified| AuthOutcome::Ok(Box::new(verified)))
     }
 
-    async fn by_token(&self, token: &str, now: Micros) -> Result<Verified, Failure> {
+    async fn by_token(&self, token: &str, now: Micros) -> Result<Caller, Failure> {
         let token = Unverified::parse(token)?;
         let unverified = crate::core::json::strict_object(&token.payload).ok_or(AuthRefusal::Malformed)?;
         let named = unverified.get("iss").and_then(Value::as_str).ok_or(AuthRefusal::Issuer)?;
@@ -97,12 +97,12 @@ impl Authenticator {
         if !token.signed_by(&key) {
             return Err(AuthRefusal::Signature.into());
         }
-        let verified = claims::verify(&self.model.auth, issuer, &unverified, now)?;
-        let row = self.consumer(&verified.consumer).await?;
-        apply_consumer(&self.model.auth, verified, row)
+        let caller = claims::verify(&self.model.auth, issuer, &unverified, now)?;
+        let row = self.consumer(&caller.consumer).await?;
+        apply_consumer(&self.model.auth, caller, row)
     }
 
-    async fn by_api_key(&self, key: &str, now: Micros) -> Result<Verified, Failure> {
+    async fn by_api_key(&self, key: &str, now: Micros) -> Result<Caller, Failure> {
         let presented = api_key::parse(key).ok_or(AuthRefusal::ApiKey)?;
         let stored = self.get(place::api_key(presented.id)).await?.ok_or(AuthRefusal::UnknownApiKey)?;
         let stored = ApiKey::from_item(&stored).map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))?;
@@ -116,15 +116,15 @@ impl Authenticator {
         if row.as_ref().is_none_or(|row| row.consumer.is_none()) {
             return Err(AuthRefusal::UnknownApiKey.into());
         }
-        let verified = Verified {
-            subject: principal::subject(KEY_ALIAS, &stored.consumer),
+        let caller = Caller {
+            subject: caller::subject(KEY_ALIAS, &stored.consumer),
             consumer: stored.consumer,
             key_id: Some(stored.id),
             expires: stored.expires,
             anonymous: stored.publishable,
-            ..Verified::default()
+            ..Caller::default()
         };
-        apply_consumer(&self.model.auth, verified, row)
+        apply_consumer(&self.model.auth, caller, row)
     }
 
     async fn consumer(&self, id: &str) -> Result<Option<Row>, Failure> {
@@ -150,17 +150,17 @@ pub(super) fn bearer(header: &str) -> Result<&str, AuthRefusal> {
 }
 
 /// What the consumer's row says goes before what the token says.
-fn apply_consumer(auth: &Auth, mut verified: Verified, row: Option<Row>) -> Result<Verified, Failure> {
-    let Some(Row { epoch, consumer, .. }) = row else { return Ok(verified) };
-    verified.epoch = Some(epoch);
-    let Some(consumer) = consumer else { return Ok(verified) };
+fn apply_consumer(auth: &Auth, mut caller: Caller, row: Option<Row>) -> Result<Caller, Failure> {
+    let Some(Row { epoch, consumer, .. }) = row else { return Ok(caller) };
+    caller.epoch = Some(epoch);
+    let Some(consumer) = consumer else { return Ok(caller) };
     let Consumer { plan, roles, claims, disabled, overrides, .. } = consumer;
     if disabled {
         return Err(AuthRefusal::Disabled.into());
     }
-    verified.plan = plan.or(verified.plan);
-    verified.roles = roles.unwrap_or(verified.roles);
-    verified.claims.extend(claims::used(auth, |name| claims.get(name)));
-    verified.overrides = overrides;
-    Ok(verified)
+    caller.plan = plan.or(caller.plan);
+    caller.roles = roles.unwrap_or(caller.roles);
+    caller.claims.extend(claims::used(auth, |name| claims.get(name)));
+    caller.overrides = overrides;
+    Ok(caller)
 }

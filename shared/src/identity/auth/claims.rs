@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::AuthRefusal;
+use crate::core::caller::{self, Caller};
 use crate::core::clock::Micros;
-use crate::core::principal::{self, Verified};
 use crate::model::{Auth, Issuer};
 
 /// Longest id of a consumer, characters: as ids in paths.
@@ -22,7 +22,7 @@ const GIVEN: [&str; 2] = ["subject", "consumer"];
 ///
 /// # Errors
 /// [`AuthRefusal::Expired`] or whatever else is wrong with the claims.
-pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, now: Micros) -> Result<Verified, AuthRefusal> {
+pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, now: Micros) -> Result<Caller, AuthRefusal> {
     if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
         return Err(AuthRefusal::Issuer);
     }
@@ -31,8 +31,8 @@ pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, 
     }
     let expires = check_times(issuer, claims, now)?;
     let name = identity(claims, &issuer.consumer_claim)?;
-    let subject = principal::subject(&issuer.alias, &identity(claims, &issuer.subject_claim)?);
-    Ok(Verified {
+    let subject = caller::subject(&issuer.alias, &identity(claims, &issuer.subject_claim)?);
+    Ok(Caller {
         consumer: consumer_id(&issuer.alias, &name).ok_or(AuthRefusal::IdentityLength)?,
         subject,
         key_id: None,
@@ -44,7 +44,7 @@ pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, 
         scopes: look_up(claims, &issuer.scopes_claim).map(|scopes| words(scopes).ok_or(AuthRefusal::Claims)).transpose()?,
         claims: used(auth, |name| look_up(claims, name)),
         expires: Some(expires),
-        ..Verified::default()
+        ..Caller::default()
     })
 }
 

@@ -12,8 +12,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Map, Value, json};
 
 use super::{JwksSource, StaticJwks};
+pub use crate::core::caller::LOCAL_ALIAS as ALIAS;
 use crate::core::clock::{Env, Micros};
-pub use crate::core::principal::LOCAL_ALIAS as ALIAS;
 use crate::model::Issuer;
 
 /// `iss` of local tokens.

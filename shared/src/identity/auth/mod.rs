@@ -16,6 +16,7 @@ mod jws;
 mod keys;
 pub mod local;
 mod outcome;
+mod principal;
 mod resolve;
 mod sharer;
 
@@ -23,10 +24,11 @@ mod sharer;
 pub(crate) mod tests;
 
 pub use crate::core::api_key;
-pub use crate::core::principal::ANONYMOUS;
+pub use crate::core::caller::ANONYMOUS;
 pub use authenticator::Authenticator;
 pub use claims::consumer_id;
 pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
 pub use outcome::{AuthOutcome, AuthRefusal, ContextError};
+pub use principal::Principal;
 pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};
 pub use sharer::Sharer;

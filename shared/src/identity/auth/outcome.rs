@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::core::principal::Verified;
+use crate::core::caller::Caller;
 
 /// Largest context, bytes of its JSON.
 const MAX_CONTEXT: usize = 8 * 1024;
@@ -11,8 +11,8 @@ const MAX_CONTEXT: usize = 8 * 1024;
 /// The result of looking at a credential.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AuthOutcome {
-    /// It is good, and says this.
-    Ok(Box<Verified>),
+    /// It is good, and says this of its holder.
+    Ok(Box<Caller>),
     /// It is not.
     Invalid(AuthRefusal),
     /// It was good until it ended.
@@ -152,7 +152,7 @@ impl AuthOutcome {
         match self {
             Self::Invalid(refusal) => put("reason", refusal.code().to_owned()),
             Self::Expired | Self::Unavailable(_) => {}
-            Self::Ok(verified) => put_verified(verified, put),
+            Self::Ok(caller) => put_caller(caller, put),
         }
         if Value::Object(context.clone()).to_string().len() > MAX_CONTEXT {
             return Self::Invalid(AuthRefusal::ContextSize).to_context();
@@ -166,7 +166,7 @@ impl AuthOutcome {
     /// [`ContextError`] where a part is missing or wrong: nobody is let in by a context that is not understood.
     pub fn from_context(context: &Map<String, Value>) -> Result<Self, ContextError> {
         match text(context, "outcome")? {
-            Some("ok") => Ok(Self::Ok(Box::new(verified_from(context)?))),
+            Some("ok") => Ok(Self::Ok(Box::new(caller_from(context)?))),
             Some("expired") => Ok(Self::Expired),
             Some("unavailable") => Ok(Self::Unavailable("the authorizer could not decide".to_owned())),
             Some("invalid") => {
@@ -178,40 +178,40 @@ impl AuthOutcome {
     }
 }
 
-fn put_verified(verified: &Verified, mut put: impl FnMut(&str, String)) {
-    put("consumer", verified.consumer.clone());
-    put("subject", verified.subject.clone());
-    put("roles", json(&verified.roles));
-    if let Some(scopes) = &verified.scopes {
+fn put_caller(caller: &Caller, mut put: impl FnMut(&str, String)) {
+    put("consumer", caller.consumer.clone());
+    put("subject", caller.subject.clone());
+    put("roles", json(&caller.roles));
+    if let Some(scopes) = &caller.scopes {
         put("scopes", json(scopes));
         // For the gateway's access log, which escapes nothing: as OAuth writes them.
         put("scope", scopes.join(" "));
     }
-    let texts = [("key_id", &verified.key_id), ("plan", &verified.plan)];
+    let texts = [("key_id", &caller.key_id), ("plan", &caller.plan)];
     for (name, value) in texts {
         if let Some(value) = value {
             put(name, value.clone());
         }
     }
-    for (name, value) in [("exp", verified.expires), ("epoch", verified.epoch)] {
+    for (name, value) in [("exp", caller.expires), ("epoch", caller.epoch)] {
         if let Some(value) = value {
             put(name, value.to_string());
         }
     }
-    if !verified.claims.is_empty() {
-        put("claims", json(&verified.claims));
+    if !caller.claims.is_empty() {
+        put("claims", json(&caller.claims));
     }
-    if let Some(overrides) = &verified.overrides {
+    if let Some(overrides) = &caller.overrides {
         put("overrides", overrides.to_string());
     }
-    if verified.anonymous {
+    if caller.anonymous {
         put("anonymous", "true".to_owned());
     }
 }
 
-fn verified_from(context: &Map<String, Value>) -> Result<Verified, ContextError> {
+fn caller_from(context: &Map<String, Value>) -> Result<Caller, ContextError> {
     let owned = |name| text(context, name).map(|text| text.map(str::to_owned));
-    Ok(Verified {
+    Ok(Caller {
         consumer: owned("consumer")?.filter(|id| !id.is_empty()).ok_or(ContextError("consumer"))?,
         subject: owned("subject")?.ok_or(ContextError("subject"))?,
         key_id: owned("key_id")?,

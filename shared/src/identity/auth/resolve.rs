@@ -1,11 +1,11 @@
-//! From an outcome to a [`Principal`]: the only place that makes one.
+//! From an outcome to a [`Principal`].
 
 use serde_json::{Map, Value};
 
 use super::authenticator::bearer;
-use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError};
+use super::{AuthOutcome, AuthRefusal, Authenticator, ContextError, Principal};
+use crate::core::caller::{ANONYMOUS, Caller};
 use crate::core::clock::Micros;
-use crate::core::principal::{ANONYMOUS, Principal, Verified};
 use crate::model::Model;
 
 /// Why there is no principal.
@@ -91,27 +91,25 @@ pub async fn principal(
     from_outcome(model, authenticator.authenticate(authorization).await, now)
 }
 
-/// Nobody in particular, in the role that the model gives to callers without credentials, if it does.
+/// The principal of callers without credentials, in the role that the model gives them; `None` where it gives none.
 pub fn anonymous(model: &Model) -> Option<Principal> {
     let role = model.auth.anonymous_role.clone()?;
     Some(resolve(
         model,
-        Verified {
+        Caller {
             consumer: ANONYMOUS.to_owned(),
             subject: ANONYMOUS.to_owned(),
             roles: vec![role],
             anonymous: true,
-            ..Verified::default()
+            ..Caller::default()
         },
     ))
 }
 
 fn from_outcome(model: &Model, outcome: AuthOutcome, now: Micros) -> Result<Principal, AuthFailure> {
     match outcome {
-        AuthOutcome::Ok(verified) if verified.expires.is_some_and(|expires| now.seconds() >= expires) => {
-            Err(AuthFailure::Expired)
-        }
-        AuthOutcome::Ok(verified) => Ok(resolve(model, *verified)),
+        AuthOutcome::Ok(caller) if caller.expires.is_some_and(|expires| now.seconds() >= expires) => Err(AuthFailure::Expired),
+        AuthOutcome::Ok(caller) => Ok(resolve(model, *caller)),
         AuthOutcome::Invalid(AuthRefusal::Missing) => Err(AuthFailure::Missing),
         AuthOutcome::Invalid(refusal) => Err(AuthFailure::Invalid(refusal)),
         AuthOutcome::Expired => Err(AuthFailure::Expired),
@@ -120,9 +118,9 @@ fn from_outcome(model: &Model, outcome: AuthOutcome, now: Micros) -> Result<Prin
 }
 
 /// Roles and plan by the model that runs here: unknown roles give nothing, an unknown plan is the default one.
-pub(super) fn resolve(model: &Model, mut verified: Verified) -> Principal {
-    let held = std::mem::take(&mut verified.roles);
-    verified.roles = model.roles.iter().map(|role| &role.name).filter(|name| held.contains(name)).cloned().collect();
-    verified.plan = verified.plan.filter(|name| model.plan(name).is_some()).or_else(|| model.auth.default_plan.clone());
-    Principal::verified(verified)
+pub(super) fn resolve(model: &Model, mut caller: Caller) -> Principal {
+    let held = std::mem::take(&mut caller.roles);
+    caller.roles = model.roles.iter().map(|role| &role.name).filter(|name| held.contains(name)).cloned().collect();
+    caller.plan = caller.plan.filter(|name| model.plan(name).is_some()).or_else(|| model.auth.default_plan.clone());
+    Principal::verified(caller)
 }

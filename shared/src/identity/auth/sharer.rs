@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::claims;
 use super::resolve::resolve;
-use crate::core::principal::{self, ANONYMOUS, KEY_ALIAS, Principal, Verified};
+use super::{Principal, claims};
+use crate::core::caller::{self, ANONYMOUS, Caller, KEY_ALIAS};
 use crate::identity::consumer::Consumer;
 use crate::identity::consumer::record::Row;
 use crate::model::Model;
@@ -21,7 +21,7 @@ use crate::model::Model;
 pub struct Sharer {
     /// On whose account.
     pub consumer: String,
-    /// Who: [`Principal::subject`].
+    /// Who: [`Caller::subject`].
     pub subject: String,
     /// See [`Stored::named`].
     named: bool,
@@ -64,8 +64,8 @@ impl From<Stored> for Sharer {
 fn with_issuer(consumer: &str, subject: String) -> String {
     match consumer.split_once(':') {
         _ if consumer == ANONYMOUS => subject,
-        Some((alias, _)) if subject != consumer => principal::subject(alias, &subject),
-        _ => principal::subject(KEY_ALIAS, &subject),
+        Some((alias, _)) if subject != consumer => caller::subject(alias, &subject),
+        _ => caller::subject(KEY_ALIAS, &subject),
     }
 }
 
@@ -93,14 +93,14 @@ impl Sharer {
     /// What they may do by now; `None` where that is nothing: the consumer is disabled or was deleted since, or it is not known any
     /// more which roles they have.
     pub fn now(&self, model: &Model, row: Option<Row>) -> Option<Principal> {
-        let mut verified = Verified {
+        let mut caller = Caller {
             consumer: self.consumer.clone(),
             subject: self.subject.clone(),
             plan: self.plan.clone(),
             scopes: self.scopes.clone(),
             claims: self.claims.clone(),
             epoch: row.as_ref().map(|row| row.epoch),
-            ..Verified::default()
+            ..Caller::default()
         };
         let record = match row {
             // A row stays when its consumer is deleted: one that was not there before, or in another state, tells of a deletion.
@@ -113,14 +113,14 @@ impl Sharer {
             None => self.roles.clone(),
             Some(Consumer { disabled: true, .. }) => return None,
             Some(record) => {
-                verified.plan = record.plan.or(verified.plan);
-                verified.claims.extend(claims::used(&model.auth, |name| record.claims.get(name)));
-                verified.overrides = record.overrides;
+                caller.plan = record.plan.or(caller.plan);
+                caller.claims.extend(claims::used(&model.auth, |name| record.claims.get(name)));
+                caller.overrides = record.overrides;
                 record.roles.or_else(|| self.roles.clone())
             }
         };
-        verified.roles = roles?;
-        Some(resolve(model, verified))
+        caller.roles = roles?;
+        Some(resolve(model, caller))
     }
 }
 
@@ -164,7 +164,7 @@ auth: {claims: [customer_id, region]}
     }
 
     fn caller(roles: &[&str]) -> Principal {
-        Principal::verified(Verified {
+        Principal::verified(Caller {
             consumer: "acme".into(),
             subject: "ann".into(),
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
@@ -172,7 +172,7 @@ auth: {claims: [customer_id, region]}
             claims: [("customer_id".to_owned(), json!("a")), ("region".to_owned(), json!("north"))].into(),
             key_id: Some("k".into()),
             expires: Some(1),
-            ..Verified::default()
+            ..Caller::default()
         })
     }
 

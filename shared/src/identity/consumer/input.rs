@@ -78,7 +78,7 @@ fn seconds(value: &Value) -> Option<i64> {
 /// Whether a text may be a consumer's id.
 pub fn is_consumer_id(id: &str) -> bool {
     // `anonymous` is the name under which callers without credentials are counted.
-    crate::core::id::is_id_part(id) && id != crate::core::principal::ANONYMOUS
+    crate::core::id::is_id_part(id) && id != crate::core::caller::ANONYMOUS
 }
 
 /// What an id looks like.

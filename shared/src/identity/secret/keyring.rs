@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::{SecretSource, Secrets, Versions, master_in_table, unreachable};
+use super::{KeyId, SecretSource, Secrets, Versions, master_in_table, unreachable};
 use crate::core::clock::{Env, Micros};
-use crate::query::plan::KeyId;
 use crate::store::table::{SharedTable, TableError};
 
 /// How old the versions may be before they are looked at again: rotate less often than that, and nothing is ever refused.

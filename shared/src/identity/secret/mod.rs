@@ -8,6 +8,7 @@
 //! Idempotency keys and webhooks' do not rotate with it: they come from the item of the table everywhere. An instance that has not heard of a rotation
 //! yet would look for a repeated request elsewhere than where the first one wrote its row, and the write would happen twice.
 
+mod cursor_keys;
 mod keyring;
 mod table;
 #[cfg(test)]
@@ -17,10 +18,10 @@ use futures::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::query::plan::{CursorKey, CursorKeys};
 use crate::store::idempotency;
 use crate::store::table::TableError;
 
+pub use cursor_keys::{CursorKey, CursorKeys, KeyId};
 pub use keyring::Keyring;
 pub use table::master_in_table;
 

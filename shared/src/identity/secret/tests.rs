@@ -8,7 +8,7 @@ use super::{Keyring, SecretSource, Versions};
 use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::Env;
 use crate::identity::auth::tests::support::{NOW, Set};
-use crate::query::plan::{CursorKeys, KeyId};
+use crate::identity::secret::{CursorKeys, KeyId};
 use crate::store::table::SharedTable;
 
 /// A secret that tests rotate; counts how often it is looked at.

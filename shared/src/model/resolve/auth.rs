@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::principal::RESERVED_ALIASES;
+use crate::core::caller::RESERVED_ALIASES;
 use crate::model::schema::{Auth, Cors, Issuer, Limits, RatePlan, Role};
 use crate::model::source::{At, Node, Reader};
 use crate::model::suggest::nearest;

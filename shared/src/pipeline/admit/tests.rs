@@ -4,10 +4,11 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{AdmitError, Admitted, admit, headers, named};
-use crate::core::principal::{Principal, Verified};
+use crate::core::caller::Caller;
 use crate::http::Reply;
 use crate::http::problem::{Code, Problem};
 use crate::http::tests::request;
+use crate::identity::auth::Principal;
 use crate::identity::consumer::{Change, Consumers};
 use crate::limit::{Call, WindowState};
 use crate::model::Operation;
@@ -84,7 +85,7 @@ async fn overrides_hold_instead_of_the_plan() {
     let world = World::new().await;
     let overrides = Some(json!({"burst": {"burst": 1}, "gone": {"limit": 1}}));
     let roles = vec!["reader".to_owned()];
-    let who = Principal::verified(Verified { consumer: "acme".into(), roles, overrides, ..Verified::default() });
+    let who = Principal::unverified(Caller { consumer: "acme".into(), roles, overrides, ..Caller::default() });
     assert_eq!(shown(&asked(&world, &who, 1).await.unwrap(), "x-ratelimit-limit"), "1");
     assert_eq!(refused(asked(&world, &who, 1).await).code, Code::RateLimited);
 }
@@ -101,7 +102,7 @@ async fn a_consumer_that_was_changed_is_verified_anew_and_one_that_was_disabled_
     let key = consumers.create_key("acme", "test", &Value::Null).await.unwrap();
     let at = |epoch: i64| {
         let (consumer, key_id) = ("acme".to_owned(), Some(key.view.id.clone()));
-        Principal::verified(Verified { consumer, key_id, epoch: Some(epoch), ..Verified::default() })
+        Principal::unverified(Caller { consumer, key_id, epoch: Some(epoch), ..Caller::default() })
     };
     assert_eq!(asked(&world, &at(0), 1).await, Err(AdmitError::NewEpoch { current: 1, paid: None }));
     asked(&world, &at(1), 1).await.unwrap();
@@ -118,8 +119,8 @@ async fn a_consumer_that_was_changed_is_verified_anew_and_one_that_was_disabled_
 #[tokio::test]
 async fn who_is_nobody_is_limited_by_address() {
     let world = World::new().await;
-    let nobody = Verified { consumer: "anonymous".into(), anonymous: true, ..Verified::default() };
-    let nobody = Principal::verified(nobody);
+    let nobody = Caller { consumer: "anonymous".into(), anonymous: true, ..Caller::default() };
+    let nobody = Principal::unverified(nobody);
     assert!(shown(&asked(&world, &nobody, 1).await.unwrap(), "ratelimit").starts_with("\"address\";r=1"));
     asked(&world, &nobody, 1).await.unwrap();
     let denied = refused(asked(&world, &nobody, 1).await);
@@ -131,7 +132,7 @@ async fn who_is_nobody_is_limited_by_address() {
 /// A publishable key of `acme`.
 fn page(epoch: i64) -> Principal {
     let (consumer, key_id) = ("acme".to_owned(), Some("k".to_owned()));
-    Principal::verified(Verified { consumer, key_id, anonymous: true, epoch: Some(epoch), ..Verified::default() })
+    Principal::unverified(Caller { consumer, key_id, anonymous: true, epoch: Some(epoch), ..Caller::default() })
 }
 
 async fn from(world: &World, who: &Principal, address: u8) -> Result<Vec<WindowState>, AdmitError> {

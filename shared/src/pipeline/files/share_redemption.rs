@@ -17,7 +17,6 @@ use super::download::{DownloadRequest, end, signed};
 use super::shares::has_ended;
 use super::target::{Target, record_of, secret};
 use crate::app::App;
-use crate::core::principal::Principal;
 use crate::files::share::{self, Share};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::FileRef;

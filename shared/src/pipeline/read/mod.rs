@@ -18,8 +18,9 @@ use super::plan_stats;
 use crate::cache::{self, Answer};
 use crate::http::problem::Problem;
 use crate::http::{JSON, Reply, header_value};
+use crate::identity::secret::CursorKeys;
 use crate::model::{Action, EntityIx, Operation};
-use crate::query::plan::{Cursor, CursorKeys, QueryPlan};
+use crate::query::plan::{Cursor, QueryPlan};
 use crate::query::policy;
 use crate::query::{self, ListQuery};
 

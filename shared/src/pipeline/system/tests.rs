@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use super::{alive, handle, ready};
 use crate::app::App;
 use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::caller::Caller;
 use crate::core::clock::Env;
-use crate::core::principal::{Principal, Verified};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::Route;
 use crate::http::{CORRELATION_ID, JSON, Reply, tests::request};
 use crate::identity::auth::Authenticator;
+use crate::identity::auth::Principal;
 use crate::identity::auth::tests::support::{Idp, Items, NOW, Seeded, Set};
 use crate::limit::Call;
 use crate::model::value::Record;
@@ -119,11 +120,11 @@ impl World {
 }
 
 pub(crate) fn principal(consumer: &str, role: &str) -> Principal {
-    Principal::verified(verified(consumer, role))
+    Principal::unverified(verified(consumer, role))
 }
 
-fn verified(consumer: &str, role: &str) -> Verified {
-    Verified { consumer: consumer.into(), subject: consumer.into(), roles: vec![role.into()], ..Verified::default() }
+fn verified(consumer: &str, role: &str) -> Caller {
+    Caller { consumer: consumer.into(), subject: consumer.into(), roles: vec![role.into()], ..Caller::default() }
 }
 
 fn body(reply: &Reply) -> Value {
@@ -365,7 +366,7 @@ async fn each_resource_asks_for_its_permission() {
         ("GET /v1/_audit", "audit"),
         ("GET /v1/_notifications?consumer=other", "usage"),
     ];
-    let scoped = |scope: &str| Principal::verified(Verified { scopes: Some(vec![scope.into()]), ..verified("ops", "operator") });
+    let scoped = |scope: &str| Principal::unverified(Caller { scopes: Some(vec![scope.into()]), ..verified("ops", "operator") });
     for (line, permission) in lines {
         let content = json!({"all": true});
         let refused = world.call(&principal("acme", "reader"), line, &[], &content).await.unwrap_err();
@@ -478,7 +479,7 @@ async fn a_purge_changes_the_tags_of_what_it_names_alone() {
 #[tokio::test]
 async fn me_says_what_is_left_and_charges_nothing() {
     let world = World::new().await;
-    let who = Principal::verified(Verified { expires: Some(NOW + 60), ..verified("acme", "reader") });
+    let who = Principal::unverified(Caller { expires: Some(NOW + 60), ..verified("acme", "reader") });
     for _ in 0..2 {
         let me = body(&world.call(&who, "GET /v1/_me", &[], &Value::Null).await.unwrap());
         assert_eq!((&me["consumer"], &me["roles"], &me["plan"]), (&json!("acme"), &json!(["reader"]), &json!("small")));

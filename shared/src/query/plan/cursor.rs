@@ -15,40 +15,13 @@ use hmac::{Hmac, KeyInit as _, Mac};
 use sha2::{Digest, Sha256};
 
 use super::QueryPlan;
+use crate::identity::secret::{CursorKey, CursorKeys, KeyId};
 use crate::query::ListQuery;
 
 /// First byte of what a cursor holds: the version of its form.
 const VERSION: u8 = 2;
 /// Bytes of the nonce.
 const NONCE: usize = 24;
-
-/// Names a key, so that the right one is tried and no other.
-pub type KeyId = [u8; 4];
-
-/// A key that cursors are sealed with.
-#[derive(Clone, Copy)]
-pub struct CursorKey {
-    /// Its name, which every cursor carries.
-    pub id: KeyId,
-    /// The key.
-    pub key: [u8; 32],
-}
-
-/// The keys of a deployment: cursors are sealed with the current one, those of the previous one are still opened.
-#[derive(Clone, Copy)]
-pub struct CursorKeys {
-    /// Seals and opens.
-    pub current: CursorKey,
-    /// Opens.
-    pub previous: Option<CursorKey>,
-}
-
-impl CursorKeys {
-    /// The key of this name.
-    pub fn find(&self, id: KeyId) -> Option<&CursorKey> {
-        [Some(&self.current), self.previous.as_ref()].into_iter().flatten().find(|key| key.id == id)
-    }
-}
 
 /// A position in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ mod read_plan;
 mod tests;
 
 pub use choose::plan;
-pub use cursor::{BadCursor, Cursor, CursorKey, CursorKeys, KeyId};
+pub use cursor::{BadCursor, Cursor};
 pub use help::to_count;
 pub use query_plan::{Join, MAX_SCANS, NoIndex, QueryPlan, Scan};
 pub use read_plan::{ChildrenPlan, IncludePlan, ReadPlan, Reads};

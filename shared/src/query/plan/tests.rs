@@ -3,7 +3,8 @@
 use super::{IncludePlan, ReadPlan, Reads, plan, to_count};
 use serde_json::json;
 
-use crate::core::principal::{Principal, Verified};
+use crate::core::caller::Caller;
+use crate::identity::auth::Principal;
 use crate::model::{EntityIx, IdKind, IndexIx, Model, parse};
 use crate::query::policy::{Permitted, permit_list};
 use crate::query::{Everything, ListQuery, Relation, parse_list};
@@ -41,7 +42,7 @@ fn model() -> Model {
 }
 
 fn permitted(model: &Model, role: &str, entity: &str, query: &str) -> Permitted<ListQuery> {
-    let principal = Principal::verified(Verified { roles: vec![role.to_owned()], ..Verified::default() });
+    let principal = Principal::unverified(Caller { roles: vec![role.to_owned()], ..Caller::default() });
     let entity = model.by_name(entity).unwrap();
     permit_list(model, &principal, parse_list(model, entity, &Everything, query).unwrap()).unwrap()
 }
@@ -186,9 +187,9 @@ fn a_plan_that_is_bound_to_a_parent_is_the_one_that_planning_anew_makes() {
         ("include=orders.lines&include[orders][sort]=-rank&include[orders.lines][sort]=-amount", 2),
     ] {
         for role in ["admin", "owner", "team"] {
-            let verified = Verified { roles: vec![role.to_owned()], claims: claims.clone().into(), ..Verified::default() };
+            let verified = Caller { roles: vec![role.to_owned()], claims: claims.clone().into(), ..Caller::default() };
             let query = parse_list(&model, shop, &Everything, query).unwrap();
-            let permitted = permit_list(&model, &Principal::verified(verified), query).unwrap();
+            let permitted = permit_list(&model, &Principal::unverified(verified), query).unwrap();
             assert_eq!(bound_and_anew(&model, &permitted), relations * 3, "{role}");
         }
     }

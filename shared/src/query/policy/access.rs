@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::core::principal::Principal;
+use crate::core::caller::Caller;
 use crate::model::{Action, Entity, FieldMask, FieldType, Grant, Model, Op, Operand, Path, Rule, normalise};
 use crate::query::condition::{Comparison, Condition, Values};
 
@@ -25,25 +25,25 @@ pub struct Access {
 }
 
 impl Access {
-    /// What `principal` may do to records of `entity` by `action`.
+    /// What `caller` may do to records of `entity` by `action`.
     ///
     /// A rule that needs a claim which the caller does not have, or which is not of the field's type, grants nothing: a missing
     /// claim must not turn a negated condition into a permission.
-    pub fn of(model: &Model, principal: &Principal, entity: &Entity, action: Action) -> Self {
+    pub fn of(model: &Model, caller: &Caller, entity: &Entity, action: Action) -> Self {
         let mut access = Self::default();
-        if !principal.allows_scope(&entity.name, action.name()) {
+        if !caller.allows_scope(&entity.name, action.name()) {
             return access;
         }
-        for role in principal.roles.iter().filter_map(|name| model.role(name)) {
+        for role in caller.roles.iter().filter_map(|name| model.role(name)) {
             for grant in role.grants.get(&(entity.ix, action)).into_iter().flatten() {
-                access.add(model, principal, entity, action, grant);
+                access.add(model, caller, entity, action, grant);
             }
         }
         access
     }
 
-    fn add(&mut self, model: &Model, principal: &Principal, entity: &Entity, action: Action, grant: &Grant) {
-        let Some(rows) = fill(model, principal, entity, &grant.rows) else { return };
+    fn add(&mut self, model: &Model, caller: &Caller, entity: &Entity, action: Action, grant: &Grant) {
+        let Some(rows) = fill(model, caller, entity, &grant.rows) else { return };
         let hidden = matches!(action, Action::List | Action::Read | Action::Download);
         let fields = grant.fields.iter().filter(|field| !(hidden && entity.field(*field).write_only)).collect();
         match self.alternatives.iter_mut().find(|alternative| alternative.rows == rows) {
@@ -135,18 +135,18 @@ impl Access {
 }
 
 /// The rule with the caller's claims in it; `None` where a claim is missing or of the wrong type.
-fn fill(model: &Model, principal: &Principal, entity: &Entity, rule: &Rule) -> Option<Condition> {
-    let all = |rules: &[Rule]| rules.iter().map(|rule| fill(model, principal, entity, rule)).collect::<Option<Vec<_>>>();
+fn fill(model: &Model, caller: &Caller, entity: &Entity, rule: &Rule) -> Option<Condition> {
+    let all = |rules: &[Rule]| rules.iter().map(|rule| fill(model, caller, entity, rule)).collect::<Option<Vec<_>>>();
     Some(match rule {
         Rule::All(rules) => Condition::All(all(rules)?),
         Rule::Any(rules) => Condition::Any(all(rules)?),
-        Rule::Not(rule) => Condition::Not(Box::new(fill(model, principal, entity, rule)?)),
+        Rule::Not(rule) => Condition::Not(Box::new(fill(model, caller, entity, rule)?)),
         Rule::Compare { path, op, operands } => {
             let mut values = Vec::new();
             for operand in operands {
                 match operand {
                     Operand::Constant(value) => values.push(value.clone()),
-                    Operand::Claim(name) => claim(model, principal, entity, *path, name, &mut values)?,
+                    Operand::Claim(name) => claim(model, caller, entity, *path, name, &mut values)?,
                 }
             }
             compare(*path, *op, values)
@@ -165,11 +165,11 @@ fn compare(path: Path, op: Op, operands: Vec<Value>) -> Condition {
     Condition::Compare(Comparison { path, op, operands })
 }
 
-fn claim(model: &Model, principal: &Principal, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
+fn claim(model: &Model, caller: &Caller, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
     let value = match name {
-        "subject" => Value::String(principal.subject.clone()),
-        "consumer" => Value::String(principal.consumer.clone()),
-        _ => principal.claims.get(name)?.clone(),
+        "subject" => Value::String(caller.subject.clone()),
+        "consumer" => Value::String(caller.consumer.clone()),
+        _ => caller.claims.get(name)?.clone(),
     };
     let items = if let Value::Array(items) = value { items } else { vec![value] };
     for item in items {
@@ -214,7 +214,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::core::principal::Verified;
 
     #[test]
     fn each_element_of_a_list_claim_is_looked_for() {
@@ -229,7 +228,7 @@ auth: {claims: [teams]}
         let model = crate::model::parse("m", model).unwrap();
         let team = |teams: &Value, role: &str| {
             let claims = [("teams".to_owned(), teams.clone())].into();
-            let caller = Principal::verified(Verified { roles: vec![role.to_owned()], claims, ..Verified::default() });
+            let caller = Caller { roles: vec![role.to_owned()], claims, ..Caller::default() };
             let access = Access::of(&model, &caller, &model.entities[0], Action::Read);
             struct Team(Value);
             impl Values for Team {

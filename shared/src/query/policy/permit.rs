@@ -1,7 +1,7 @@
 //! From a query to a permitted one.
 
 use super::Access;
-use crate::core::principal::Principal;
+use crate::identity::auth::Principal;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::query::{Include, ListQuery, Relation, Visibility};
 

@@ -3,7 +3,8 @@
 
 use std::marker::PhantomData;
 
-use crate::core::principal::Principal;
+use crate::core::caller::Caller;
+use crate::identity::auth::Principal;
 use crate::model::{Model, SystemPermission};
 
 /// The name of a permission, as the model and scopes (`system:consumers`) write it.
@@ -61,15 +62,14 @@ impl<P: Permission> SystemPermit<P> {
 }
 
 /// Whether a caller holds a system permission: for documents, which only tell of it.
-pub fn allows_system(model: &Model, principal: &Principal, permission: SystemPermission) -> bool {
-    let held = principal.roles.iter().filter_map(|role| model.role(role)).any(|role| role.system.contains(&permission));
-    held && !principal.anonymous && principal.allows_scope("system", system_name(permission))
+pub fn allows_system(model: &Model, caller: &Caller, permission: SystemPermission) -> bool {
+    let held = caller.roles.iter().filter_map(|role| model.role(role)).any(|role| role.system.contains(&permission));
+    held && !caller.anonymous && caller.allows_scope("system", system_name(permission))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::principal::Verified;
 
     #[test]
     fn a_permission_needs_a_role_a_scope_and_somebody() {
@@ -77,7 +77,7 @@ mod tests {
         let model = crate::model::parse("m", model).unwrap();
         let may = |role: &str, scopes: Option<&str>, anonymous| {
             let (roles, scopes) = (vec![role.to_owned()], scopes.map(|scope| vec![scope.to_owned()]));
-            let who = Principal::verified(Verified { roles, scopes, anonymous, key_id: Some("k".into()), ..Verified::default() });
+            let who = Caller { roles, scopes, anonymous, key_id: Some("k".into()), ..Caller::default() };
             allows_system(&model, &who, SystemPermission::Usage)
         };
         assert!(may("boss", None, false) && may("boss", Some("system:usage"), false));

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::core::caller::Caller;
 use crate::core::clock::{Env, Micros};
-use crate::core::principal::Principal;
 use crate::store::keys as place;
 use crate::store::table::{Attr, Item, RangeQuery, Table, TableError, TableName};
 
@@ -63,12 +63,12 @@ pub struct Entry {
 
 impl Entry {
     /// An entry by a caller, which does not say yet what was done.
-    pub fn by(principal: &Principal, correlation: &str) -> Self {
+    pub fn by(caller: &Caller, correlation: &str) -> Self {
         Self {
-            roles: principal.roles.clone(),
-            key_id: principal.key_id.clone(),
+            roles: caller.roles.clone(),
+            key_id: caller.key_id.clone(),
             correlation_id: Some(correlation.to_owned()),
-            ..Self::of(&principal.consumer, &principal.subject)
+            ..Self::of(&caller.consumer, &caller.subject)
         }
     }
 

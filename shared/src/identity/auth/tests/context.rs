@@ -4,30 +4,30 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::support::*;
+use crate::core::caller::Caller;
 use crate::core::clock::Micros;
-use crate::core::principal::Verified;
 use crate::identity::auth::{AuthFailure, AuthOutcome, AuthRefusal, principal, principal_from_context};
 
 fn now() -> Micros {
     Micros(NOW * 1_000_000)
 }
 
-fn verified() -> Verified {
-    Verified {
+fn verified() -> Caller {
+    Caller {
         consumer: "acme".into(),
         subject: "u1".into(),
         roles: vec!["admin".into(), "unheard_of".into(), "guest".into()],
-        ..Verified::default()
+        ..Caller::default()
     }
 }
 
-fn read(outcome: AuthOutcome) -> Result<crate::core::principal::Principal, AuthFailure> {
+fn read(outcome: AuthOutcome) -> Result<crate::identity::auth::Principal, AuthFailure> {
     principal_from_context(&model(), &outcome.to_context(), now())
 }
 
 #[test]
 fn a_context_is_flat_texts() {
-    let full = Verified {
+    let full = Caller {
         key_id: Some("k".into()),
         plan: Some("gold".into()),
         scopes: Some(vec!["*".into()]),
@@ -53,16 +53,16 @@ fn a_context_is_flat_texts() {
 
 #[test]
 fn roles_and_plan_are_those_of_the_model() {
-    let principal = read(AuthOutcome::Ok(Box::new(Verified { plan: Some("platinum".into()), ..verified() }))).unwrap();
+    let principal = read(AuthOutcome::Ok(Box::new(Caller { plan: Some("platinum".into()), ..verified() }))).unwrap();
     assert_eq!(principal.roles, ["guest", "admin"], "known ones, in the order of the file");
     assert_eq!(principal.plan.as_deref(), Some("free"), "an unknown plan is the default one");
-    let gold = read(AuthOutcome::Ok(Box::new(Verified { plan: Some("gold".into()), ..verified() }))).unwrap();
+    let gold = read(AuthOutcome::Ok(Box::new(Caller { plan: Some("gold".into()), ..verified() }))).unwrap();
     assert_eq!(gold.plan.as_deref(), Some("gold"));
 }
 
 #[test]
 fn the_end_is_checked_on_every_request() {
-    let context = AuthOutcome::Ok(Box::new(Verified { expires: Some(NOW + 5), ..verified() })).to_context();
+    let context = AuthOutcome::Ok(Box::new(Caller { expires: Some(NOW + 5), ..verified() })).to_context();
     let at = |seconds: i64| principal_from_context(&model(), &context, Micros((NOW + seconds) * 1_000_000));
     assert!(at(0).is_ok() && at(4).is_ok());
     assert_eq!(at(5), Err(AuthFailure::Expired), "though the gateway's cache still says ok");
@@ -80,7 +80,7 @@ fn only_ok_makes_a_principal() {
 
 #[test]
 fn a_context_that_is_not_understood_lets_nobody_in() {
-    let good = AuthOutcome::Ok(Box::new(Verified { expires: Some(NOW + 5), epoch: Some(1), scopes: Some(vec![]), ..verified() }))
+    let good = AuthOutcome::Ok(Box::new(Caller { expires: Some(NOW + 5), epoch: Some(1), scopes: Some(vec![]), ..verified() }))
         .to_context();
     assert!(principal_from_context(&model(), &good, now()).is_ok());
     for (name, value) in [
@@ -110,7 +110,7 @@ fn a_context_that_is_not_understood_lets_nobody_in() {
 
 #[test]
 fn what_does_not_fit_is_refused_and_not_cut() {
-    let many = Verified { roles: (0..2000).map(|n| format!("role_{n}")).collect(), ..verified() };
+    let many = Caller { roles: (0..2000).map(|n| format!("role_{n}")).collect(), ..verified() };
     let context = AuthOutcome::Ok(Box::new(many)).to_context();
     assert_eq!(AuthOutcome::from_context(&context), Ok(AuthOutcome::Invalid(AuthRefusal::ContextSize)));
 }
@@ -178,7 +178,9 @@ async fn a_remembered_refusal_ends_with_its_reason_and_a_final_one_does_not() {
         async move {
             let now = crate::core::clock::Clock::now(&*world.clock);
             let header = format!("Bearer {token}");
-            principal(&world.model, &world.authenticator, Some(&context), Some(&header), now).await.map(|caller| caller.consumer)
+            principal(&world.model, &world.authenticator, Some(&context), Some(&header), now)
+                .await
+                .map(|caller| caller.consumer.clone())
         }
     };
     let refused = |refusal| Err(AuthFailure::Invalid(refusal));
@@ -217,10 +219,10 @@ proptest! {
         consumer in "[a-z:]{1,20}", subject in "\\PC{0,40}", roles in prop::collection::vec("[a-z_]{1,9}", 0..5), epoch: Option<i64>,
         expires: Option<i64>, claim in "\\PC{0,30}", scopes in prop::option::of(prop::collection::vec("\\PC{0,9}", 0..4)), anonymous: bool,
     ) {
-        let verified = Verified {
+        let verified = Caller {
             consumer, subject, roles, epoch, expires, scopes, anonymous,
             claims: [("tenant".to_owned(), json!(claim))].into(),
-            ..Verified::default()
+            ..Caller::default()
         };
         let outcome = AuthOutcome::Ok(Box::new(verified));
         let sent: Map<String, Value> = serde_json::from_str(&Value::Object(outcome.to_context()).to_string()).unwrap();

@@ -322,7 +322,7 @@ impl World {
         assert_eq!(outcome, AuthOutcome::from(expected), "{credential}");
     }
 
-    pub(crate) async fn accepted(&self, credential: &str) -> crate::core::principal::Verified {
+    pub(crate) async fn accepted(&self, credential: &str) -> crate::core::caller::Caller {
         match self.bearer(credential).await {
             AuthOutcome::Ok(verified) => *verified,
             other => panic!("{other:?} for {credential}"),

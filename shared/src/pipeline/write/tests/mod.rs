@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::aws::dynamodb::embedded::Embedded;
+use crate::core::caller::Caller;
 use crate::core::clock::Env;
-use crate::core::principal::{Principal, Verified};
 use crate::http::problem::Problem;
 use crate::http::{Reply, header_value};
 use crate::identity::auth::{Authenticator, StaticJwks};
@@ -198,12 +198,12 @@ fn seen_of(result: Result<Seen, Problem>) -> (u16, Vec<String>) {
 }
 
 fn with(roles: &[&str], customer: Option<&str>) -> Principal {
-    Principal::verified(Verified {
+    Principal::unverified(Caller {
         consumer: "c".to_owned(),
         subject: customer.unwrap_or("s").to_owned(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         claims: customer.map(|id| ("customer_id".to_owned(), json!(id))).into_iter().collect(),
-        ..Verified::default()
+        ..Caller::default()
     })
 }
 

@@ -1,8 +1,5 @@
-//! Who calls. A [`Principal`] is made from a verified outcome only (`crate::identity::auth`), so whoever holds one has been let in.
-//!
-//! A publishable key stands in a page, where anybody reads it. So its holder is treated as anonymous: `consumer` and `subject` are those
-//! of every anonymous caller, whatever asks for them (shares, usage, notices, rules, idempotency), and the consumer that made the
-//! key is [`Principal::key_owner`], for admission alone.
+//! Callers as plain data: [`Caller`] is what is known of one, from a credential or made up for a document, and proves nothing. Only
+//! verification makes the `Principal` of a caller that has been let in (`crate::identity::auth`).
 
 use std::collections::BTreeMap;
 
@@ -26,17 +23,16 @@ pub fn subject(alias: &str, name: &str) -> String {
     format!("{alias}:{name}")
 }
 
-/// A verified caller.
-#[expect(clippy::manual_non_exhaustive, reason = "the private field also keeps this crate from making one without a verifier")]
-#[derive(Debug, Clone, PartialEq)]
-pub struct Principal {
+/// What is known of a caller. Anybody can make one: it tells what somebody like that may do, and lets nobody in.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Caller {
     /// Who pays and is limited: an API consumer's id, or `<issuer alias>:<claim>`; [`ANONYMOUS`] where nobody identified themselves.
     pub consumer: String,
     /// Who acts on behalf of the consumer ([`subject`]): `<issuer alias>:<sub>` of a token, `key:<consumer>` of an API key.
     pub subject: String,
     /// The API key that was used.
     pub key_id: Option<String>,
-    /// Roles held, in the order of the model's file.
+    /// Roles held; of a principal those that the model has, in the order of its file.
     pub roles: Vec<String>,
     /// Plan named by the token or consumer.
     pub plan: Option<String>,
@@ -52,63 +48,9 @@ pub struct Principal {
     pub overrides: Option<Value>,
     /// Whether nobody identified themselves: an anonymous caller (or a publishable key), limited by address.
     pub anonymous: bool,
-    /// The consumer of a publishable key: whether the key still holds, and what it is limited to, is asked of it, and nothing else.
-    pub key_owner: Option<String>,
-    _verified: (),
 }
 
-/// What a verifier says of a caller: the arguments of [`Principal::verified`].
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Verified {
-    /// Whose credential it is: [`Principal::consumer`], of a publishable key [`Principal::key_owner`].
-    pub consumer: String,
-    /// See [`Principal::subject`].
-    pub subject: String,
-    /// See [`Principal::key_id`].
-    pub key_id: Option<String>,
-    /// See [`Principal::roles`].
-    pub roles: Vec<String>,
-    /// See [`Principal::plan`].
-    pub plan: Option<String>,
-    /// See [`Principal::scopes`].
-    pub scopes: Option<Vec<String>>,
-    /// See [`Principal::claims`].
-    pub claims: BTreeMap<String, Value>,
-    /// See [`Principal::expires`].
-    pub expires: Option<i64>,
-    /// See [`Principal::epoch`].
-    pub epoch: Option<i64>,
-    /// See [`Principal::overrides`].
-    pub overrides: Option<Value>,
-    /// See [`Principal::anonymous`].
-    pub anonymous: bool,
-}
-
-impl Principal {
-    /// Only a verifier calls this: the authorizer's outcome `ok`, a verification in the function itself, or a test.
-    pub fn verified(outcome: Verified) -> Self {
-        let Verified { consumer, subject, key_id, roles, plan, scopes, claims, expires, epoch, overrides, anonymous } = outcome;
-        let (consumer, subject, key_owner) = match anonymous && key_id.is_some() {
-            true => (ANONYMOUS.to_owned(), ANONYMOUS.to_owned(), Some(consumer)),
-            false => (consumer, subject, None),
-        };
-        Self {
-            consumer,
-            subject,
-            key_id,
-            roles,
-            plan,
-            scopes,
-            claims,
-            expires,
-            epoch,
-            overrides,
-            anonymous,
-            key_owner,
-            _verified: (),
-        }
-    }
-
+impl Caller {
     /// Whether the token's scopes let the caller do this to records of this entity. Scopes only narrow what roles allow; a token
     /// that has the claim allows nothing else, so a list without a scope of ours allows nothing.
     pub fn allows_scope(&self, entity: &str, action: &str) -> bool {
@@ -124,30 +66,9 @@ impl Principal {
 mod tests {
     use super::*;
 
-    fn with_scopes(scopes: Option<&[&str]>) -> Principal {
+    fn with_scopes(scopes: Option<&[&str]>) -> Caller {
         let scopes = scopes.map(|scopes| scopes.iter().map(|scope| (*scope).to_owned()).collect());
-        Principal::verified(Verified { scopes, ..Verified::default() })
-    }
-
-    #[test]
-    fn a_publishable_key_is_nobody_and_its_consumer_is_for_admission_alone() {
-        let of = |anonymous, key_id: Option<&str>| {
-            let (consumer, subject) = ("acme".to_owned(), "acme".to_owned());
-            Principal::verified(Verified {
-                consumer,
-                subject,
-                key_id: key_id.map(str::to_owned),
-                anonymous,
-                ..Verified::default()
-            })
-        };
-        let page = of(true, Some("k"));
-        assert_eq!(
-            (page.consumer.as_str(), page.subject.as_str(), page.key_owner.as_deref()),
-            (ANONYMOUS, ANONYMOUS, Some("acme"))
-        );
-        let secret = of(false, Some("k"));
-        assert_eq!((secret.consumer.as_str(), secret.subject.as_str(), secret.key_owner), ("acme", "acme", None));
+        Caller { scopes, ..Caller::default() }
     }
 
     #[test]
