@@ -4,9 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use holdfast::store::table::SharedTable;
-
-use crate::intercept::{Hook, Intercept};
+use holdfast::store::double::{Double, Intercept, TableCall};
+use holdfast::store::table::{SharedTable, TableError};
 
 /// When the handler ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,29 +24,27 @@ pub struct Death {
 }
 
 /// A table whose n-th call is the last. A handler that makes that call never gets an answer: run it with
-/// [`Crashing::until_end`].
-/// Its hook may end calls to something else too.
-pub type Crashing = Intercept<Arc<Death>>;
+/// [`Death::until_end`].
+pub type Crashing = Double<Death>;
 
-impl Crashing {
-    /// Ends at call `call` (from 1).
-    pub fn at(table: SharedTable, call: u32, end: End) -> Arc<Self> {
-        let death = Death { left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() };
-        Arc::new(Self::new(table, Arc::new(death)))
-    }
+/// The table that ends at call `call` (from 1).
+pub fn crashing(table: SharedTable, call: u32, end: End) -> Arc<Crashing> {
+    let death = Death { left: AtomicU32::new(call), end, ended: tokio::sync::Notify::new() };
+    Arc::new(Crashing::new(table, death))
+}
 
+impl Death {
     /// Runs a handler on this table until it is done (`Some`) or has come to its end (`None`).
-    pub async fn until_end<T>(self: &Arc<Self>, handler: impl Future<Output = T>) -> Option<T> {
+    pub async fn until_end<T>(&self, handler: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             biased;
-            () = self.hook.ended.notified() => None,
+            () = self.ended.notified() => None,
             done = handler => Some(done),
         }
     }
-}
 
-impl Hook for Death {
-    async fn around<T: Send>(&self, call: impl Future<Output = T> + Send) -> T {
+    /// Makes a call, to this table or to something else, unless the handler has come to its end.
+    pub async fn pass<T>(&self, call: impl Future<Output = T>) -> T {
         // The last call is counted down to 0; whatever a handler has under way beside it stays unanswered too.
         let left = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| Some(left.saturating_sub(1)));
         match left {
@@ -61,5 +58,15 @@ impl Hook for Death {
             }
             _ => call.await,
         }
+    }
+}
+
+impl Intercept for Death {
+    async fn around<T: Send>(
+        &self,
+        _: TableCall,
+        pass: impl Future<Output = Result<T, TableError>> + Send,
+    ) -> Result<T, TableError> {
+        self.pass(pass).await
     }
 }

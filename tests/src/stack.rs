@@ -16,6 +16,7 @@ use holdfast::identity::auth::Authenticator;
 use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::{Model, parse};
 use holdfast::pipeline;
+use holdfast::store::double::Double;
 use holdfast::store::meter::{Consumed, measured};
 use holdfast::store::table::SharedTable;
 use holdfast::usage::Usage as Counted;
@@ -23,7 +24,6 @@ use holdfast_local::embedded::{BUCKET, DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use crate::intercept::Intercept;
 use crate::waits::Waits;
 
 /// What a request cost.
@@ -76,7 +76,7 @@ impl Stack {
     /// # Panics
     /// If no signing key can be made.
     pub fn instance_on(&self, table: SharedTable) -> Instance {
-        let waits = Arc::new(Intercept::new(table, Waits::default()));
+        let waits = Arc::new(Double::new(table, Waits::default()));
         let table: SharedTable = waits.clone();
         let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
         let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
@@ -94,7 +94,7 @@ impl Stack {
 pub struct Instance {
     /// Its parts.
     pub app: App,
-    waits: Arc<Intercept<Waits>>,
+    waits: Arc<Double<Waits>>,
 }
 
 impl Instance {
@@ -138,9 +138,9 @@ impl Instance {
             deadline: self.app.env.now().plus(Duration::from_secs(29)),
             base_url: "https://api.example".to_owned(),
         };
-        self.waits.hook.take();
+        self.waits.take();
         let (response, usage) = measured(pipeline::handle(&self.app, request)).await;
-        (response, Cost { waits: self.waits.hook.take(), usage })
+        (response, Cost { waits: self.waits.take(), usage })
     }
 }
 

@@ -3,7 +3,8 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::intercept::Hook;
+use holdfast::store::double::{Intercept, TableCall};
+use holdfast::store::table::TableError;
 
 /// Counts waits: a call that begins after others have ended is one wait behind the longest chain of them. Where independent
 /// chains run beside each other this may say one too many, never one too few.
@@ -19,10 +20,14 @@ impl Waits {
     }
 }
 
-impl Hook for Waits {
-    async fn around<T: Send>(&self, call: impl Future<Output = T> + Send) -> T {
+impl Intercept for Waits {
+    async fn around<T: Send>(
+        &self,
+        _: TableCall,
+        pass: impl Future<Output = Result<T, TableError>> + Send,
+    ) -> Result<T, TableError> {
         let depth = self.ended.load(Ordering::SeqCst) + 1;
-        let done = call.await;
+        let done = pass.await;
         self.ended.fetch_max(depth, Ordering::SeqCst);
         done
     }

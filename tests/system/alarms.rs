@@ -3,15 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use holdfast::core::clock::Micros;
 use holdfast::http::problem::{Code, Problem};
 use holdfast::http::{ApiRequest, respond};
 use holdfast::identity::auth::AuthOutcome;
 use holdfast::pipeline;
-use holdfast::store::table::{
-    Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
-};
+use holdfast::store::double::{Double, Fail, TableCall};
+use holdfast::store::table::TableError;
 use holdfast_local::template::{EMBEDDED, Template};
 use holdfast_tests::root;
 use holdfast_tests::stack::{Stack, somebody};
@@ -196,47 +194,13 @@ async fn a_request_that_runs_out_of_time_counts() {
     assert_eq!((response.status().as_u16(), counted(&lines.all())), (504, 1), "{:?}", lines.all());
 }
 
-/// A table that refuses every transaction, as one without the right to write does.
-struct ReadOnly(SharedTable);
-
-impl Table for ReadOnly {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get(keys, consistent)
-    }
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get_transaction(keys)
-    }
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.0.query(query)
-    }
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        self.0.write(table, write, returning)
-    }
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.0.write_batch(writes)
-    }
-    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async { Err(TableError::Broken("AccessDenied".into())) })
-    }
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        self.0.scan(table, after, segment)
-    }
-}
-
 #[tokio::test]
 async fn a_bulk_call_whose_operations_fail_counts_once_though_it_is_200() {
     let stack = Stack::start(MODEL).await;
-    let (instance, lines) = (stack.instance_on(Arc::new(ReadOnly(Arc::new(stack.table.clone())))), Lines::default());
+    // As a table without the right to write does.
+    let denied = Fail::before(&[TableCall::Transact], TableError::Broken("AccessDenied".into()));
+    let table = Arc::new(Double::new(Arc::new(stack.table.clone()), denied));
+    let (instance, lines) = (stack.instance_on(table), Lines::default());
     let writer = lines.clone();
     let log = tracing_subscriber::fmt::layer().json().with_writer(move || writer.clone());
     let _guard = heard(tracing_subscriber::registry().with(log));

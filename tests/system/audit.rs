@@ -15,8 +15,7 @@ use holdfast::store::audit::export::{
 use holdfast::store::audit::{Entry, item};
 use holdfast::store::table::{SharedTable, Table, TableName, Write};
 use holdfast_local::embedded::{AUDIT_BUCKET, Files};
-use holdfast_tests::crash::{Crashing, Death, End};
-use holdfast_tests::intercept::Hook as _;
+use holdfast_tests::crash::{Death, End, crashing};
 use holdfast_tests::stack::Stack;
 
 /// 2026-11-21T09:58:00Z: within a window.
@@ -118,11 +117,11 @@ struct Dying(Arc<Kept>, Arc<Death>);
 
 impl Archive for Dying {
     fn put<'a>(&'a self, key: &'a str, content: Vec<u8>) -> BoxFuture<'a, Result<bool, ArchiveError>> {
-        Box::pin(self.1.around(self.0.put(key, content)))
+        Box::pin(self.1.pass(self.0.put(key, content)))
     }
 
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, ArchiveError>> {
-        Box::pin(self.1.around(self.0.get(key)))
+        Box::pin(self.1.pass(self.0.get(key)))
     }
 }
 
@@ -152,8 +151,8 @@ async fn every_window_has_an_object_once_it_can_no_longer_change() {
 /// Lets a reporter die at a call, and another one go on: nothing that is in the archive changes, nothing is missing.
 /// Whether the first one got to its end.
 async fn dies(world: &World, archive: &Arc<Kept>, call: u32, end: End) -> bool {
-    let crashing = Crashing::at(world.table(), call, end);
-    let dying = Dying(archive.clone(), crashing.hook.clone());
+    let crashing = crashing(world.table(), call, end);
+    let dying = Dying(archive.clone(), crashing.intercept.clone());
     let ended = crashing.until_end(export(&*crashing, &dying, &world.env, Micros(i64::MAX))).await.is_some();
     let left = archive.0.lock().unwrap().clone();
     world.export(&**archive).await.unwrap();

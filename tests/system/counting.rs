@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::store::table::{
-    Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction, Write,
-};
+use holdfast::store::double::{Double, Intercept};
+use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use holdfast::usage::Usage;
 use holdfast_tests::stack::{Instance, Stack, somebody};
 use rustix::time::{ClockId, clock_gettime};
@@ -37,8 +36,8 @@ const PROMISE: f64 = 5.0;
 
 /// A table that, once it is frozen, asks another one no more than once: what is left of a request is our own CPU, without SDK and HTTP,
 /// which are most of it. So the share is several times what it is in a function.
+#[derive(Default)]
 struct Memo {
-    table: SharedTable,
     frozen: AtomicBool,
     got: Mutex<HashMap<String, Vec<Option<Item>>>>,
     queried: Mutex<HashMap<String, RangePage>>,
@@ -50,55 +49,46 @@ impl Memo {
     }
 }
 
-impl Table for Memo {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+impl Intercept for Memo {
+    fn get<'a>(
+        &'a self,
+        table: &'a SharedTable,
+        keys: &'a [(TableName, Key)],
+        consistent: bool,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
         Box::pin(async move {
             let name = format!("{keys:?}");
             let known = self.got.lock().unwrap().get(&name).cloned();
             if let Some(known) = known.filter(|_| self.is_frozen()) {
                 return Ok(known);
             }
-            let found = self.table.get(keys, consistent).await?;
+            let found = table.get(keys, consistent).await?;
             self.got.lock().unwrap().insert(name, found.clone());
             Ok(found)
         })
     }
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get_transaction(keys)
-    }
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
+
+    fn query<'a>(&'a self, table: &'a SharedTable, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
         Box::pin(async move {
             let name = format!("{query:?}");
             let known = self.queried.lock().unwrap().get(&name).cloned();
             if let Some(known) = known.filter(|_| self.is_frozen()) {
                 return Ok(known);
             }
-            let found = self.table.query(query).await?;
+            let found = table.query(query).await?;
             self.queried.lock().unwrap().insert(name, found.clone());
             Ok(found)
         })
     }
+
     fn write<'a>(
         &'a self,
-        table: TableName,
+        table: &'a SharedTable,
+        name: TableName,
         write: Write,
         returning: Returning,
     ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        if self.is_frozen() { Box::pin(async { Ok(None) }) } else { self.table.write(table, write, returning) }
-    }
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.table.write_batch(writes)
-    }
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        self.table.transact(transaction)
-    }
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        self.table.scan(table, after, segment)
+        if self.is_frozen() { Box::pin(async { Ok(None) }) } else { table.write(name, write, returning) }
     }
 }
 
@@ -137,12 +127,7 @@ async fn the_share_of_counting_in_the_cpu_of_a_request_is_small() {
     }
     for path in ["GET /v1/books/b1", "GET /v1/books?limit=20"] {
         let instance = async |counts: bool| {
-            let memo = Arc::new(Memo {
-                table: Arc::new(stack.table.clone()),
-                frozen: AtomicBool::new(false),
-                got: Mutex::default(),
-                queried: Mutex::default(),
-            });
+            let memo = Arc::new(Double::new(Arc::new(stack.table.clone()), Memo::default()));
             let mut instance = stack.instance_on(memo.clone());
             let usage = Usage::new(memo.clone(), stack.env.clone());
             instance.app = instance.app.with_usage(if counts { usage } else { usage.off() });

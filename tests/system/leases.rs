@@ -7,10 +7,10 @@ use futures::future::BoxFuture;
 use holdfast::core::clock::{Env, Micros};
 use holdfast::limit::{Admission, Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan, Source};
 use holdfast::model::{Cost, Operation, Quota, Rate, RatePlan, Window};
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::keys;
 use holdfast::store::table::{Item, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_local::embedded::Dynamo;
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use tokio::sync::Semaphore;
 
 /// 2027-03-31T12:00:00Z.
@@ -43,7 +43,7 @@ impl Door {
     }
 }
 
-impl Otherwise for Door {
+impl Intercept for Door {
     fn write<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -84,7 +84,7 @@ impl World {
         table.create_tables().await.unwrap();
         let direct: SharedTable = Arc::new(table);
         let door = Arc::new(Door { way: Mutex::new(Way::Open), arrived: Semaphore::new(0), goes_on: Semaphore::new(0) });
-        let table = Arc::new(Delegate { table: Arc::clone(&direct), otherwise: Arc::clone(&door) });
+        let table = Arc::new(Double::new(Arc::clone(&direct), Arc::clone(&door)));
         let limiter = Arc::new(Limiter::new(table, Env::still(Micros(0)), LimiterSettings { hot: Some(HOT) }));
         let rate = |name: &str, only| Rate { name: name.into(), rate: 1_000, per: Duration::from_secs(1), burst: 2_000, only };
         let plan = RatePlan {

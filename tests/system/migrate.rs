@@ -1,16 +1,15 @@
 //! `migrate`: stored subjects get their issuer while the API serves.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use futures::future::BoxFuture;
 use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::migrate::{MigrateError, Names, Progress, Subjects, Wanted};
 use holdfast::model::{Model, parse};
-use holdfast::store::table::{SharedTable, TableError, Transaction};
+use holdfast::store::double::{Double, Fail, TableCall};
+use holdfast::store::table::{SharedTable, TableError};
 use holdfast::store::verify::Verifier;
 use holdfast_tests::System;
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use serde_json::{Value, json};
 
 /// `MAX` stands for the limit of the owner.
@@ -215,18 +214,6 @@ async fn ids_stay_and_are_told() {
     system.stop().await;
 }
 
-/// Fails every transaction after the first few, in a way that no repetition helps.
-struct Dies(AtomicUsize);
-
-impl Otherwise for Dies {
-    fn transact<'a>(&'a self, table: &'a SharedTable, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        match self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) {
-            Ok(_) => table.transact(transaction),
-            Err(_) => Box::pin(async { Err(TableError::Broken("the end".into())) }),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_run_goes_on_where_it_was() {
     let about = "x".repeat(40_000);
@@ -239,8 +226,9 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     let mut left = 40;
     // Another migration does not begin where this one was; after it, this one begins anew.
     for resumes in [false, true] {
-        let dies = Arc::new(Dies(AtomicUsize::new(2)));
-        let dying: SharedTable = Arc::new(Delegate { table: Arc::clone(&direct), otherwise: dies });
+        // After the first few transactions every one fails, in a way that no repetition helps.
+        let end = Fail::before(&[TableCall::Transact], TableError::Broken("the end".into())).passing(2);
+        let dying: SharedTable = Arc::new(Double::new(Arc::clone(&direct), end));
         let end = subjects(dying, &model, LOCAL).run(|_| {}).await;
         assert!(matches!(end, Err(MigrateError::Table(TableError::Broken(_)))), "{end:?}");
         let after = planned(&system, LOCAL).await.pending;
@@ -261,15 +249,6 @@ async fn an_interrupted_run_goes_on_where_it_was() {
     system.stop().await;
 }
 
-/// Refuses every transaction as a throttled table does.
-struct Throttled;
-
-impl Otherwise for Throttled {
-    fn transact<'a>(&'a self, _: &'a SharedTable, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async { Err(TableError::Busy("throttled".into())) })
-    }
-}
-
 /// A clock that is a second later whenever it is asked.
 struct Hurries(AtomicI64);
 
@@ -282,7 +261,8 @@ impl Clock for Hurries {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_table_ends_the_run_which_can_be_repeated() {
     let system = started(&[json!({"id": "a", "owner": "me"})]).await;
-    let table: SharedTable = Arc::new(Delegate { table: Arc::new(system.table()), otherwise: Arc::new(Throttled) });
+    let throttled = Fail::before(&[TableCall::Transact], TableError::Busy("throttled".into()));
+    let table: SharedTable = Arc::new(Double::new(Arc::new(system.table()), throttled));
     let env = Env { clock: Arc::new(Hurries(AtomicI64::new(Env::system().now().0))), ..Env::system() };
     let model = system.local().model.clone();
     let busy = Subjects::new(table, Arc::clone(&model), env, Names::new(&model, LOCAL).unwrap());

@@ -12,7 +12,7 @@ use holdfast::notify::{self, Addresses, Budget, Channels, Kind, Message, Post, R
 use holdfast::store::table::{SharedTable, TableError};
 use holdfast_local::Options;
 use holdfast_tests::System;
-use holdfast_tests::crash::{Crashing, End};
+use holdfast_tests::crash::{End, crashing};
 use holdfast_tests::stack::Stack;
 use serde_json::{Value, json};
 
@@ -130,7 +130,7 @@ async fn a_request_that_dies_between_update_and_outbox_loses_no_notice() {
         let stack = Stack::start(MODEL).await;
         let (table, env): (SharedTable, Env) = (Arc::new(stack.table.clone()), stack.env.clone());
         let world = Arc::new(World::default());
-        let crashing = Crashing::at(Arc::clone(&table), call, end);
+        let crashing = crashing(Arc::clone(&table), call, end);
         let dying: SharedTable = crashing.clone();
         let done = crashing.until_end(requests(&dying, &env, 1)).await.is_some();
         // The client asks again: admitted if the first was not charged, denied if it was. An instance that merely sees a crossing
@@ -152,7 +152,7 @@ async fn a_reporter_that_dies_between_outbox_and_sending_loses_no_notice() {
         let (table, env): (SharedTable, Env) = (Arc::new(stack.table.clone()), stack.env.clone());
         let world = Arc::new(World::default());
         requests(&table, &env, 1).await;
-        let crashing = Crashing::at(Arc::clone(&table), call, end);
+        let crashing = crashing(Arc::clone(&table), call, end);
         let dying: SharedTable = crashing.clone();
         let done = crashing.until_end(report(&dying, &env, &world, NOW)).await.is_some();
         report(&table, &env, &world, NOW).await;

@@ -7,9 +7,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use holdfast::core::caller::Caller;
 use holdfast::core::clock::{Clock, Env, Micros, SystemRandom};
-use holdfast::store::table::{
-    Item, Key, RangePage, RangeQuery, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
-};
+use holdfast::store::double::{Double, Fail, Intercept, TableCall};
+use holdfast::store::table::TableError;
 use holdfast::usage::publish::{Datum, Metrics};
 use holdfast::usage::{Finished, Usage, tick};
 use holdfast_tests::stack::{Stack, somebody};
@@ -339,7 +338,8 @@ async fn what_the_limiter_does_without_its_store_is_counted_and_published() {
     let stack = Stack::start(&model).await;
     let mut instance = stack.instance();
     let settings = holdfast::limit::LimiterSettings::default();
-    instance.app.limiter = holdfast::limit::Limiter::new(Arc::new(Down), stack.env.clone(), settings);
+    let down = Double::alone(Fail::before(&[TableCall::Get, TableCall::Write], TableError::Busy("down".to_owned())));
+    instance.app.limiter = holdfast::limit::Limiter::new(Arc::new(down), stack.env.clone(), settings);
     let narrow = Caller { plan: Some("narrow".into()), ..somebody("closed", "admin") };
     for (who, status, times) in [(&somebody("open", "admin"), 404, 3), (&narrow, 503, 2)] {
         for _ in 0..times {
@@ -353,63 +353,16 @@ async fn what_the_limiter_does_without_its_store_is_counted_and_published() {
     assert_eq!((listed.sum("LimiterFallbackAdmitted", ""), listed.sum("LimiterFallbackRefused", "")), (3.0, 2.0));
 }
 
-/// A table that refuses every call.
-struct Down;
-
-impl Down {
-    fn no<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, TableError>> {
-        Box::pin(async { Err(TableError::Busy("told to".to_owned())) })
-    }
-}
-
-impl Table for Down {
-    fn get<'a>(&'a self, _: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Self::no()
-    }
-    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Self::no()
-    }
-    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        Self::no()
-    }
-    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Self::no()
-    }
-    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        Self::no()
-    }
-    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Self::no()
-    }
-    fn scan<'a>(&'a self, _: TableName, _: Option<Key>, _: (u32, u32)) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        Self::no()
-    }
-}
-
-/// A table that never answers.
+/// Never answers.
 struct Stuck;
 
-impl Table for Stuck {
-    fn get<'a>(&'a self, _: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(std::future::pending())
-    }
-    fn scan<'a>(&'a self, _: TableName, _: Option<Key>, _: (u32, u32)) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        Box::pin(std::future::pending())
+impl Intercept for Stuck {
+    async fn around<T: Send>(
+        &self,
+        _: TableCall,
+        _: impl Future<Output = Result<T, TableError>> + Send,
+    ) -> Result<T, TableError> {
+        std::future::pending().await
     }
 }
 
@@ -432,7 +385,7 @@ async fn counting_adds_no_call_and_no_wait_even_while_a_flush_hangs() {
     instance.call(&who, "GET /v1/books/none", &Value::Null).await;
     let (_, before) = instance.call(&who, "GET /v1/books/none", &Value::Null).await;
     let env = Env { clock: Arc::new(Hasty(Mutex::new(1_795_219_200_000_000))), random: Arc::new(SystemRandom) };
-    let usage = Usage::new(Arc::new(Stuck), env);
+    let usage = Usage::new(Arc::new(Double::alone(Stuck)), env);
     usage.count(Finished::default());
     instance.app = instance.app.with_usage(usage.clone());
     for _ in 0..3 {

@@ -12,8 +12,9 @@ use holdfast::identity::auth::{Authenticator, api_key};
 use holdfast::identity::consumer::record::Row;
 use holdfast::identity::consumer::{ApiKey, Consumer};
 use holdfast::model;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::keys as place;
-use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Transaction, Write};
+use holdfast::store::table::{Item, Key, SharedTable, TableError, TableName};
 use holdfast_authorizer::{AuthorizerEvent, handle};
 use serde_json::{Value, json};
 
@@ -29,15 +30,13 @@ enum State {
 
 struct Items(State, Vec<Item>);
 
-fn only_reads<T>() -> BoxFuture<'static, Result<T, TableError>>
-where
-    T: Send + 'static,
-{
-    Box::pin(std::future::ready(Err(TableError::Broken("an authorizer only gets items".into()))))
-}
-
-impl Table for Items {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+impl Intercept for Items {
+    fn get<'a>(
+        &'a self,
+        _: &'a SharedTable,
+        keys: &'a [(TableName, Key)],
+        _: bool,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
         Box::pin(async move {
             match self.0 {
                 State::Works => {}
@@ -46,35 +45,6 @@ impl Table for Items {
             }
             Ok(keys.iter().map(|(_, key)| self.1.iter().find(|item| item.key == *key).cloned()).collect())
         })
-    }
-
-    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        only_reads()
-    }
-
-    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        only_reads()
-    }
-
-    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        only_reads()
-    }
-
-    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        only_reads()
-    }
-
-    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        only_reads()
-    }
-
-    fn scan<'a>(
-        &'a self,
-        _: TableName,
-        _: Option<Key>,
-        _: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        only_reads()
     }
 }
 
@@ -110,7 +80,7 @@ async fn answer(name: &str, state: State) -> Value {
     };
     let row = Row { epoch: 4, keys: 1, consumer: Some(acme()) };
     let items = vec![stored.to_item(place::api_key(&key.id)), row.to_item(place::consumer("acme")).unwrap()];
-    let table = Arc::new(Items(state, items));
+    let table = Arc::new(Double::alone(Items(state, items)));
     let model = Arc::new(model::parse("model.yaml", MODEL).unwrap());
     let authenticator = Authenticator::new(model, table, issuer.jwks(None), env).with_issuer(local::issuer());
 

@@ -1,7 +1,6 @@
 //! Each threshold is told once and reaches everybody, whatever dies in between.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::{Env, Micros};
 use crate::limit::{Admission, Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan};
 use crate::model::{Operation, Quota, RatePlan, Window};
+use crate::store::double::{Double, Fail, TableCall};
 use crate::store::table::*;
 
 const NOW: Micros = Micros(1_806_537_540_000_000);
@@ -51,53 +51,11 @@ async fn percents(table: &SharedTable, consumer: Option<&str>) -> Vec<u8> {
     percents
 }
 
-/// A store that fails the first transactions, before or after they commit.
-struct Faulty {
-    inner: SharedTable,
-    faults: AtomicU32,
-    commits: bool,
-}
-
-impl Table for Faulty {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.inner.get(keys, consistent)
-    }
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.inner.get_transaction(keys)
-    }
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.inner.query(query)
-    }
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        self.inner.write(table, write, returning)
-    }
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.inner.write_batch(writes)
-    }
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async move {
-            if self.faults.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_err() {
-                return self.inner.transact(transaction).await;
-            }
-            if self.commits {
-                self.inner.transact(transaction).await?;
-            }
-            Err(TableError::Unknown("reset by peer".into()))
-        })
-    }
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        self.inner.scan(table, after, segment)
-    }
+/// A store that fails the first transaction, before or after it commits.
+fn faulty(table: &SharedTable, commits: bool) -> SharedTable {
+    let reset = TableError::Unknown("reset by peer".into());
+    let fail = if commits { Fail::after(&[TableCall::Transact], reset) } else { Fail::before(&[TableCall::Transact], reset) };
+    Arc::new(Double::new(Arc::clone(table), fail.times(1)))
 }
 
 /// Everything that notices are sent to, with what arrived.
@@ -232,7 +190,7 @@ async fn a_crossing_whose_teller_died_is_found_by_another_instance_and_by_the_re
 async fn an_unknown_outcome_of_telling_is_settled_once_either_way() {
     for commits in [false, true] {
         let (_embedded, table) = store().await;
-        let faulty: SharedTable = Arc::new(Faulty { inner: Arc::clone(&table), faults: AtomicU32::new(1), commits });
+        let faulty = faulty(&table, commits);
         let due = admit(&limiter(&table), 20, NOW).await.due;
         assert_eq!(enqueue(faulty.as_ref(), &Env::system(), "c", &due, NOW).await.unwrap().len(), 3);
         assert_eq!(percents(&table, None).await, [80, 95, 100], "commits: {commits}");

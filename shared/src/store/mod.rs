@@ -5,6 +5,8 @@
 //! other than by [`write`].
 
 pub mod audit;
+#[cfg(any(test, feature = "test-util"))]
+pub mod double;
 pub mod fence;
 pub mod gate;
 pub mod heat;

@@ -263,6 +263,14 @@ pub struct RangeQuery {
     pub count_only: bool,
 }
 
+impl RangeQuery {
+    /// All items of a partition, lowest sort key first, strongly consistent; other variants set the fields that differ.
+    pub fn partition(table: TableName, pk: impl Into<String>) -> Self {
+        let pk = pk.into();
+        Self { table, pk, from: None, to: None, after: None, descending: false, limit: None, consistent: true, count_only: false }
+    }
+}
+
 /// What a query found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RangePage {

@@ -1,10 +1,7 @@
 //! Flushing, merging and reading on an embedded DynamoDB.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-
-use futures::future::BoxFuture;
 
 use super::merge::merge;
 use super::read::{series, totals};
@@ -12,6 +9,7 @@ use super::*;
 use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::Env;
 use crate::identity::auth::tests::support::{NOW, Seeded, Set};
+use crate::store::double::{Double, Fail, TableCall};
 use crate::store::keys;
 use crate::store::table::*;
 
@@ -181,79 +179,23 @@ async fn many_consumers_are_merged_in_several_transactions() {
     assert_eq!((world.everywhere(None).await, world.everywhere(Some("c77")).await, world.ever().await), ([120; 3], [1; 3], 120));
 }
 
-/// A table that answers some writes with an error: before they are made, or after.
-struct Flaky {
-    table: SharedTable,
-    down: AtomicBool,
-    /// How many writes will be made whose answer is lost.
-    lost: AtomicU32,
-}
-
-impl Table for Flaky {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get(keys, consistent)
-    }
-
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get_transaction(keys)
-    }
-
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.table.query(query)
-    }
-
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Box::pin(async move {
-            if self.down.load(Ordering::SeqCst) {
-                return Err(TableError::Busy("down".into()));
-            }
-            let done = self.table.write(table, write, returning).await;
-            if self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1)).is_ok() {
-                return Err(TableError::Unknown("the answer is lost".into()));
-            }
-            done
-        })
-    }
-
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.table.write_batch(writes)
-    }
-
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async move {
-            self.table.transact(transaction).await?;
-            match self.lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |lost| lost.checked_sub(1)) {
-                Ok(_) => Err(TableError::Unknown("the answer is lost".into())),
-                Err(_) => Ok(()),
-            }
-        })
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        self.table.scan(table, after, segment)
-    }
+/// An intercept that loses answers to writes.
+fn losing() -> Fail {
+    Fail::after(&[TableCall::Write, TableCall::Transact], TableError::Unknown("the answer is lost".into()))
 }
 
 #[tokio::test]
 async fn a_flush_that_fails_is_repeated_and_one_whose_answer_is_lost_counts_once() {
     let world = World::new().await;
-    let flaky = Arc::new(Flaky { table: world.table.clone(), down: AtomicBool::new(true), lost: AtomicU32::new(0) });
+    let losing = Arc::new(Double::new(world.table.clone(), losing().times(0)));
+    let down = Fail::before(&[TableCall::Write], TableError::Busy("down".into()));
+    let flaky = Arc::new(Double::new(losing.clone(), down));
     let usage = Usage::new(flaky.clone(), world.env.clone());
     usage.count(by("a", 200));
     assert!(usage.flush().await.is_err());
     assert_eq!(world.ever().await, 0);
-    flaky.down.store(false, Ordering::SeqCst);
-    flaky.lost.store(2, Ordering::SeqCst);
+    flaky.next(0);
+    losing.next(2);
     usage.count(by("a", 200));
     usage.flush().await.unwrap();
     world.merge().await;
@@ -263,7 +205,7 @@ async fn a_flush_that_fails_is_repeated_and_one_whose_answer_is_lost_counts_once
 #[tokio::test]
 async fn a_merge_whose_answer_is_lost_is_not_made_twice() {
     let world = World::new().await;
-    let flaky = Flaky { table: world.table.clone(), down: AtomicBool::new(false), lost: AtomicU32::new(1) };
+    let flaky = Double::new(world.table.clone(), losing().times(1));
     let usage = world.instance();
     usage.count(by("a", 200));
     usage.flush().await.unwrap();

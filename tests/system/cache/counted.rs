@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use holdfast::core::clock::Env;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::meter::{Consumed, Kind, measured};
 use holdfast::store::table::{Item, Key, Returning, SharedTable, TableError, TableName, Write};
-use holdfast_tests::delegate::{Delegate, Otherwise};
-use holdfast_tests::intercept::Intercept;
 use holdfast_tests::waits::Waits;
 use serde_json::json;
 
@@ -43,7 +42,7 @@ roles:
 /// Entries are stored while nobody waits, so that goes past the counter.
 struct Unseen(SharedTable);
 
-impl Otherwise for Unseen {
+impl Intercept for Unseen {
     fn write<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -74,20 +73,19 @@ async fn filled() -> World {
 }
 
 /// An instance that counts, with its counter.
-fn counting(world: &World) -> (Instance, Arc<Intercept<Waits>>) {
-    let waits = Arc::new(Intercept::new(Arc::clone(&world.direct), Waits::default()));
+fn counting(world: &World) -> (Instance, Arc<Double<Waits>>) {
+    let waits = Arc::new(Double::new(Arc::clone(&world.direct), Waits::default()));
     let counted: SharedTable = Arc::clone(&waits) as SharedTable;
-    let otherwise = Arc::new(Unseen(Arc::clone(&world.direct)));
-    let table: SharedTable = Arc::new(Delegate { table: counted, otherwise });
+    let table: SharedTable = Arc::new(Double::new(counted, Unseen(Arc::clone(&world.direct))));
     (world.instance_over(&table, Env::system(), patient()), waits)
 }
 
 /// What the cache says, the waits and the calls of one read.
-async fn cost(instance: &Instance, waits: &Intercept<Waits>, caller: &Caller, address: &str) -> (String, u32, Consumed) {
-    waits.hook.take();
+async fn cost(instance: &Instance, waits: &Double<Waits>, caller: &Caller, address: &str) -> (String, u32, Consumed) {
+    waits.take();
     let (seen, usage) = measured(instance.get(caller, address)).await;
     assert_eq!(seen.status, 200, "{}", seen.text());
-    let cost = (seen.cache().to_owned(), waits.hook.take(), usage);
+    let cost = (seen.cache().to_owned(), waits.take(), usage);
     instance.idle().await;
     cost
 }

@@ -8,8 +8,8 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use holdfast::cache::{CacheSettings, Event};
 use holdfast::core::clock::Env;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -56,7 +56,7 @@ async fn reached(counter: &AtomicU64, times: u64) {
     }
 }
 
-impl Otherwise for Gate {
+impl Intercept for Gate {
     fn write<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -105,7 +105,7 @@ impl Otherwise for Gate {
 async fn a_crowd_at_a_cold_list_reads_it_once_and_nobody_gets_what_is_too_old() {
     let world = filled().await;
     let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&gate) });
+    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&gate)));
     let instance = world.instance_over(&table, Env::system(), patient());
     let (root, writer) = (root(), world.instance());
     let get = || instance.get(&root, "books");
@@ -133,7 +133,7 @@ async fn a_crowd_at_a_cold_list_reads_it_once_and_nobody_gets_what_is_too_old() 
 async fn a_reader_who_gives_up_leaves_the_reading_to_the_next() {
     let world = filled().await;
     let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&gate) });
+    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&gate)));
     let instance = world.instance_over(&table, Env::system(), patient());
     let root = root();
     let first = instance.get(&root, "books");
@@ -160,7 +160,7 @@ async fn a_reader_who_gives_up_leaves_the_reading_to_the_next() {
 
 /// Instances that read through one gate.
 fn behind(world: &World, gate: &Arc<Gate>, lease: Duration, count: usize) -> Vec<Instance> {
-    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(gate) });
+    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(gate)));
     let instance = || world.instance_over(&table, Env::system(), CacheSettings { lease, ..patient() });
     (0..count).map(|_| instance()).collect()
 }

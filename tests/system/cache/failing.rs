@@ -9,9 +9,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use holdfast::cache::{CacheSettings, Event};
 use holdfast::core::clock::{Clock, Env, Micros};
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
-use holdfast_tests::crash::{Crashing, End};
-use holdfast_tests::delegate::{Delegate, Otherwise};
+use holdfast_tests::crash::{End, crashing};
 use serde_json::json;
 
 use super::{Caller, Instance, World, patient};
@@ -79,7 +79,7 @@ struct Down {
     asked: AtomicU64,
 }
 
-impl Otherwise for Down {
+impl Intercept for Down {
     fn get<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -119,7 +119,7 @@ impl Otherwise for Down {
 async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
+    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&down)));
     let settings = CacheSettings { timeout: Duration::from_millis(50), ..patient() };
     let (instance, clock) = with_clock(&world, &table, settings);
     let expected = instance.get_fresh(&root(), "books").await.content();
@@ -151,7 +151,7 @@ async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
 async fn entries_that_cannot_be_stored_fail_nobody() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Delegate { table: Arc::clone(&world.direct), otherwise: Arc::clone(&down) });
+    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&down)));
     let (instance, _) = with_clock(&world, &table, patient());
     down.hangs.store(false, Ordering::SeqCst);
     let first = instance.get(&root(), "books").await;
@@ -275,7 +275,7 @@ async fn what_a_dead_writer_left_keeps_the_cache_out_until_somebody_settles_it()
     instance.get(&root(), "books").await;
     // The writer ends with its transaction: it does not come to removing its elements.
     for call in 1.. {
-        let crashing = Crashing::at(Arc::clone(&world.direct), call, End::After);
+        let crashing = crashing(Arc::clone(&world.direct), call, End::After);
         let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
         let writer = world.instance_over(&dying, Env::system(), patient());
         let body = json!({"title": format!("by {call}")});

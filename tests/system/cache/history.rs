@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::store::table::SharedTable;
-use holdfast_tests::crash::{Crashing, End};
+use holdfast_tests::crash::{End, crashing};
 use holdfast_tests::proxy::{Faults, Proxy};
 use serde_json::{Value, json};
 
@@ -142,7 +142,7 @@ impl History {
             };
             let end = if rng.percent(50) { End::Before } else { End::After };
             // A write makes about eight calls; most live longer.
-            let crashing = Crashing::at(Arc::clone(&self.through), 1 + u32::try_from(rng.below(40)).unwrap(), end);
+            let crashing = crashing(Arc::clone(&self.through), 1 + u32::try_from(rng.below(40)).unwrap(), end);
             let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
             let instance = self.world.instance_over(&perhaps_broken(&dying, breach), Env::system(), patient());
             match crashing.until_end(instance.call(&root, &line, &[], &body)).await {

@@ -13,7 +13,7 @@ use holdfast::pipeline;
 use holdfast::store::table::TableName;
 use holdfast::store::{items, keys};
 use holdfast_local::embedded::BUCKET;
-use holdfast_tests::crash::{Crashing, End};
+use holdfast_tests::crash::{End, crashing};
 use holdfast_tests::stack::somebody;
 use holdfast_tests::upload::announced;
 use http::{HeaderMap, HeaderValue, Method};
@@ -98,7 +98,7 @@ async fn whoever_dies_leaves_no_record_without_its_file_and_no_file_without_its_
                     "clear" => (Method::PATCH, format!("/v1/books/{id}"), json!({ "cover": null })),
                     _ => (Method::DELETE, format!("/v1/books/{id}"), Value::Null),
                 };
-                let crashing = Crashing::at(app.table.clone(), at, end);
+                let crashing = crashing(app.table.clone(), at, end);
                 let dying = world.app_over(crashing.clone());
                 let done = crashing.until_end(call(&dying, method.clone(), &path, &body)).await;
                 deaths += u32::from(done.is_none());
@@ -119,7 +119,7 @@ async fn whoever_dies_leaves_no_record_without_its_file_and_no_file_without_its_
     world.pass(2 * 86_400);
     for end in [End::Before, End::After] {
         for at in 1..=MAX_CALLS {
-            let crashing = Crashing::at(app.table.clone(), at, end);
+            let crashing = crashing(app.table.clone(), at, end);
             let dying = world.app_over(crashing.clone());
             let _killed = crashing.until_end(sweep(&dying, dying.env.now().plus(Duration::from_secs(20)))).await;
         }

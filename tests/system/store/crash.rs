@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use holdfast::store::table::SharedTable;
 use holdfast::store::write::{Mutation, WriteError};
-use holdfast_tests::crash::{Crashing, End};
+use holdfast_tests::crash::{End, crashing};
 use serde_json::json;
 
 use super::Store;
@@ -81,7 +81,7 @@ async fn suite(
             let at = format!("{request:?}, {end:?} call {call}");
             let store = fill().await;
             let before = tags(&store).await;
-            let crashing = Crashing::at(Arc::clone(&store.table), call, end);
+            let crashing = crashing(Arc::clone(&store.table), call, end);
             let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
             let dying = perhaps_broken(dying, broken);
             let outcome = crashing.until_end(handle(&store, &dying, &request, &store.env)).await;

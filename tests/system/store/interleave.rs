@@ -11,7 +11,7 @@ use futures::future::join_all;
 use holdfast::store::indexes::{Indexes, ReindexError};
 use holdfast::store::table::SharedTable;
 use holdfast::store::write::WriteError;
-use holdfast_tests::crash::{Crashing, End};
+use holdfast_tests::crash::{End, crashing};
 use holdfast_tests::proxy::Faults;
 use serde_json::json;
 
@@ -57,7 +57,7 @@ async fn insist(store: &Store, chance: &Seeded, request: &Request, key: &str) ->
     loop {
         let outcome = if chance.below(3) == 0 {
             let end = if chance.below(2) == 0 { End::Before } else { End::After };
-            let crashing = Crashing::at(Arc::clone(&store.table), 1 + chance.below(8), end);
+            let crashing = crashing(Arc::clone(&store.table), 1 + chance.below(8), end);
             let dying: SharedTable = Arc::clone(&crashing) as SharedTable;
             match crashing.until_end(handle_with(store, &dying, request, &store.env, key)).await {
                 Some(outcome) => outcome,

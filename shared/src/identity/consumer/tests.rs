@@ -1,9 +1,8 @@
 //! Consumers and keys on an embedded DynamoDB, looked at through the authenticator.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::future::{BoxFuture, join_all};
+use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::*;
@@ -12,8 +11,9 @@ use crate::core::clock::Env;
 use crate::identity::auth::tests::support::{Idp, NOW, Seeded, Set, Signer, claims, model};
 use crate::identity::auth::{AuthOutcome, AuthRefusal, Authenticator};
 use crate::model::{Model, Quota, Rate, Window};
+use crate::store::double::{Double, Fail, TableCall};
 use crate::store::keys as place;
-use crate::store::table::{Attr, Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Transaction, Write};
+use crate::store::table::{Attr, Item, Key, RangeQuery, Returning, Table, TableError, TableName, Write};
 
 struct World {
     db: Embedded,
@@ -397,64 +397,15 @@ async fn riders_commit_with_the_change_or_not_at_all() {
     );
 }
 
-/// Executes a transaction and loses its answer, so many times.
-struct Forgetful<'a> {
-    inner: &'a dyn Table,
-    forgets: AtomicUsize,
-}
-
-impl Table for Forgetful<'_> {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.inner.get(keys, consistent)
-    }
-
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.inner.get_transaction(keys)
-    }
-
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.inner.query(query)
-    }
-
-    fn write<'a>(
-        &'a self,
-        table: TableName,
-        write: Write,
-        returning: Returning,
-    ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        self.inner.write(table, write, returning)
-    }
-
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.inner.write_batch(writes)
-    }
-
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(async move {
-            let done = self.inner.transact(transaction).await;
-            let forget = self.forgets.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            if forget { Err(TableError::Unknown("reset".into())) } else { done }
-        })
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        self.inner.scan(table, after, segment)
-    }
-}
-
 #[tokio::test]
 async fn a_lost_answer_does_not_change_a_consumer_twice() {
     let world = World::new().await;
-    let table = Forgetful { inner: &world.db.table, forgets: AtomicUsize::new(1) };
+    let reset = TableError::Unknown("reset".into());
+    let table = Double::new(Arc::new(world.db.table.clone()), Fail::after(&[TableCall::Transact], reset).times(1));
     let consumers = Consumers { table: &table, ..world.consumers() };
     consumers.create(&json!({ "id": "a" })).await.unwrap();
     assert_eq!(world.limiter("a").await.n("epoch"), Some(1));
-    table.forgets.store(2, Ordering::SeqCst);
+    table.next(2);
     let key = consumers.create_key("a", "live", &Value::Null).await.unwrap();
     assert_eq!(world.consumers().keys("a").await.unwrap(), [key.view]);
 }

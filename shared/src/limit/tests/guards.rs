@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use futures::future::BoxFuture;
-
 use super::*;
 use crate::core::clock::Clock;
 use crate::limit::item::{DISABLED, EPOCH, REVOKED};
 use crate::limit::{Admission, LimitRefusal, Source};
+use crate::store::double::{Double, Fail, TableCall};
 use crate::store::keys;
 use crate::store::table::*;
 
@@ -74,42 +73,10 @@ async fn a_smaller_burst_is_not_held_up_by_what_a_greater_one_let_through() {
     assert!(limiter.admit(&small, &one(Operation::Read), at(100_001)).await.is_ok());
 }
 
-/// A store that cannot be reached.
-struct Dead(SharedTable);
-
-impl Table for Dead {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get(keys, consistent)
-    }
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get_transaction(keys)
-    }
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.0.query(query)
-    }
-    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Box::pin(async { Err(TableError::Unknown("reset".into())) })
-    }
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.0.write_batch(writes)
-    }
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        self.0.transact(transaction)
-    }
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        self.0.scan(table, after, segment)
-    }
-}
-
 #[tokio::test]
 async fn without_the_store_a_plan_fails_as_it_says() {
     let (_embedded, table) = store().await;
-    let dead: SharedTable = Arc::new(Dead(table));
+    let dead: SharedTable = Arc::new(Double::new(table, Fail::before(&[TableCall::Write], TableError::Unknown("reset".into()))));
     let limiter = limiter(&dead, None);
     let mut plan = plan(vec![rate("burst", 100, Duration::from_secs(1), 100)], vec![]);
     let closed = subject("c", &plan);
@@ -130,45 +97,15 @@ async fn without_the_store_a_plan_fails_as_it_says() {
 }
 
 /// A store whose first writes meet a transaction that holds the item.
-struct Held(SharedTable, std::sync::atomic::AtomicU32);
-
-impl Table for Held {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get(keys, consistent)
-    }
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.0.get_transaction(keys)
-    }
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.0.query(query)
-    }
-    fn write<'a>(&'a self, table: TableName, write: Write, how: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        use std::sync::atomic::Ordering::Relaxed;
-        if self.1.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-            return Box::pin(async { Err(TableError::Busy("TransactionConflict".into())) });
-        }
-        self.0.write(table, write, how)
-    }
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.0.write_batch(writes)
-    }
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        self.0.transact(transaction)
-    }
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        self.0.scan(table, after, segment)
-    }
+fn held(table: &SharedTable, times: u32) -> SharedTable {
+    let conflict = TableError::Busy("TransactionConflict".into());
+    Arc::new(Double::new(Arc::clone(table), Fail::before(&[TableCall::Write], conflict).times(times)))
 }
 
 #[tokio::test]
 async fn a_conflict_with_a_transaction_is_waited_out_and_charged_once() {
     let (_embedded, table) = store().await;
-    let held: SharedTable = Arc::new(Held(Arc::clone(&table), 2.into()));
+    let held = held(&table, 2);
     let subject = subject("c", &plan(vec![], vec![quota("day", 10, Window::Day)]));
     let admission = limiter(&held, None).admit(&subject, &one(Operation::Read), at(0)).await.unwrap();
     assert_eq!((admission.calls, admission.source), (3, Source::Store));
@@ -179,7 +116,7 @@ async fn a_conflict_with_a_transaction_is_waited_out_and_charged_once() {
 #[tokio::test]
 async fn a_probe_ends_the_failure_that_the_last_request_met() {
     let (_embedded, table) = store().await;
-    let held: SharedTable = Arc::new(Held(Arc::clone(&table), 7.into()));
+    let held = held(&table, 7);
     let subject = subject("c", &wide());
     let limiter = limiter(&held, None);
     assert_eq!(limiter.admit(&subject, &one(Operation::Read), at(0)).await, Err(LimitRefusal::Unavailable));

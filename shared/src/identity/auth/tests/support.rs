@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 use crate::core::clock::{Clock, Env, Micros, Random};
 use crate::identity::auth::{AuthOutcome, AuthRefusal, Authenticator, JwksError, JwksSource};
 use crate::model::{Auth, Cors, Issuer, Limits, Model, RatePlan, Role};
-use crate::store::table::{Item, Key, RangePage, RangeQuery, Returning, Table, TableError, TableName, Transaction, Write};
+use crate::store::double::{Double, Intercept};
+use crate::store::table::{Item, Key, SharedTable, TableError, TableName};
 
 /// 2026-11-21T00:00:00Z.
 pub(crate) const NOW: i64 = 1_795_219_200;
@@ -174,24 +175,30 @@ impl JwksSource for Idp {
     }
 }
 
+/// A table of items that are only read.
+pub(crate) type Items = Double<Stored>;
+
 /// Items by key, for reads; can be down.
 #[derive(Default)]
-pub(crate) struct Items {
-    pub(crate) items: Mutex<HashMap<Key, Item>>,
+pub(crate) struct Stored {
+    items: Mutex<HashMap<Key, Item>>,
     pub(crate) down: AtomicBool,
     pub(crate) reads: AtomicUsize,
 }
 
-impl Items {
+impl Stored {
     pub(crate) fn put(&self, item: Item) {
         self.items.lock().unwrap().insert(item.key.clone(), item);
     }
 }
 
-const READS_ONLY: &str = "this table only reads";
-
-impl Table for Items {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+impl Intercept for Stored {
+    fn get<'a>(
+        &'a self,
+        _: &'a SharedTable,
+        keys: &'a [(TableName, Key)],
+        consistent: bool,
+    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
         assert!(consistent, "credentials are read consistently");
         self.reads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {
@@ -201,35 +208,6 @@ impl Table for Items {
             let items = self.items.lock().unwrap();
             Ok(keys.iter().map(|(_, key)| items.get(key).cloned()).collect())
         })
-    }
-
-    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        panic!("{READS_ONLY}")
-    }
-
-    fn query<'a>(&'a self, _: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        panic!("{READS_ONLY}")
-    }
-
-    fn write<'a>(&'a self, _: TableName, _: Write, _: Returning) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        panic!("{READS_ONLY}")
-    }
-
-    fn write_batch<'a>(&'a self, _: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        panic!("{READS_ONLY}")
-    }
-
-    fn transact<'a>(&'a self, _: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        panic!("{READS_ONLY}")
-    }
-
-    fn scan<'a>(
-        &'a self,
-        _: TableName,
-        _: Option<Key>,
-        _: (u32, u32),
-    ) -> BoxFuture<'a, Result<(Vec<Item>, Option<Key>), TableError>> {
-        panic!("{READS_ONLY}")
     }
 }
 
