@@ -11,7 +11,7 @@ pub fn announced(name: &str, kind: &str, content: &[u8]) -> Value {
 
 /// SHA-256 in hexadecimal digits.
 pub fn sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(content))
 }
 
 /// Headers of an upload's link.

@@ -116,10 +116,6 @@ fn attribute(span: &Span, key: &str) -> Option<String> {
     span.attributes.iter().find(|one| one.key == key).map(|one| text(&one.value))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// What a log writes.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -193,8 +189,8 @@ async fn a_request_is_a_tree_of_its_stages_and_calls_in_the_trace_of_its_caller(
         if root.name == "flush usage" {
             continue;
         }
-        assert_eq!(hex(&span.trace_id), TRACE, "{}", span.name);
-        assert_eq!(hex(&root.parent_span_id), CALLER, "{}", span.name);
+        assert_eq!(hex::encode(&span.trace_id), TRACE, "{}", span.name);
+        assert_eq!(hex::encode(&root.parent_span_id), CALLER, "{}", span.name);
         assert!(!format!("{span:?}").contains("secret"), "{span:?}");
         names.entry(root.name.clone()).or_default().insert(&span.name);
     }
@@ -248,7 +244,7 @@ async fn a_call_passes_the_context_on() {
     let sent = collector.arrived.lock().unwrap()[0].1["traceparent"].to_str().unwrap().to_owned();
     let (spans, _) = collector.spans();
     let call = spans.iter().find(|span| span.kind == 3).unwrap();
-    assert_eq!(sent, format!("00-{TRACE}-{}-01", hex(&call.span_id)));
+    assert_eq!(sent, format!("00-{TRACE}-{}-01", hex::encode(&call.span_id)));
     assert_eq!(call.name, format!("GET {}", collector.address));
 }
 
@@ -264,7 +260,7 @@ async fn a_request_without_a_context_begins_a_trace_and_one_that_is_not_sampled_
     instance.call_with(&who, "GET /v1/books/none", &Value::Null, &[("traceparent", "nonsense")]).await;
     traces.flush().await;
     let (spans, _) = collector.spans();
-    let roots: Vec<String> = spans.iter().filter(|span| span.kind == 2).map(|span| hex(&span.trace_id)).collect();
+    let roots: Vec<String> = spans.iter().filter(|span| span.kind == 2).map(|span| hex::encode(&span.trace_id)).collect();
     let logged = lines.traces();
     assert_eq!(roots, [logged[0].clone(), logged[2].clone()]);
     assert_eq!(logged[1], TRACE);

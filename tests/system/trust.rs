@@ -20,7 +20,7 @@ fn the_pinned_roots_are_those_that_amazon_publishes() {
     let bodies = pem.split("-----BEGIN CERTIFICATE-----").skip(1).map(|part| part.split("-----END").next().unwrap());
     let found: Vec<String> = bodies
         .map(|body| STANDARD.decode(body.split_whitespace().collect::<String>()).unwrap())
-        .map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect())
+        .map(|der| hex::encode(Sha256::digest(der)))
         .collect();
     assert_eq!(found, PUBLISHED);
     assert!(holdfast::aws::http_client(Some(pem.as_bytes())).is_ok());

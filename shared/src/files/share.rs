@@ -65,7 +65,7 @@ pub struct Share {
 
 /// The hash of a secret, as it stands in keys.
 fn hash(secret: &str) -> String {
-    Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
 /// Where the share of a secret stands.

@@ -113,14 +113,14 @@ impl Keys {
     /// The place of a caller's key.
     pub fn scope(&self, consumer: &str, subject: &str, key: &str) -> KeyScope {
         let mac = self.mac(&[b"scope", consumer.as_bytes(), subject.as_bytes(), key.as_bytes()]);
-        KeyScope { hash: hex(&mac) }
+        KeyScope { hash: hex::encode(mac) }
     }
 
     /// The place of one operation of a `_bulk` call that is not atomic.
     pub fn operation_scope(&self, consumer: &str, subject: &str, key: &str, operation: usize) -> KeyScope {
         let number = (operation as u64).to_be_bytes();
         let mac = self.mac(&[b"operation", consumer.as_bytes(), subject.as_bytes(), key.as_bytes(), &number]);
-        KeyScope { hash: hex(&mac) }
+        KeyScope { hash: hex::encode(mac) }
     }
 
     /// The fingerprint of a request. Members of objects in another order, or other white space, make no other request.
@@ -131,14 +131,6 @@ impl Keys {
         }
         Fingerprint(self.mac(&[b"request", method.as_bytes(), path.as_bytes(), canonical.as_bytes()]))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// JSON with the members of every object in the order of their names.

@@ -102,20 +102,15 @@ pub fn unique(entity: &Entity, field: &str, hash: &str) -> Key {
 
 /// The partition of an index for the encoded values of its equality fields (each [`encode::encode`]d, in order).
 pub fn partition(entity: &Entity, index: &Index, equality: &[Vec<u8>]) -> String {
-    use std::fmt::Write as _;
     let mut pk = format!("i#{}#{}", entity.name, index.name);
     for value in equality {
         pk.push('#');
         // Long texts would outgrow a partition key, and a hash is as good for equality.
         if value.len() > 64 {
             pk.push('~');
-            for byte in <sha2::Sha256 as sha2::Digest>::digest(value) {
-                let _infallible = write!(pk, "{byte:02x}");
-            }
+            pk.push_str(&hex::encode(<sha2::Sha256 as sha2::Digest>::digest(value)));
         } else {
-            for byte in value {
-                let _infallible = write!(pk, "{byte:02x}");
-            }
+            pk.push_str(&hex::encode(value));
         }
     }
     pk

@@ -78,8 +78,7 @@ fn key(plural: &str, line: usize, body: &[u8]) -> String {
     hash.update([0]);
     hash.update(line.to_be_bytes());
     hash.update(body);
-    let digits: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("import-{digits}")
+    format!("import-{}", hex::encode(&hash.finalize()[..16]))
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl LocalIssuer {
         if !path.try_exists()? {
             std::fs::create_dir_all(directory)?;
             let draft = directory.join(format!("{KEY_FILE}.{:016x}", u64::from_le_bytes(env.bytes())));
-            let seed: String = env.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+            let seed = hex::encode(env.bytes::<32>());
             private_file(&draft)?.write_all(seed.as_bytes())?;
             // A link fails where the name is taken, so the first of several wins and none reads half a key.
             let linked = std::fs::hard_link(&draft, &path);
@@ -158,10 +158,7 @@ impl LocalIssuer {
 }
 
 fn seed(text: &str) -> Option<[u8; 32]> {
-    let digits = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let byte = |at: usize| u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok();
-    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
-    digits.then_some(bytes?.try_into().ok()?)
+    hex::decode(text).ok()?.try_into().ok()
 }
 
 fn private_file(path: &Path) -> io::Result<std::fs::File> {

@@ -184,7 +184,7 @@ impl<'a> Consumers<'a> {
     fn made(&self, id: &str, settings: ConsumerSettings, present: Option<&Consumer>) -> Consumer {
         let now = self.env.now().rfc3339();
         let ConsumerSettings { name, plan, roles, claims, disabled, notify, overrides, new_webhook_secret } = settings;
-        let version: String = self.env.bytes::<12>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let version = hex::encode(self.env.bytes::<12>());
         let created_at = present.map_or_else(|| now.clone(), |present| present.created_at.clone());
         let salts = present.and_then(|present| present.webhook.as_ref());
         Consumer {

@@ -35,7 +35,7 @@ impl Salts {
         if let Some(present) = present.filter(|_| !wanted) {
             return Some(present.clone());
         }
-        let salt = env.bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let salt = hex::encode(env.bytes::<16>());
         let previous = present.map(|present| (present.salt.clone(), env.now().plus(OVERLAP).seconds()));
         Some(Self { salt, version: version.to_owned(), previous })
     }

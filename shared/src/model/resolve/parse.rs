@@ -90,12 +90,8 @@ const MEANING: &str = "holdfast model 1";
 
 fn hash(document: &Node) -> String {
     use sha2::Digest as _;
-    use std::fmt::Write as _;
     let mut canonical = String::from(MEANING);
     document.canonical(&mut canonical);
     let digest = sha2::Sha256::digest(canonical.as_bytes());
-    digest.iter().take(8).fold(String::with_capacity(16), |mut text, byte| {
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(&digest[..8])
 }
