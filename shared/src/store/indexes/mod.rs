@@ -275,8 +275,5 @@ pub fn fingerprint(model: &Model, entity: &Entity, index: &Index) -> String {
             let _infallible = write!(text, "\n> {}", entity.field(*field).name);
         }
     }
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }

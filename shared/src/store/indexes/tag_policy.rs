@@ -23,10 +23,7 @@ fn of(model: &Model) -> String {
     for entity in &model.entities {
         let _infallible = writeln!(text, "{} {} {}", entity.name, entity.shards, entity.cache == CacheMode::Off);
     }
-    Sha256::digest(text.as_bytes()).iter().take(8).fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
 }
 
 /// Whether this is what the model's own writers record.

@@ -1,7 +1,5 @@
 //! Unique values: one row for each value of a unique field, named by a hash of the value, that says whose it is.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -16,10 +14,7 @@ pub const OWNER: &str = "id";
 /// The name of a value in its row's key: a hash, because a value may be long and keys stand in more places than values do.
 pub fn unique_hash(model: &Model, field: &Field, value: &Value) -> String {
     let digest = Sha256::digest(encode::encode(&encode::order_of(model, &field.kind), value));
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(digest)
 }
 
 /// The key of the row for a value; `None` for null, which is never unique.
