@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use holdfast::core::clock::Env;
 use holdfast_local::Options;
 use holdfast_local::import::{Loader, Reshape, rows};
 use holdfast_tests::{Actor, System, northwind_data, northwind_model};
@@ -35,7 +36,7 @@ async fn loaded(directory: &Path) -> (System, Actor) {
     let model = northwind_model().replace("rate: 100, per: 1s, burst: 200", "rate: 100000, per: 1s, burst: 100000");
     let system = System::start_with(Options::in_memory(model)).await;
     let admin = system.admin();
-    let loader = Loader::new(system.url(), admin.token().unwrap()).unwrap();
+    let loader = Loader::new(system.url(), admin.token().unwrap(), Env::system()).unwrap();
     let mut lines = Vec::new();
     for (plural, renames) in FILES {
         let rename = renames.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();

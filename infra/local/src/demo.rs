@@ -1,6 +1,7 @@
 //! The demo: records that fit `model.yaml`, loaded at the first start through the API as `import` does, and whom the tokens of
 //! a start stand for.
 
+use holdfast::core::clock::Env;
 use serde_json::{Map, Value, json};
 
 use crate::import::{LoadError, Loader, Report, Reshape, rows};
@@ -29,7 +30,7 @@ pub fn fits(model: &Model) -> bool {
 /// # Errors
 /// As [`Loader::load`].
 pub async fn load(base: &str, token: &str) -> Result<Report, LoadError> {
-    let loader = Loader::new(base, token)?;
+    let loader = Loader::new(base, token, Env::system())?;
     let reshape = Reshape::default();
     let all = FILES
         .iter()

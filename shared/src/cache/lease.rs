@@ -16,6 +16,7 @@ use super::key::CacheKey;
 use super::memory;
 use super::snapshot::Stamp;
 use super::{Cache, EntryDescriptor, Filled, TagSnapshot};
+use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::core::deadline;
 use crate::store::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
@@ -26,8 +27,9 @@ const UNTIL: &str = "u";
 const EXPIRES: &str = "ttl";
 /// How long the row stays, seconds: far longer than clocks differ.
 const KEPT: i64 = 300;
-/// Between the first two looks for the entry; each later pause is half as long again, and a random part of each is left out.
-const PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause between the first two looks for the entry.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// Longest pause between two looks.
 const MAX_PAUSE: Duration = Duration::from_millis(150);
 
 /// Who reads an answer that was missed.
@@ -72,15 +74,13 @@ impl Lease {
     /// The entry that another instance is about to store; nothing if it gives up, or takes longer than a lease.
     async fn awaited(&self) -> Option<Entry> {
         let looking = async {
-            let mut pause = PAUSE;
+            let mut backoff = Backoff::new(&self.env, FIRST_PAUSE, MAX_PAUSE).with_equal_jitter().growing_by_half();
             loop {
                 let (entry, leased) = self.lookup().await.ok()?;
                 if entry.is_some() || !leased {
                     return entry;
                 }
-                let part = self.env.random.below(u32::try_from(pause.as_micros() / 2).unwrap_or(0));
-                tokio::time::sleep(pause - Duration::from_micros(part.into())).await;
-                pause = (pause * 3 / 2).min(MAX_PAUSE);
+                backoff.pause().await;
             }
         };
         tokio::time::timeout(deadline::at_most(self.length), looking).await.ok().flatten()

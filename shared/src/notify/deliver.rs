@@ -8,6 +8,7 @@ use futures::{StreamExt as _, stream};
 use super::outbox::{Delivery, Entry, SHARDS, mark};
 use super::ports::{Audience, Channels, Message};
 use super::send::{Sent, send};
+use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{RangeQuery, Returning, Table, TableError, TableName, Write};
@@ -52,9 +53,8 @@ impl Delivered {
 
 /// The pause after the `attempts`-th failed attempt: 10 s doubled each time, at most 6 h, the second half of it random.
 pub fn backoff(attempts: u32, env: &Env) -> Duration {
-    let whole = 10u64.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(6 * 3_600);
-    let half = whole * 1_000 / 2;
-    Duration::from_millis(half + u64::from(env.random.below(u32::try_from(half).unwrap_or(u32::MAX))))
+    let backoff = Backoff::new(env, Duration::from_secs(10), Duration::from_secs(6 * 3_600)).with_equal_jitter();
+    backoff.after(attempts.saturating_sub(1)).draw()
 }
 
 /// Delivers what is due at `now`.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use holdfast::core::clock::Env;
 use holdfast::identity::auth::local::TokenRequest;
 use holdfast::model::{self, Model};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -51,7 +52,7 @@ pub async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
         Some(token) => token.clone(),
         None => admin_token(&args, model.as_ref())?,
     };
-    let loader = Loader::new(&args.url, &token)?;
+    let loader = Loader::new(&args.url, &token, Env::system())?;
     let plural = loader.plural(&args.entity).await?;
     let reshape = Reshape { rename: args.rename.clone(), drop: args.drop.clone() };
     let mut total = Report::default();

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use holdfast::core::backoff::Backoff;
+use holdfast::core::clock::Env;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
@@ -15,6 +17,9 @@ use crate::client;
 const PARALLEL: usize = 16;
 /// How often a row is sent before its failure counts: time-outs, limits and unavailability pass.
 const ATTEMPTS: u32 = 8;
+/// Longest pause after the first attempt, and after the last, where the answer names none.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_millis(6_400);
 /// A wait longer than this is no pause but an exhausted quota: the load ends, and is repeated later.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
@@ -23,6 +28,7 @@ pub struct Loader {
     client: reqwest::Client,
     base: String,
     token: String,
+    env: Env,
 }
 
 /// What became of the rows.
@@ -76,16 +82,16 @@ enum Answer {
 }
 
 impl Loader {
-    /// Through the API at `base` (`http://127.0.0.1:3000`) with a bearer token or API key.
+    /// Through the API at `base` (`http://127.0.0.1:3000`) with a bearer token or API key; `env` draws its pauses.
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn new(base: &str, token: &str) -> Result<Self, LoadError> {
+    pub fn new(base: &str, token: &str, env: Env) -> Result<Self, LoadError> {
         let client = client::http()
             .timeout(Duration::from_secs(40))
             .build()
             .map_err(|error| LoadError(format!("no HTTP client: {error}")))?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token: token.to_owned() })
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), env })
     }
 
     /// Creates all rows; `done` is told the bytes of each line that has its final answer.
@@ -207,6 +213,7 @@ impl Loader {
         row: &Row,
         request: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<(u16, HeaderMap, Value), LoadError> {
+        let mut backoff = Backoff::new(&self.env, FIRST_PAUSE, LAST_PAUSE).with_equal_jitter();
         let mut attempt = 1;
         loop {
             let (status, headers, body) = match request().bearer_auth(&self.token).send().await {
@@ -220,7 +227,10 @@ impl Loader {
                 }
                 Err(_) => (0, HeaderMap::new(), Value::Null),
             };
-            let Some(pause) = pause(status, &headers, &body, attempt) else { return Ok((status, headers, body)) };
+            if !passes(status, &body) {
+                return Ok((status, headers, body));
+            }
+            let pause = retry_after(&headers).unwrap_or_else(|| backoff.draw());
             if attempt >= ATTEMPTS || pause > MAX_PAUSE {
                 let why = describe(status, &body);
                 return Err(LoadError(format!("{}:{}: {why}; repeat the import later to go on", row.file, row.line)));
@@ -231,11 +241,13 @@ impl Loader {
     }
 }
 
-/// How long to wait before the same request may go through; `None` when the answer is final.
-fn pause(status: u16, headers: &HeaderMap, body: &Value, attempt: u32) -> Option<Duration> {
-    let passes = matches!(status, 0 | 429 | 500 | 502..=504) || body["code"] == "request_in_progress";
-    let told = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
-    passes.then(|| told.unwrap_or(Duration::from_millis(50 << attempt.min(7))))
+/// Whether the same request may go through later: the answer is not final.
+fn passes(status: u16, body: &Value) -> bool {
+    matches!(status, 0 | 429 | 500 | 502..=504) || body["code"] == "request_in_progress"
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs)
 }
 
 fn answer(row: Row, status: u16, headers: &HeaderMap, body: &Value) -> Result<Answer, LoadError> {

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use holdfast::core::clock::Env;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -107,7 +108,7 @@ nonsense
 async fn every_line_is_created_or_reported_whatever_the_order() {
     let api = Arc::new(Mutex::new(Api { busy: true, ..Api::default() }));
     let server = start(&api).await;
-    let loader = Loader::new(&format!("http://{}", server.address), "good").unwrap();
+    let loader = Loader::new(&format!("http://{}", server.address), "good", Env::system()).unwrap();
     let reshape = Reshape::default();
     let bytes = Mutex::new(0);
     let lines = || rows("things", "t.ndjson", TEXT.as_bytes(), &reshape);
@@ -140,7 +141,7 @@ async fn every_line_is_created_or_reported_whatever_the_order() {
 async fn a_refused_credential_ends_the_load_at_once() {
     let api = Arc::new(Mutex::new(Api::default()));
     let server = start(&api).await;
-    let loader = Loader::new(&format!("http://{}", server.address), "bad").unwrap();
+    let loader = Loader::new(&format!("http://{}", server.address), "bad", Env::system()).unwrap();
     let reshape = Reshape::default();
     let error = loader.load(rows("things", "t.ndjson", TEXT.as_bytes(), &reshape), |_| {}).await.unwrap_err();
     assert_eq!(error.to_string(), "401 No.");
@@ -152,7 +153,7 @@ async fn nobody_listening_is_said_with_the_address() {
     let listener = loopback(0).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let loader = Loader::new(&format!("http://{address}"), "good").unwrap();
+    let loader = Loader::new(&format!("http://{address}"), "good", Env::system()).unwrap();
     let reshape = Reshape::default();
     let error = loader.load(rows("things", "t.ndjson", TEXT.as_bytes(), &reshape), |_| {}).await.unwrap_err();
     assert!(error.0.contains(&address.to_string()) && error.0.contains("refused"), "{error}");
@@ -162,7 +163,7 @@ async fn nobody_listening_is_said_with_the_address() {
 async fn an_entity_is_found_by_either_of_its_names() {
     let api = Arc::new(Mutex::new(Api::default()));
     let server = start(&api).await;
-    let loader = Loader::new(&format!("http://{}", server.address), "good").unwrap();
+    let loader = Loader::new(&format!("http://{}", server.address), "good", Env::system()).unwrap();
     for name in ["things", "big_thing"] {
         assert_eq!(loader.plural(name).await.unwrap(), "things", "{name}");
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::ConsumerError;
 use super::record::{DOCUMENT, EPOCH, KEYS, Row};
+use crate::core::backoff::Backoff;
 use crate::core::clock::Env;
 use crate::store::audit;
 use crate::store::idempotency;
@@ -201,14 +202,15 @@ pub(super) async fn commit(
     let writes = idempotency::fenced(env, all).into_iter().map(|write| (TableName::Data, write)).collect();
     let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let mut last = String::new();
-    for attempt in 0..3 {
+    let mut backoff = backoff(env);
+    for _ in 0..3 {
         match table.transact(transaction.clone()).await {
             Ok(()) => return Ok(Committed::Done),
             Err(TableError::Cancelled(reasons)) => return cancelled(&reasons),
             Err(TableError::Unknown(why) | TableError::Busy(why)) => last = why,
             Err(error) => return Err(error.into()),
         }
-        pause(env, attempt).await;
+        backoff.pause().await;
     }
     Err(ConsumerError::Store(last))
 }
@@ -225,8 +227,7 @@ fn cancelled(reasons: &[Reason]) -> Result<Committed, ConsumerError> {
         .ok_or_else(|| ConsumerError::Store("cancelled for no reason".into()))
 }
 
-/// Waits a little, at random, longer each time: whoever collided shall not collide again.
-pub(super) async fn pause(env: &Env, attempt: u32) {
-    let most = 20u32.saturating_mul(1 << attempt.min(5));
-    tokio::time::sleep(Duration::from_millis(u64::from(env.random.below(most)))).await;
+/// The pauses between attempts.
+pub(super) const fn backoff(env: &Env) -> Backoff<'_> {
+    Backoff::new(env, Duration::from_millis(20), Duration::from_millis(640))
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::commit::{ATTEMPTS, AttachedWrites, Change, ChangeKind, Committed, Present, commit, pause, put_limiter, put_listed};
+use super::commit::{ATTEMPTS, AttachedWrites, Change, ChangeKind, Committed, Present, backoff, commit, put_limiter, put_listed};
 use super::error::ConsumerError;
 use super::input::{self, ConsumerSettings, InputViolation};
 use super::key_rows::delete_all;
@@ -126,7 +126,8 @@ impl<'a> Consumers<'a> {
     /// # Errors
     /// [`ConsumerError::NotFound`], [`ConsumerError::Precondition`], [`ConsumerError::Contended`], [`ConsumerError::Store`].
     pub async fn delete(&self, id: &str, if_match: Option<&str>) -> Result<(), ConsumerError> {
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = backoff(self.env);
+        for _ in 0..ATTEMPTS {
             let present = Present::read(self.table, id).await?;
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref()).ok_or(ConsumerError::NotFound)?;
             check_version(Some(before), if_match)?;
@@ -146,7 +147,7 @@ impl<'a> Consumers<'a> {
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(());
             }
-            pause(self.env, attempt).await;
+            backoff.pause().await;
         }
         Err(ConsumerError::Contended)
     }
@@ -157,7 +158,8 @@ impl<'a> Consumers<'a> {
         id: &str,
         mut decide: impl FnMut(Option<&Consumer>) -> Result<Consumer, ConsumerError>,
     ) -> Result<Consumer, ConsumerError> {
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = backoff(self.env);
+        for _ in 0..ATTEMPTS {
             let present = Present::read(self.table, id).await?;
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref());
             let consumer = decide(before)?;
@@ -176,7 +178,7 @@ impl<'a> Consumers<'a> {
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(consumer);
             }
-            pause(self.env, attempt).await;
+            backoff.pause().await;
         }
         Err(ConsumerError::Contended)
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::commit::{ATTEMPTS, Change, ChangeKind, Committed, Present, commit, count_key, pause, put_limiter};
+use super::commit::{ATTEMPTS, Change, ChangeKind, Committed, Present, backoff, commit, count_key, put_limiter};
 use super::directory::Consumers;
 use super::error::ConsumerError;
 use super::input::{self, KeySettings};
@@ -87,7 +87,8 @@ impl Consumers<'_> {
     pub async fn create_key(&self, id: &str, environment: &str, body: &Value) -> Result<CreatedKey, ConsumerError> {
         let KeySettings { expires_in, publishable } = input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
         let environment = if publishable { api_key::PUBLISHABLE } else { environment };
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = backoff(self.env);
+        for _ in 0..ATTEMPTS {
             let consumer = self.get(id).await?;
             let new = api_key::generate(&*self.env.random, environment)
                 .ok_or_else(|| ConsumerError::Store(format!("`{environment}` is no name of an environment")))?;
@@ -124,7 +125,7 @@ impl Consumers<'_> {
                 Committed::Again(0) if Present::read(self.table, id).await?.keys() >= MAX_KEYS => {
                     return Err(ConsumerError::TooManyKeys);
                 }
-                Committed::Again(_) => pause(self.env, attempt).await,
+                Committed::Again(_) => backoff.pause().await,
             }
         }
         Err(ConsumerError::Contended)
@@ -135,7 +136,8 @@ impl Consumers<'_> {
     /// # Errors
     /// [`ConsumerError::NotFound`], [`ConsumerError::Contended`], [`ConsumerError::Store`].
     pub async fn delete_key(&self, id: &str, key_id: &str) -> Result<(), ConsumerError> {
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = backoff(self.env);
+        for _ in 0..ATTEMPTS {
             let present = Present::read(self.table, id).await?;
             let row = present.row.as_ref().ok_or(ConsumerError::NotFound)?;
             let consumer = row.consumer.as_ref().ok_or(ConsumerError::NotFound)?;
@@ -170,7 +172,7 @@ impl Consumers<'_> {
             if commit(self.table, self.env, writes, (self.riders)(&change)).await? == Committed::Done {
                 return Ok(());
             }
-            pause(self.env, attempt).await;
+            backoff.pause().await;
         }
         Err(ConsumerError::Contended)
     }
