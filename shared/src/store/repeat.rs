@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::table::TableError;
+use crate::core::backoff::Backoff;
 use crate::core::clock::Env;
 
 /// Attempts before giving up: the pauses add up to about three seconds.
 const ATTEMPTS: u32 = 12;
-const MAX_PAUSE: u32 = 500_000;
+const FIRST_PAUSE: Duration = Duration::from_millis(8);
+const MAX_PAUSE: Duration = Duration::from_millis(500);
 
 /// Makes a call until DynamoDB is neither busy nor silent, with growing pauses drawn at random.
 ///
@@ -17,14 +19,13 @@ pub(crate) async fn repeated<T, F>(env: &Env, mut call: impl FnMut() -> F) -> Re
 where
     F: Future<Output = Result<T, TableError>>,
 {
-    let mut longest = 8_000;
+    let mut backoff = Backoff::new(env, FIRST_PAUSE, MAX_PAUSE);
     for _ in 1..ATTEMPTS {
         match call().await {
             Err(TableError::Busy(_) | TableError::Unknown(_)) => {}
             other => return other,
         }
-        tokio::time::sleep(Duration::from_micros(u64::from(1 + env.random.below(longest)))).await;
-        longest = (longest * 2).min(MAX_PAUSE);
+        backoff.pause().await;
     }
     call().await
 }

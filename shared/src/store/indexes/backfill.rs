@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::entry::{Entry, State, attribute};
 use super::{Indexes, fingerprint};
 use crate::model::value::Record;
+use crate::core::backoff::Backoff;
 use crate::model::{Entity, Index};
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::verify::Verifier;
@@ -207,15 +208,15 @@ impl Indexes {
 
     async fn again(&self, entity: &Entity, index: &Index, id: &str) -> Result<bool, TableError> {
         const ATTEMPTS: u32 = 30;
-        for attempt in 0..ATTEMPTS {
+        let mut backoff = Backoff::new(&self.env, Duration::from_millis(2), Duration::from_millis(256));
+        for _ in 0..ATTEMPTS {
             let found = self.table.get(&[(TableName::Data, keys::record(entity, id))], true).await?;
             let Some(record) = found[0].as_ref().and_then(items::decode) else { return Ok(false) };
             let row = items::row(&self.model, entity, index, &record);
             if self.put(entity, index, &[(&record, &row)]).await? {
                 return Ok(true);
             }
-            let pause = 1 + u64::from(self.env.random.below(2 << attempt.min(7)));
-            tokio::time::sleep(Duration::from_millis(pause)).await;
+            backoff.pause().await;
         }
         Err(TableError::Busy(format!("{}/{id} changes all the time", entity.name)))
     }

@@ -16,10 +16,12 @@ mod run;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::table::{Item, Key, SharedTable, TableError, TableName};
 use super::write::{WriteError, Writer};
 use super::{items, keys, settle, tags};
+use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, Model};
 
@@ -153,14 +155,14 @@ impl Verifier {
     async fn at_once(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>, TableError> {
         const ATTEMPTS: u32 = 40;
         let keys: Vec<_> = keys.into_iter().map(|key| (TableName::Data, key)).collect();
+        let mut backoff = Backoff::new(&self.env, Duration::from_millis(4), Duration::from_millis(512));
         let mut attempt = 0;
         loop {
             match self.table.get_transaction(&keys).await {
                 Err(TableError::Busy(_) | TableError::Unknown(_)) if attempt < ATTEMPTS => attempt += 1,
                 other => return other,
             }
-            let pause = 1 + u64::from(self.env.random.below(2 << attempt.min(8)));
-            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            backoff.pause().await;
         }
     }
 }
