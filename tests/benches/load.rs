@@ -146,17 +146,7 @@ async fn store(system: &System) -> [(&'static str, [f64; 2]); 3] {
         let reader = table.clone();
         rates[1].1[at] = rate(at_once, move |_| {
             let table = reader.clone();
-            let query = RangeQuery {
-                table: TableName::Data,
-                pk: "bench".into(),
-                from: None,
-                to: None,
-                after: None,
-                descending: false,
-                limit: Some(20),
-                consistent: true,
-                count_only: false,
-            };
+            let query = RangeQuery { limit: Some(20), ..RangeQuery::partition(TableName::Data, "bench") };
             async move { drop(table.query(query).await.unwrap()) }
         })
         .await;

@@ -165,17 +165,7 @@ pub async fn list(
     limit: usize,
     after: Option<Vec<u8>>,
 ) -> Result<(Vec<Share>, Option<Vec<u8>>), TableError> {
-    let query = RangeQuery {
-        table: TableName::Data,
-        pk,
-        from: None,
-        to: None,
-        after,
-        descending: false,
-        limit: Some(limit),
-        consistent: true,
-        count_only: false,
-    };
+    let query = RangeQuery { after, limit: Some(limit), ..RangeQuery::partition(TableName::Data, pk) };
     let page = table.query(query).await?;
     Ok((shares(table, &page.items).await?, page.next))
 }

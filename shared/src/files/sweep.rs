@@ -66,15 +66,10 @@ fn due(app: &App, shard: u16, after: Option<Vec<u8>>) -> RangeQuery {
     let mut last = u64::try_from(app.env.now().0).unwrap_or(0).to_be_bytes().to_vec();
     last.extend([u8::MAX; 8]);
     RangeQuery {
-        table: TableName::Data,
-        pk: keys::vanishing(shard, &[]).pk,
-        from: None,
         to: Some(last),
         after,
-        descending: false,
         limit: Some(PAGE),
-        consistent: true,
-        count_only: false,
+        ..RangeQuery::partition(TableName::Data, keys::vanishing(shard, &[]).pk)
     }
 }
 

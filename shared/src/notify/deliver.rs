@@ -109,17 +109,7 @@ async fn due(table: &dyn Table, most: usize, now: Micros) -> Result<Vec<Entry>, 
 }
 
 fn page(shard: u16, after: Option<Vec<u8>>) -> RangeQuery {
-    RangeQuery {
-        table: TableName::Data,
-        pk: keys::outbox(shard, &[]).pk,
-        from: None,
-        to: None,
-        after,
-        descending: false,
-        limit: Some(PAGE),
-        consistent: true,
-        count_only: false,
-    }
+    RangeQuery { after, limit: Some(PAGE), ..RangeQuery::partition(TableName::Data, keys::outbox(shard, &[]).pk) }
 }
 
 async fn deliver_entry(

@@ -153,15 +153,10 @@ pub async fn list(
     now: Micros,
 ) -> Result<(Vec<Listed>, Option<Vec<u8>>), TableError> {
     let query = RangeQuery {
-        table: TableName::Volatile,
-        pk: keys::notice(consumer, &[]).pk,
-        from: None,
-        to: None,
         after,
         descending: true,
         limit: Some(limit),
-        consistent: true,
-        count_only: false,
+        ..RangeQuery::partition(TableName::Volatile, keys::notice(consumer, &[]).pk)
     };
     let page = table.query(query).await?;
     let live = page.items.iter().filter(|item| item.n("ttl").is_none_or(|end| end > now.seconds()));

@@ -262,17 +262,7 @@ async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
     let row = async |now: Micros| {
         let shard = crate::store::keys::shard("c", outbox::SHARDS);
         let pk = crate::store::keys::outbox(shard, &[]).pk;
-        let query = RangeQuery {
-            table: TableName::Data,
-            pk,
-            from: None,
-            to: None,
-            after: None,
-            descending: false,
-            limit: None,
-            consistent: true,
-            count_only: false,
-        };
+        let query = RangeQuery::partition(TableName::Data, pk);
         let page = table.query(query).await.unwrap();
         page.items.iter().filter_map(outbox::Entry::read).find(|entry| entry.next <= now)
     };

@@ -65,17 +65,7 @@ pub async fn watched(table: &dyn Table, now: Micros) -> Result<Vec<Watched>, Tab
     for shard in 0..SHARDS {
         let mut after = None;
         loop {
-            let query = RangeQuery {
-                table: TableName::Volatile,
-                pk: keys::watched(shard, "").pk,
-                from: None,
-                to: None,
-                after,
-                descending: false,
-                limit: None,
-                consistent: true,
-                count_only: false,
-            };
+            let query = RangeQuery { after, ..RangeQuery::partition(TableName::Volatile, keys::watched(shard, "").pk) };
             let page = table.query(query).await?;
             // Rows are deleted days after they expire.
             found.extend(page.items.iter().filter_map(read).filter(|one| one.ends > now.seconds()));

@@ -160,15 +160,12 @@ impl Source {
 
     fn query(&self, reverse: bool, page: usize) -> RangeQuery {
         RangeQuery {
-            table: TableName::Data,
-            pk: self.scan.pk.clone(),
             from: self.scan.from.clone(),
             to: self.scan.to.clone(),
             after: self.after.clone(),
             descending: reverse,
             limit: Some(page),
-            consistent: true,
-            count_only: false,
+            ..RangeQuery::partition(TableName::Data, self.scan.pk.clone())
         }
     }
 }
@@ -182,15 +179,9 @@ async fn parents(app: &App, entity: &Entity, join: &crate::query::plan::Join) ->
         let mut after = None;
         loop {
             let query = RangeQuery {
-                table: TableName::Data,
-                pk: pk.clone(),
-                from: None,
-                to: None,
                 after: after.clone(),
-                descending: false,
                 limit: Some(MAX_SCANS + 1),
-                consistent: true,
-                count_only: false,
+                ..RangeQuery::partition(TableName::Data, pk.clone())
             };
             let page = app.table.query(query).await?;
             for record in page.items.iter().filter_map(items::decode) {

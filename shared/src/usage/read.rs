@@ -59,17 +59,7 @@ async fn all(
     to: Option<Vec<u8>>,
     most: Option<usize>,
 ) -> Result<Vec<Item>, TableError> {
-    let mut query = RangeQuery {
-        table: TableName::Volatile,
-        pk,
-        from,
-        to,
-        after: None,
-        descending: false,
-        limit: most,
-        consistent: true,
-        count_only: false,
-    };
+    let mut query = RangeQuery { from, to, limit: most, ..RangeQuery::partition(TableName::Volatile, pk) };
     let mut items = Vec::new();
     loop {
         let page = table.query(query.clone()).await?;

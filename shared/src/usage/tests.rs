@@ -111,17 +111,7 @@ async fn a_flush_that_comes_again_after_it_was_merged_is_not_counted_again() {
 }
 
 fn flush_partition(usage: &Usage) -> RangeQuery {
-    RangeQuery {
-        table: TableName::Volatile,
-        pk: keys::usage_flushes(usage.instance()[0] % keys::USAGE_SHARDS),
-        from: None,
-        to: None,
-        after: None,
-        descending: false,
-        limit: None,
-        consistent: true,
-        count_only: false,
-    }
+    RangeQuery::partition(TableName::Volatile, keys::usage_flushes(usage.instance()[0] % keys::USAGE_SHARDS))
 }
 
 #[tokio::test]

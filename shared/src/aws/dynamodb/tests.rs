@@ -5,17 +5,7 @@ use crate::store::table::{
 };
 
 fn range(pk: &str) -> RangeQuery {
-    RangeQuery {
-        table: TableName::Data,
-        pk: pk.to_owned(),
-        from: None,
-        to: None,
-        after: None,
-        descending: false,
-        limit: None,
-        consistent: true,
-        count_only: false,
-    }
+    RangeQuery::partition(TableName::Data, pk)
 }
 
 fn put(key: Key) -> (TableName, Write) {

@@ -44,17 +44,8 @@ impl<'a> Consumers<'a> {
     /// [`ConsumerError::Cursor`], [`ConsumerError::Store`].
     pub async fn list(&self, limit: usize, cursor: Option<&str>) -> Result<Listed, ConsumerError> {
         let after = cursor.map(decode_cursor).transpose()?;
-        let query = RangeQuery {
-            table: TableName::Data,
-            pk: place::consumer_listed("").pk,
-            from: None,
-            to: None,
-            after,
-            descending: false,
-            limit: Some(limit),
-            consistent: true,
-            count_only: false,
-        };
+        let query =
+            RangeQuery { after, limit: Some(limit), ..RangeQuery::partition(TableName::Data, place::consumer_listed("").pk) };
         let page = self.table.query(query).await?;
         let rows: Result<Vec<Row>, _> = page.items.iter().map(Row::from_item).collect();
         let consumers = rows?.into_iter().filter_map(|row| row.consumer).collect();

@@ -30,15 +30,9 @@ pub(super) async fn listed(table: &dyn Table, id: &str) -> Result<Vec<ApiKey>, C
     let mut after = None;
     loop {
         let query = RangeQuery {
-            table: TableName::Data,
-            pk: first.pk.clone(),
             from: after.is_none().then(|| first.sk.clone()),
-            to: None,
             after,
-            descending: false,
-            limit: None,
-            consistent: true,
-            count_only: false,
+            ..RangeQuery::partition(TableName::Data, first.pk.clone())
         };
         let page = table.query(query).await?;
         for item in &page.items {

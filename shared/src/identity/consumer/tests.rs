@@ -364,17 +364,7 @@ async fn riders_commit_with_the_change_or_not_at_all() {
     let key = consumers.create_key("a", "live", &Value::Null).await.unwrap();
     consumers.delete_key("a", &key.view.id).await.unwrap();
     consumers.delete("a", None).await.unwrap();
-    let query = RangeQuery {
-        table: TableName::Data,
-        pk: "a#test".into(),
-        from: None,
-        to: None,
-        after: None,
-        descending: false,
-        limit: None,
-        consistent: true,
-        count_only: false,
-    };
+    let query = RangeQuery::partition(TableName::Data, "a#test");
     let told: Vec<String> = world
         .db
         .table

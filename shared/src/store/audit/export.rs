@@ -198,17 +198,7 @@ async fn begin(table: &dyn Table, env: &Env) -> Result<Checkpoint, ExportError> 
 async fn oldest(table: &dyn Table, seconds: i64) -> Result<Option<Micros>, AuditError> {
     let day = day(Micros(seconds.saturating_mul(1_000_000)));
     let firsts = (0..SHARDS).map(|shard| {
-        table.query(RangeQuery {
-            table: TableName::Data,
-            pk: keys::audit(&day, shard, [0; 16]).pk,
-            from: None,
-            to: None,
-            after: None,
-            descending: false,
-            limit: Some(1),
-            consistent: true,
-            count_only: false,
-        })
+        table.query(RangeQuery { limit: Some(1), ..RangeQuery::partition(TableName::Data, keys::audit(&day, shard, [0; 16]).pk) })
     });
     let pages = futures::future::try_join_all(firsts).await?;
     let positions = pages.into_iter().flat_map(|page| page.items).filter_map(|item| item.key.sk.try_into().ok());

@@ -182,15 +182,10 @@ async fn of_day(table: &dyn Table, last: u128, limit: usize) -> Result<Vec<(u128
     let day = day(moment(last));
     let shards = (0..SHARDS).map(|shard| {
         table.query(RangeQuery {
-            table: TableName::Data,
-            pk: place::audit(&day, shard, [0; 16]).pk,
-            from: None,
             to: Some(last.to_be_bytes().to_vec()),
-            after: None,
             descending: true,
             limit: Some(limit),
-            consistent: true,
-            count_only: false,
+            ..RangeQuery::partition(TableName::Data, place::audit(&day, shard, [0; 16]).pk)
         })
     });
     let mut rows = Vec::new();

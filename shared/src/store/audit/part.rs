@@ -96,15 +96,11 @@ impl Shard {
     /// Reads its next page.
     async fn more(&mut self, table: &dyn Table, first: u128, last: u128) -> Result<(), AuditError> {
         let page = table.query(RangeQuery {
-            table: TableName::Data,
-            pk: self.pk.clone(),
             from: Some(first.to_be_bytes().to_vec()),
             to: Some(last.to_be_bytes().to_vec()),
             after: self.after.take(),
-            descending: false,
             limit: Some(PAGE),
-            consistent: true,
-            count_only: false,
+            ..RangeQuery::partition(TableName::Data, self.pk.clone())
         });
         let page = page.await?;
         for item in page.items {
