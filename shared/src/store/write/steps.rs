@@ -313,17 +313,7 @@ impl Writer {
     /// What the table says.
     pub async fn sweep(&self, deadline: Micros) -> Result<Swept, WriteError> {
         let mut swept = Swept::default();
-        let mut query = RangeQuery {
-            table: TableName::Data,
-            pk: keys::TOMBSTONES.to_owned(),
-            from: None,
-            to: None,
-            after: None,
-            descending: false,
-            limit: None,
-            consistent: true,
-            count_only: false,
-        };
+        let mut query = RangeQuery::partition(TableName::Data, keys::TOMBSTONES.to_owned());
         loop {
             let page = self.table.query(query.clone()).await?;
             for tombstone in &page.items {
