@@ -84,7 +84,7 @@ impl World {
         table.create_tables().await.unwrap();
         let direct: SharedTable = Arc::new(table);
         let door = Arc::new(Door { way: Mutex::new(Way::Open), arrived: Semaphore::new(0), goes_on: Semaphore::new(0) });
-        let table = Arc::new(Double::new(Arc::clone(&direct), Arc::clone(&door)));
+        let table = Arc::new(Double::<Door>::new(Arc::clone(&direct), Arc::clone(&door)));
         let limiter = Arc::new(Limiter::new(table, Env::still(Micros(0)), LimiterSettings { hot: Some(HOT) }));
         let rate = |name: &str, only| Rate { name: name.into(), rate: 1_000, per: Duration::from_secs(1), burst: 2_000, only };
         let plan = RatePlan {

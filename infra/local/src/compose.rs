@@ -38,8 +38,8 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
     Ok(functions)
 }
 
-/// Makes the tables of the DynamoDB at an endpoint where they are missing, whoever the functions are run by. Tables that a version
-/// before protocol 2 has written are converted: on one machine nobody else is writing.
+/// Creates the missing tables of the DynamoDB at an endpoint, also when the functions run elsewhere. Tables that a version before
+/// protocol 2 has written are converted: on one machine nobody else is writing.
 ///
 /// # Errors
 /// [`StartError::Compose`] when they cannot be made or converted.

@@ -48,7 +48,7 @@ pub fn widest_plan(model: &Model) -> Option<String> {
     model.plans.iter().max_by(|left, right| slowest(left).total_cmp(&slowest(right))).map(|plan| plan.name.clone())
 }
 
-/// Whom a role's token stands for: somebody of the demo, so that "own records" are not empty; otherwise the role itself.
+/// Subject of the token of a role: a person of the demo, so that "own records" are not empty; otherwise the role itself.
 pub fn identity(model: &Model, role: &str) -> (String, Map<String, Value>) {
     let (subject, claims) = match role {
         "customer" => ("ada", json!({ "customer_id": "ada" })),

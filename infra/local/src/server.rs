@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// How long open requests may take to end once the server is asked to stop; as long as a request may take at all.
+/// Time that open requests have to end once the server stops: as long as any request may take.
 const DRAIN: Duration = Duration::from_secs(31);
 /// How long a client may take to send its request line and headers.
 const HEAD: Duration = Duration::from_secs(30);

@@ -56,7 +56,7 @@ pub struct RouteDef {
     pub path: Option<String>,
     /// Logical id of the function.
     pub function: String,
-    /// Whether the authorizer is asked first.
+    /// Whether the authorizer is called first.
     pub authorized: bool,
 }
 

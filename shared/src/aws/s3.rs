@@ -56,7 +56,7 @@ fn signed(request: &PresignedRequest) -> Signed {
     Signed { url: request.uri().to_owned(), headers }
 }
 
-/// What may pass is told from what is wrong. The text may name bucket and key: it is for the log.
+/// The error, as temporary or permanent. The text may name bucket and key: it is for the log.
 fn failed<E, R>(error: &SdkError<E, R>) -> ObjectError
 where
     E: std::error::Error + 'static,

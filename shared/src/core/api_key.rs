@@ -19,17 +19,17 @@ pub const PUBLISHABLE: &str = "pub";
 /// Longest name of an environment.
 const MAX_ENVIRONMENT: usize = 16;
 
-/// A key just made: the only moment at which its text exists.
+/// A new key, with its text, which is not stored.
 pub struct NewKey {
     /// The id, which may be shown later.
     pub id: String,
     /// The whole key. Shown once, never logged, never stored.
     pub key: String,
-    /// What is stored.
+    /// The hash, which is stored.
     pub hash: [u8; 32],
 }
 
-/// A key whose form and checksum are right. Whether it is known is not decided yet.
+/// A key whose form and checksum are right; it may still be unknown.
 pub struct Presented<'k> {
     /// Its id.
     pub id: &'k str,
@@ -50,12 +50,12 @@ pub fn generate(random: &dyn Random, environment: &str) -> Option<NewKey> {
     Some(NewKey { id, key, hash })
 }
 
-/// Whether a credential wants to be an API key.
+/// Whether a credential has the prefix of an API key.
 pub fn is_api_key(credential: &str) -> bool {
     credential.starts_with("hf_")
 }
 
-/// Takes a key apart and checks its checksum, without I/O. `None`: junk.
+/// The parts of a key with a correct checksum, without I/O; `None` for anything else.
 pub fn parse(key: &str) -> Option<Presented<'_>> {
     let (environment, rest) = key.strip_prefix("hf_")?.split_once('_')?;
     let (id, secret) = rest.split_once('_')?;

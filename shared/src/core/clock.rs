@@ -49,13 +49,13 @@ pub fn rfc3339_millis(moment: OffsetDateTime) -> String {
     moment.to_offset(time::UtcOffset::UTC).format(FORMAT).unwrap_or_default()
 }
 
-/// Where a component learns what time it is.
+/// Source of the time.
 pub trait Clock: Send + Sync {
     /// The present moment, UTC.
     fn now(&self) -> Micros;
 }
 
-/// Where a component gets unguessable bytes.
+/// Source of unpredictable bytes.
 pub trait Random: Send + Sync {
     /// Fills `buffer`.
     fn fill(&self, buffer: &mut [u8]);
@@ -71,9 +71,9 @@ pub trait Random: Send + Sync {
 /// The clock and the random source, handed around together.
 #[derive(Clone)]
 pub struct Env {
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Unguessable bytes.
+    /// The random source.
     pub random: Arc<dyn Random>,
 }
 
@@ -83,7 +83,7 @@ impl Env {
         Self { clock: Arc::new(SystemClock), random: Arc::new(SystemRandom) }
     }
 
-    /// A clock that stands, and the operating system's random source: for tests that say themselves what time it is.
+    /// A clock that stands, and the operating system's random source: for tests that set the time.
     pub fn still(at: Micros) -> Self {
         Self { clock: Arc::new(Still(at)), ..Self::system() }
     }
@@ -134,7 +134,7 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     /// # Panics
-    /// Where the operating system has no randomness to give: going on would make keys that can be guessed.
+    /// If the operating system has no randomness to give: keys made without it could be guessed.
     #[expect(clippy::expect_used, reason = "no randomness, no security: nothing sensible can follow")]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system's random source");

@@ -1,4 +1,4 @@
-//! What an id may look like, and how large a whole number may be.
+//! The form of ids, and the range of whole numbers.
 
 /// Whether a text may be an id or a part of one: `[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}`. API Gateway decodes paths before the
 /// functions see them, so no other character would arrive as it was sent.

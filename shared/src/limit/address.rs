@@ -14,11 +14,11 @@ use super::gcra::Gcra;
 use super::verdict::WindowState;
 use crate::core::clock::Micros;
 
-/// Most addresses that an instance tells apart; beyond it newcomers share one bucket.
+/// Maximum number of addresses with a bucket of their own; all further ones share one.
 const MAX_ADDRESSES: usize = 50_000;
-/// Invalid credentials within a minute, from one address or on one key, of which the operator is told.
+/// Invalid credentials within a minute, from one address or on one key, from which on the operator is notified.
 const SUSPICIOUS: u32 = 20;
-/// How long the operator is not told of the same address or key again.
+/// Time in which the operator is not notified of the same address or key again.
 const QUIET: i64 = 3_600_000_000;
 
 /// A client's address as far as it identifies the client: IPv4 whole, IPv6 by /64.
@@ -26,7 +26,7 @@ const QUIET: i64 = 3_600_000_000;
 pub struct Block(u64, bool);
 
 impl Block {
-    /// The block of an address; an IPv4 address in IPv6 clothes is the IPv4 address.
+    /// The block of an address; an IPv4-mapped IPv6 address is its IPv4 address.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self(u64::from(v4.to_bits()), false),
@@ -56,12 +56,12 @@ pub enum AddressBucket {
     Publishable(String),
 }
 
-/// An address has come too often.
+/// Refusal of an address that sent too many requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressLimited {
     /// When the next request is admitted; exact.
     pub wait: Duration,
-    /// How its bucket stands.
+    /// State of its bucket.
     pub window: WindowState,
 }
 
@@ -72,12 +72,12 @@ pub struct AddressLimiter {
     suspects: Mutex<HashMap<AbuseSource, Suspicion>>,
 }
 
-/// Who offered invalid credentials.
+/// Source of invalid credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AbuseSource {
     /// An address.
     Address(Block),
-    /// A key, by its public id, from wherever.
+    /// A key, by its public id, from any address.
     Key(String),
 }
 
@@ -95,10 +95,10 @@ impl AddressLimiter {
         Self { gcra, tats: Mutex::default(), suspects: Mutex::default() }
     }
 
-    /// Charges one request: how the bucket stands then (nothing where there is no limit).
+    /// Charges one request. Gives the state of the bucket after it; `None` without a limit.
     ///
     /// # Errors
-    /// The address has come too often.
+    /// The address sent too many requests.
     pub fn admit(&self, address: IpAddr, door: AddressBucket, now: Micros) -> Result<Option<WindowState>, AddressLimited> {
         let Some(gcra) = self.gcra else { return Ok(None) };
         let mut tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,7 +119,7 @@ impl AddressLimiter {
         Ok(Some(window(&gcra, tat, now)))
     }
 
-    /// How a bucket stands, without a charge; nothing where there is no limit.
+    /// State of a bucket, without a charge; `None` without a limit.
     pub fn standing(&self, address: IpAddr, door: AddressBucket, now: Micros) -> Option<WindowState> {
         let gcra = self.gcra?;
         let tats = self.tats.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +127,7 @@ impl AddressLimiter {
         Some(window(&gcra, tat, now))
     }
 
-    /// Counts invalid credentials; names those of whom the operator should hear now, each once an hour and instance.
+    /// Counts invalid credentials. Gives the sources of which the operator is to be notified now, each once an hour and instance.
     pub fn suspect(&self, address: IpAddr, key_id: Option<&str>, now: Micros) -> Vec<(AbuseSource, u32)> {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         if suspects.len() >= MAX_ADDRESSES {
@@ -144,11 +144,11 @@ impl AddressLimiter {
                 let minute = now.seconds() / 60;
                 one.count = if one.minute == minute { one.count.saturating_add(1) } else { 1 };
                 one.minute = minute;
-                let tell = one.count >= SUSPICIOUS && one.quiet_until <= now.0;
-                if tell {
+                let due = one.count >= SUSPICIOUS && one.quiet_until <= now.0;
+                if due {
                     one.quiet_until = now.0.saturating_add(QUIET);
                 }
-                tell.then_some((who, one.count))
+                due.then_some((who, one.count))
             })
             .collect()
     }
@@ -218,19 +218,19 @@ mod tests {
     #[test]
     fn the_operator_hears_once_of_guessing_from_one_address_and_on_one_key() {
         let guard = AddressLimiter::new(100);
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         for attempt in 0..60u64 {
-            told.extend(guard.suspect(ip("203.0.113.7"), Some("k1"), NOW.plus(Duration::from_millis(attempt * 100))));
+            notified.extend(guard.suspect(ip("203.0.113.7"), Some("k1"), NOW.plus(Duration::from_millis(attempt * 100))));
         }
-        assert_eq!(told.len(), 2, "{told:?}");
+        assert_eq!(notified.len(), 2, "{notified:?}");
         let block = Block::of(ip("203.0.113.7"));
-        assert_eq!(told[0], (AbuseSource::Address(block), SUSPICIOUS));
-        assert_eq!(told[1].0, AbuseSource::Key("k1".into()));
+        assert_eq!(notified[0], (AbuseSource::Address(block), SUSPICIOUS));
+        assert_eq!(notified[1].0, AbuseSource::Key("k1".into()));
         // Many addresses on one key are seen by the key.
-        let mut told = Vec::new();
+        let mut notified = Vec::new();
         for attempt in 0..30u32 {
-            told.extend(guard.suspect(IpAddr::V4(std::net::Ipv4Addr::from_bits(attempt)), Some("k2"), NOW));
+            notified.extend(guard.suspect(IpAddr::V4(std::net::Ipv4Addr::from_bits(attempt)), Some("k2"), NOW));
         }
-        assert_eq!(told, [(AbuseSource::Key("k2".into()), SUSPICIOUS)]);
+        assert_eq!(notified, [(AbuseSource::Key("k2".into()), SUSPICIOUS)]);
     }
 }

@@ -1,4 +1,4 @@
-//! The update that charges a request: tried again in another form where the belief about the item was wrong.
+//! The update that charges a request: repeated in another form where the assumption about the item was wrong.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(super) const MAX_CALLS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 const MAX_PAUSE: Duration = Duration::from_millis(64);
 
-/// How a debit failed.
+/// Failure of a debit.
 pub(super) enum Failure {
     /// The item says no; judge it.
     Refused(State),
@@ -27,7 +27,7 @@ pub(super) enum Failure {
     Store(TableError),
 }
 
-/// The items of all consumers, and how their store has answered.
+/// The items of all consumers, and the health of their store.
 pub(super) struct LimitStore {
     pub(super) table: SharedTable,
     pub(super) env: Env,
@@ -35,7 +35,7 @@ pub(super) struct LimitStore {
 }
 
 impl LimitStore {
-    /// The one update, with another try where the belief was wrong.
+    /// The one update, repeated where the assumption about the item was wrong.
     pub(super) async fn debit(
         &self,
         known: &Remembered,

@@ -1,6 +1,6 @@
 //! While the store cannot be reached, a plan that fails open admits within a conservative limit that the instance keeps alone.
 //!
-//! An instance does not know how many others there are, so each takes a [`SHARE`]th of every rate and burst. What was remembered
+//! An instance does not know how many others there are, so each takes a [`SHARE`]th of every rate and burst. What is remembered
 //! of quotas still holds, and what is admitted meanwhile counts on top of it.
 
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Admits a charge, or says what it violates. `state` is the last that was seen of the consumer's item.
+    /// Admits a charge unless it violates a limit. `state`: the last known state of the consumer's item.
     ///
     /// # Errors
     /// The limits that it violates.

@@ -1,4 +1,4 @@
-//! How the limiter's store has answered: for readiness, metrics and the count of usage.
+//! Health of the limiter's store: for readiness, metrics and the count of usage.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -13,7 +13,7 @@ pub struct Health {
     pub admitted: u64,
     /// Requests that were refused without the store, by plans that fail closed.
     pub refused: u64,
-    /// Since when it fails; `None`: not since it last answered.
+    /// Beginning of the present outage; `None`: the last call succeeded.
     pub failing_since: Option<Micros>,
 }
 
@@ -34,7 +34,7 @@ impl StoreHealth {
         self.failing_since.store(0, Ordering::Relaxed);
     }
 
-    /// The store failed a question that stops nobody else: it is counted, and readiness goes on.
+    /// The store failed a call that no admission depends on: it is counted, and readiness does not change.
     pub(super) fn failed_once(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
@@ -68,7 +68,7 @@ impl StoreHealth {
         }
     }
 
-    /// Requests admitted and refused without the store since this was last asked.
+    /// Requests admitted and refused without the store since the previous call.
     pub(super) fn take(&self) -> [u64; 2] {
         self.untaken.each_ref().map(|count| count.swap(0, Ordering::Relaxed))
     }

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `r<ticks>.<unit>:<rate>` | the TAT of a rate, in its ticks |
 //! | `q:<quota>:<start>` | units counted in the window that began at `start` (seconds since 1970) |
-//! | `n:<quota>:<start>` | highest threshold told in that window, per cent |
-//! | `n:throttled` | start of the last hour in which sustained throttling was told |
+//! | `n:<quota>:<start>` | highest threshold notified in that window, per cent |
+//! | `n:throttled` | start of the last hour in which sustained throttling was notified |
 //! | `units` | all units ever debited: what two sights of it differ by is the consumer's demand over all instances |
 //! | `disabled` | there while the consumer is disabled |
 //! | `revoked` | ids of revoked keys |
@@ -30,7 +30,7 @@ pub const DISABLED: &str = "disabled";
 pub const REVOKED: &str = "revoked";
 /// Attribute: the consumer's epoch.
 pub const EPOCH: &str = "epoch";
-/// Attribute: the last hour in which sustained throttling was told.
+/// Attribute: the last hour in which sustained throttling was notified.
 pub const THROTTLED: &str = "n:throttled";
 
 /// The attribute that counts a quota's window.
@@ -38,8 +38,8 @@ pub fn count_name(quota: &str, start: i64) -> String {
     format!("q:{quota}:{start}")
 }
 
-/// The attribute that remembers what was told of a quota's window.
-pub fn told_name(quota: &str, start: i64) -> String {
+/// Attribute: the highest threshold notified of a quota's window.
+pub fn notified_name(quota: &str, start: i64) -> String {
     format!("n:{quota}:{start}")
 }
 
@@ -84,9 +84,9 @@ impl State {
         self.numbers.get(&count_name(quota, start)).map_or(0, |count| u64::try_from(*count).unwrap_or(0))
     }
 
-    /// The highest threshold told of a window.
-    pub fn told(&self, quota: &str, start: i64) -> i64 {
-        self.numbers.get(&told_name(quota, start)).copied().unwrap_or(0)
+    /// The highest threshold notified of a window; 0: none.
+    pub fn notified(&self, quota: &str, start: i64) -> i64 {
+        self.numbers.get(&notified_name(quota, start)).copied().unwrap_or(0)
     }
 
     /// TATs of a rate as it was before it was changed, once all that they owe has drained: they say no more than none would.

@@ -19,7 +19,7 @@ use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
 
-/// How a limiter behaves.
+/// Settings of a limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimiterSettings {
     /// Requests a second of a consumer on this instance from which leases are taken; `None`: never.
@@ -32,14 +32,14 @@ impl Default for LimiterSettings {
     }
 }
 
-/// How a consumer stands.
+/// Limits of a consumer, and what is left of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitStatus {
     /// All rates (those of single operations too) and quotas.
     pub windows: Vec<WindowState>,
-    /// Every quota's development.
+    /// Forecast of every quota.
     pub forecasts: Vec<Forecast>,
-    /// Thresholds that are crossed and were never told: the reporter passes them to [`Limiter::tell`].
+    /// Crossed thresholds without a notice: the reporter enqueues them (`notify::enqueue`).
     pub due: Vec<Crossing>,
 }
 
@@ -83,7 +83,7 @@ impl Limiter {
         self.memory.forget(consumer);
     }
 
-    /// The present after a wait: a request that was held up is judged by what has been refilled meanwhile.
+    /// The present after a wait: a request that waited is evaluated when it is processed, with all that has been refilled by then.
     fn later(&self, then: Micros) -> Micros {
         self.store.env.now().max(then)
     }
@@ -105,7 +105,7 @@ impl Limiter {
         }
     }
 
-    /// How a consumer stands, read and not charged: its windows, and when a quota runs out.
+    /// Limits of a consumer, read without a charge: its windows, and when a quota runs out.
     ///
     /// # Errors
     /// The store's.
@@ -120,18 +120,18 @@ impl Limiter {
         Ok(LimitStatus { windows, forecasts, due })
     }
 
-    /// How the store has answered.
+    /// Health of the store.
     pub fn health(&self) -> Health {
         self.store.health.read()
     }
 
-    /// How many requests were admitted and refused without the store since this was last asked: for the count of usage.
+    /// Numbers of requests admitted and refused without the store since the previous call: for the count of usage.
     pub fn take_fallbacks(&self) -> [u64; 2] {
         self.store.health.take()
     }
 
-    /// Asks the store for what an admission needs of it, an update, of an item that concerns no consumer. Whoever reports readiness
-    /// asks while the store is known to fail, so that an instance that gets no requests is found to be well again.
+    /// Probes the store with the update that an admission needs, on an item that belongs to no consumer. The readiness check calls it
+    /// while the store is known to fail, so that an instance without requests is found healthy again.
     ///
     /// # Errors
     /// The store's.
@@ -143,7 +143,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// An answer without I/O: from a lease, or a refusal that is known to hold still.
+    /// An answer without I/O: from a lease, or a remembered refusal that still holds.
     fn admit_from_memory(
         &self,
         known: &Remembered,

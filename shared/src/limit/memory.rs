@@ -81,7 +81,7 @@ pub struct Notes {
     pace: Pace,
     shared: SharedPace,
     denied_in: Option<i64>,
-    told: HashMap<(String, i64), (i64, Micros)>,
+    notified: HashMap<(String, i64), (i64, Micros)>,
 }
 
 impl Notes {
@@ -127,22 +127,23 @@ impl Notes {
     /// Those crossings that this instance should tell now. Who crosses tells at once, and so does an instance that has only just
     /// met the consumer (`known` is false); one that merely sees a crossing leaves the other a second.
     pub fn choose_to_tell(&mut self, crossings: Vec<Crossing>, cost: u64, known: bool, now: Micros) -> Vec<Crossing> {
-        let keep: Vec<Crossing> = crossings.into_iter().filter(|crossing| self.tells(crossing, cost, known, now)).collect();
-        if self.told.len() > 64 {
-            self.told.retain(|_, (_, at)| now.0.saturating_sub(at.0) < 60_000_000);
+        let keep: Vec<Crossing> =
+            crossings.into_iter().filter(|crossing| self.should_enqueue(crossing, cost, known, now)).collect();
+        if self.notified.len() > 64 {
+            self.notified.retain(|_, (_, at)| now.0.saturating_sub(at.0) < 60_000_000);
         }
         keep
     }
 
-    fn tells(&mut self, crossing: &Crossing, cost: u64, known: bool, now: Micros) -> bool {
+    fn should_enqueue(&mut self, crossing: &Crossing, cost: u64, known: bool, now: Micros) -> bool {
         let key = (crossing.quota.clone(), crossing.span.start);
         let highest = crossing.highest();
         let again = i64::try_from(TELL_AGAIN.as_micros()).unwrap_or(0);
-        let earlier = self.told.get(&key).copied().filter(|(percent, _)| *percent >= highest);
+        let earlier = self.notified.get(&key).copied().filter(|(percent, _)| *percent >= highest);
         if earlier.is_some_and(|(_, at)| (0..again).contains(&(now.0 - at.0))) {
             return false;
         }
-        self.told.insert(key, (highest, now));
+        self.notified.insert(key, (highest, now));
         let before = u128::from(crossing.count.saturating_sub(cost));
         let crossed_here = before * 100 < u128::from(crossing.limit) * u128::from(highest.unsigned_abs());
         crossed_here || !known || earlier.is_some()

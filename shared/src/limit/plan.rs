@@ -77,7 +77,7 @@ pub struct ResolvedPlan {
     pub quotas: Vec<LimitQuota>,
     /// Costs of operations.
     pub costs: Vec<Cost>,
-    /// Percentages of a quota at which consumer and operator are told, ascending.
+    /// Percentages of a quota at which consumer and operator are notified, ascending.
     pub thresholds: Vec<u8>,
     /// What happens while the store cannot be reached.
     pub fail_open: bool,

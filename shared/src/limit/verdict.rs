@@ -1,4 +1,4 @@
-//! Judging a charge against a known state: which limits it violates, and how every window stands.
+//! Evaluation of a charge against a known state: the limits that it violates, and what is left of every window.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ pub fn violations(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micr
     rates.chain(quotas).collect()
 }
 
-/// How the windows stand: those rates that concern the request, then every quota.
+/// State of the windows: those rates that concern the request, then every quota.
 pub fn windows(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<WindowState> {
     let rates =
         plan.rates.iter().zip(&charge.rates).filter(|(rate, cost)| **cost > 0 || rate.only.is_empty()).map(|(rate, _)| {

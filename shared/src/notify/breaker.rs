@@ -1,4 +1,4 @@
-//! A circuit breaker per receiver: one that fails again and again is left alone for a while, so that the notices of all others
+//! A circuit breaker per receiver: one that fails again and again gets no calls for a while, so that the notices of all others
 //! do not wait behind its time-outs. It lives in the memory of a reporter and is only ever a hint.
 
 use std::collections::HashMap;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use crate::core::clock::Micros;
 
-/// Failures one after another that open a circuit, where nothing else is configured.
+/// Default number of consecutive failures that open a circuit.
 const FAILURES: u32 = 3;
-/// How long an open circuit lets nobody through, where nothing else is configured; then one call may try.
+/// Default time for which an open circuit refuses every call; then one may try.
 const REST: Duration = Duration::from_secs(60);
-/// Receivers that are remembered.
+/// Maximum number of receivers with a circuit.
 const MAX_RECEIVERS: usize = 10_000;
 
 /// The circuits of all receivers, by host.
@@ -30,21 +30,20 @@ impl Default for Breaker {
 #[derive(Clone, Copy)]
 struct Circuit {
     failures: u32,
-    /// When somebody may try.
+    /// Moment of the next trial call.
     until: Micros,
 }
 
 impl Breaker {
-    /// Circuits that so many failures one after another open, for `rest` (the usual time where it is `None`).
+    /// Circuits that open after that many consecutive failures, for `rest` (`None`: the default).
     pub fn new(failures: u32, rest: Option<Duration>) -> Self {
         Self { hosts: Mutex::default(), failures, rest: rest.unwrap_or(REST) }
     }
 
-    /// Whether a call may be made; else when one may. Whoever is let through a circuit that was open is the one that tries: others
-    /// wait for its outcome.
+    /// Permission for a call. The first one through a circuit that was open is its trial: others wait for its outcome.
     ///
     /// # Errors
-    /// The moment at which to ask again.
+    /// The moment from which on a call may be permitted.
     pub fn enter(&self, host: &str, now: Micros) -> Result<(), Micros> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         match hosts.get_mut(host) {
@@ -57,7 +56,7 @@ impl Breaker {
         }
     }
 
-    /// Takes note of how a call went.
+    /// Records the outcome of a call.
     pub fn leave(&self, host: &str, went_well: bool, now: Micros) {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         if went_well {

@@ -1,4 +1,4 @@
-//! The reporter's part: takes due rows from the outbox and delivers each to the operator's topic and to its consumer's addresses.
+//! Delivery: the reporter takes due rows from the outbox and sends each to the operator's topic and to its consumer's addresses.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,22 +22,22 @@ const OLDEST: Duration = Duration::from_secs(3 * 86_400);
 const CLAIM: Duration = Duration::from_secs(120);
 /// Rows read at once.
 const PAGE: usize = 50;
-/// Consumers that are told at a time, each its notices one after another: a slow receiver holds up its own alone.
+/// Consumers served at a time, each with its notices one after another: a slow receiver delays only its own.
 const AT_ONCE: usize = 16;
 
-/// How much a drain may do.
+/// Bounds of a delivery run.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Most notices.
+    /// Maximum number of notices.
     pub notices: usize,
     /// No attempt begins after this moment of the clock.
     pub until: Micros,
 }
 
-/// What a drain did.
+/// Result of a delivery run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivered {
-    /// Notices that everybody has.
+    /// Notices that reached all recipients.
     pub delivered: u32,
     /// Notices that are tried again later.
     pub put_off: u32,
@@ -147,7 +147,7 @@ async fn deliver_entry(
     Ok(Delivered { dead: 1, ..Delivered::default() })
 }
 
-/// Keeps the row for later. An attempt that met nothing but open circuits was none.
+/// Keeps the row for a later attempt. One that met only open circuits does not count as an attempt.
 async fn put_off(
     table: &dyn Table,
     env: &Env,
@@ -170,7 +170,7 @@ async fn put_off(
     }
 }
 
-/// The row is done with; what became of it stands in the list of notices.
+/// Deletes the row of the outbox and notes its outcome in the list of notices.
 async fn done(table: &dyn Table, entry: &Entry, delivery: Delivery) -> Result<(), TableError> {
     mark(table, entry, &delivery).await;
     let gone = Write::Delete { key: entry.key.clone(), condition: None };

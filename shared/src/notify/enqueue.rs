@@ -1,11 +1,11 @@
-//! Telling: the transaction that makes a notice happen once.
+//! The transaction that enqueues a notice once.
 
 use std::time::Duration;
 
 use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::limit::Crossing;
-use crate::limit::item::{THROTTLED, told_name};
+use crate::limit::item::{THROTTLED, notified_name};
 use crate::model::Window;
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Reason, Table, TableError, TableName, Transaction, Write};
@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(16);
 const MAX_PAUSE: Duration = Duration::from_millis(64);
 
-/// Tells crossings of a consumer's quotas: the notices that were told here; none where another was faster.
+/// Enqueues notices of a consumer's crossings. Gives those that were enqueued here; none where another was faster.
 ///
 /// # Errors
 /// The store's: nothing is lost, a later request or the reporter finds the crossing again.
@@ -30,46 +30,46 @@ pub async fn enqueue(
     due: &[Crossing],
     now: Micros,
 ) -> Result<Vec<Notice>, TableError> {
-    let mut told = Vec::new();
+    let mut enqueued = Vec::new();
     for crossing in due {
-        told.extend(tell_one(table, env, consumer, crossing, now).await?);
+        enqueued.extend(enqueue_one(table, env, consumer, crossing, now).await?);
     }
-    Ok(told)
+    Ok(enqueued)
 }
 
-/// The transaction holds exactly the thresholds above what the item says was told, so it goes through only while that stands. Where
-/// another was faster with a lower threshold, what is still above is told in a second round, so there are at most as many rounds as
+/// The transaction holds exactly the thresholds above the highest one with a notice, on condition that the item still records that one.
+/// Where another was faster with a lower threshold, what is still above is enqueued in a second round, so there are at most as many rounds as
 /// thresholds.
-async fn tell_one(
+async fn enqueue_one(
     table: &dyn Table,
     env: &Env,
     consumer: &str,
     crossing: &Crossing,
     now: Micros,
 ) -> Result<Vec<Notice>, TableError> {
-    let attribute = told_name(&crossing.quota, crossing.span.start);
-    let mut told = crossing.told;
+    let attribute = notified_name(&crossing.quota, crossing.span.start);
+    let mut notified = crossing.notified;
     loop {
-        let above = crossing.percents.iter().filter(|percent| i64::from(**percent) > told);
+        let above = crossing.percents.iter().filter(|percent| i64::from(**percent) > notified);
         let notices: Vec<Notice> =
             above.map(|percent| Notice::new(env, Some(consumer), threshold(crossing, *percent), now)).collect();
         if notices.is_empty() {
             return Ok(notices);
         }
-        let seen = match told {
+        let seen = match notified {
             0 => Expr::new("attribute_not_exists(#t)"),
-            _ => Expr::new("#t = :seen").value(":seen", Attr::N(told)),
+            _ => Expr::new("#t = :seen").value(":seen", Attr::N(notified)),
         };
         match once(table, env, consumer, &attribute, crossing.highest(), seen, &notices, now).await? {
             None => return Ok(notices),
             // The number only grows; anything else would mean that the item is gone, and then nothing is left to tell.
-            Some(other) if other > told => told = other,
+            Some(other) if other > notified => notified = other,
             Some(_) => return Ok(Vec::new()),
         }
     }
 }
 
-/// Tells that a consumer is throttled all the time, once an hour.
+/// Enqueues the notice of sustained throttling, once an hour.
 ///
 /// # Errors
 /// The store's.
@@ -83,8 +83,8 @@ pub async fn enqueue_throttled(
     let hour = now.seconds().div_euclid(3_600);
     let notice = Notice::new(env, Some(consumer), Kind::Throttled { minutes, of }, now);
     let lower = Expr::new("attribute_not_exists(#t) OR #t < :v");
-    let told = once(table, env, consumer, THROTTLED, hour, lower, std::slice::from_ref(&notice), now).await?;
-    Ok(told.is_none().then_some(notice))
+    let held = once(table, env, consumer, THROTTLED, hour, lower, std::slice::from_ref(&notice), now).await?;
+    Ok(held.is_none().then_some(notice))
 }
 
 /// Whether requests were denied in at least `n` of the last `m` whole minutes before `now`: how many, if so. `denied` are minutes
@@ -97,7 +97,7 @@ pub fn throttled(denied: &[i64], n: u32, m: u32, now: Micros) -> Option<u32> {
     u32::try_from(recent.len()).ok().filter(|minutes| *minutes >= n.max(1))
 }
 
-/// Tells the operator something that no consumer's item remembers.
+/// Enqueues a notice to the operator that no consumer's item remembers.
 ///
 /// # Errors
 /// The store's.
@@ -108,11 +108,11 @@ pub async fn enqueue_for_operator(table: &dyn Table, env: &Env, kind: Kind, now:
     Ok(notice)
 }
 
-/// Tells a notice unless `mark` says that it was told: a row of the volatile table, kept until `until` (seconds since 1970) and longer
-/// than the notice could be found again. Whether it was told here.
+/// Enqueues a notice unless its `mark` is there: a row of the volatile table, kept until `until` (seconds since 1970) and longer than the
+/// reason for the notice could be found again. Gives whether it was enqueued here.
 ///
 /// # Errors
-/// The store's: it may have been told or not, and is told once if it is told again.
+/// The store's: it may have been enqueued or not; a repetition enqueues it once.
 pub async fn enqueue_first(
     table: &dyn Table,
     env: &Env,
@@ -145,9 +145,9 @@ async fn once(
     now: Micros,
 ) -> Result<Option<i64>, TableError> {
     let update = Expr::new("SET #t = :v").name("#t", attribute).value(":v", Attr::N(value));
-    let told = Write::Update { key: keys::limiter(consumer), update, condition: Some(condition.name("#t", attribute)) };
+    let change = Write::Update { key: keys::limiter(consumer), update, condition: Some(condition.name("#t", attribute)) };
     let rows = notices.iter().flat_map(|notice| outbox::rows(env, notice, now));
-    let writes: Vec<_> = [(TableName::Data, told)].into_iter().chain(rows).collect();
+    let writes: Vec<_> = [(TableName::Data, change)].into_iter().chain(rows).collect();
     let mut transaction = Transaction { token: token(env), writes };
     let mut attempt = 0;
     let mut backoff = Backoff::new(env, FIRST_PAUSE, MAX_PAUSE);

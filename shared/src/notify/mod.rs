@@ -1,13 +1,13 @@
-//! Notices: what a consumer and the operator hear before it hurts, each exactly once told and at least once delivered.
+//! Notices to consumers and the operator before a limit hurts: each enqueued exactly once and delivered at least once.
 //!
 //! ```text
-//! limit::Crossing -> tell       one transaction: "told" in the limiter's item, outbox row, rows of `/v1/_notifications`
-//! denials         -> watch      minutes with denials, from which the reporter tells sustained throttling
-//!                 -> drain      the reporter: outbox -> topic and webhooks, backoff, dead letters
-//!                    send       one notice to everybody;  breaker: whom to leave alone;  ports: what that needs of the world
-//!                    webhook    Standard Webhooks: secret, signature;  target: where one may be sent
+//! limit::Crossing -> enqueue    one transaction: "notified" in the limiter's item, outbox row, rows of `/v1/_notifications`
+//! denials         -> watch      minutes with denials, from which the reporter finds sustained throttling
+//!                 -> deliver    the reporter: outbox -> topic and webhooks, backoff, dead letters
+//!                    send       one notice to all its targets;  breaker: receivers that fail;  ports: what that needs of the world
+//!                    webhook    Standard Webhooks: secret, signature;  target: addresses that are allowed
 //! ```
-//! Telling happens beside a request, delivery never does. A crash before the transaction leaves the crossing untold, so the next
+//! Enqueuing happens beside a request, delivery never does. A crash before the transaction leaves the crossing without a notice, so the next
 //! request or the reporter finds it again; a crash after it leaves the row, which the reporter sends. A crash between a send and
 //! its note sends again with the same `webhook-id`, by which receivers know the repetition.
 

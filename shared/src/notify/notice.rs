@@ -1,11 +1,11 @@
-//! What is told.
+//! Notices.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::clock::{Env, Micros};
 
-/// One thing told to a consumer, the operator, or both.
+/// A message to a consumer, the operator, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
     /// Its id, UUIDv7: `webhook-id`, the same in every repetition.
@@ -43,26 +43,26 @@ pub enum Kind {
         /// When nothing will be left at the present pace, if that is before the window ends.
         runs_out_at: Option<String>,
     },
-    /// Requests were denied in many of the last minutes.
+    /// Requests were denied in many of the last minutes: sustained throttling.
     #[serde(rename = "requests.throttled")]
     Throttled {
         /// Minutes in which some were denied.
         minutes: u32,
-        /// Minutes looked at.
+        /// Minutes considered.
         of: u32,
     },
-    /// A consumer's usage looks wrong.
+    /// A consumer's usage deviates from its baseline.
     #[serde(rename = "usage.anomaly")]
     Anomaly {
-        /// The hour that was looked at.
+        /// The hour of the deviation.
         hour: String,
         /// `spike`, `silence`, `errors`, `probing`, `loop`, `new_routes`.
         sign: String,
-        /// What was seen: requests, or a share between 0 and 1.
+        /// Observed value: requests, or a share between 0 and 1.
         seen: serde_json::Number,
-        /// What is usual.
+        /// Baseline, in the same unit.
         usual: serde_json::Number,
-        /// In words.
+        /// Description for people.
         evidence: String,
     },
     /// An API key ends soon.
@@ -82,7 +82,7 @@ pub enum Kind {
         address: Option<String>,
         /// The public id of the key.
         key_id: Option<String>,
-        /// How many within a minute.
+        /// Number within a minute.
         count: u32,
     },
 }
@@ -101,7 +101,7 @@ impl Kind {
 }
 
 impl Notice {
-    /// A notice of now.
+    /// A notice that is found now.
     pub fn new(env: &Env, consumer: Option<&str>, kind: Kind, now: Micros) -> Self {
         Self { id: env.uuid_v7().to_string(), at: now.rfc3339(), consumer: consumer.map(str::to_owned), kind }
     }

@@ -17,27 +17,27 @@ const DOCUMENT: &str = "d";
 const ATTEMPTS: &str = "n";
 const NEXT: &str = "x";
 const DONE: &str = "done";
-/// Of a listed row: what became of it; absent while the outbox has it.
+/// Attribute of a listed row: its outcome; absent while the outbox has it.
 const STATE: &str = "y";
-/// Of a listed row: addresses that it never reached.
+/// Attribute of a listed row: addresses that it never reached.
 const FAILED: &str = "u";
 
 /// A row of the outbox.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// Where it stands.
+    /// Key of the row.
     pub key: Key,
-    /// What is to be told.
+    /// The notice.
     pub notice: Notice,
     /// Attempts made.
     pub attempts: u32,
-    /// Not to be touched before.
+    /// Earliest moment of the next attempt.
     pub next: Micros,
-    /// Targets that have it.
+    /// Targets that have received it.
     pub done: Vec<String>,
 }
 
-/// The writes that tell a notice: its outbox row, and its rows in the list of its consumer and of all.
+/// The writes that enqueue a notice: its outbox row, and its rows in the list of its consumer and of all.
 pub fn rows(env: &Env, notice: &Notice, now: Micros) -> Vec<(TableName, Write)> {
     let mut sk = now.0.to_be_bytes().to_vec();
     sk.extend(env.bytes::<8>());
@@ -52,7 +52,7 @@ pub fn rows(env: &Env, notice: &Notice, now: Micros) -> Vec<(TableName, Write)> 
 }
 
 impl Entry {
-    /// Reads a row; nothing for one that cannot be read.
+    /// The entry of a row; `None` for one that cannot be read.
     pub fn read(item: &Item) -> Option<Self> {
         Some(Self {
             notice: serde_json::from_str(item.s(DOCUMENT)?).ok()?,
@@ -63,7 +63,7 @@ impl Entry {
         })
     }
 
-    /// When it was told.
+    /// When it was enqueued.
     pub fn born(&self) -> Micros {
         let moment = self.key.sk.first_chunk::<8>().copied().map_or(0, i64::from_be_bytes);
         Micros(moment)
@@ -83,7 +83,7 @@ impl Entry {
     }
 }
 
-/// What became of a notice.
+/// Outcome of a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
     /// `pending`, `delivered` or `undeliverable`.
@@ -94,12 +94,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Everybody has it.
+    /// All recipients have it.
     pub(super) fn delivered() -> Self {
         Self { delivery: "delivered".to_owned(), undelivered_to: Vec::new() }
     }
 
-    /// Nothing is tried any more.
+    /// No attempt is made any more.
     pub(super) fn undeliverable(undelivered_to: Vec<String>) -> Self {
         Self { delivery: "undeliverable".to_owned(), undelivered_to }
     }
@@ -118,12 +118,12 @@ pub struct Listed {
     /// The notice.
     #[serde(flatten)]
     pub notice: Notice,
-    /// What became of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub delivery: Delivery,
 }
 
-/// Notes in the lists what became of an entry. Best effort: the lists may be lost as a whole.
+/// Notes the outcome of an entry in the lists. Best effort: the lists may be lost as a whole.
 pub(super) async fn mark(table: &dyn Table, entry: &Entry, delivery: &Delivery) {
     for of in [None, entry.notice.consumer.as_deref()].into_iter().take(1 + usize::from(entry.notice.consumer.is_some())) {
         let mut update = Expr::new("SET #y = :y").name("#y", STATE).value(":y", Attr::S(delivery.delivery.clone()));
@@ -135,7 +135,7 @@ pub(super) async fn mark(table: &dyn Table, entry: &Entry, delivery: &Delivery) 
         let condition = Some(Expr::new("attribute_exists(pk)"));
         let write = Write::Update { key: keys::notice(of, &entry.key.sk), update, condition };
         if let Err(error) = table.write(TableName::Volatile, write, Returning::Nothing).await {
-            tracing::debug!(notice = entry.notice.id, %error, "the list of notices does not say what became of one");
+            tracing::debug!(notice = entry.notice.id, %error, "the outcome of a notice is not in the list");
         }
     }
 }

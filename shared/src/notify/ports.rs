@@ -1,4 +1,4 @@
-//! What the reporter needs of the world to deliver a notice: a topic, a way to post, and who wants to be told where.
+//! What the reporter needs of the world to deliver a notice: a topic, a way to post, and the addresses of recipients.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::store::table::TableError;
 /// Whom a message on the topic is meant for. Subscriptions filter by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience<'a> {
-    /// Whoever runs the API.
+    /// The operator of the API.
     Operator,
-    /// A consumer, at this mail address: for whatever sends mail.
+    /// A consumer, at this mail address: for a subscriber that sends mail.
     Consumer(&'a str),
-    /// Whoever runs the API: a notice could not be delivered to everybody.
+    /// The operator of the API: a notice could not be delivered to all its recipients.
     DeadLetter,
 }
 
@@ -49,7 +49,7 @@ pub trait Post: Send + Sync {
     ) -> BoxFuture<'a, Result<u16, String>>;
 }
 
-/// Where a consumer wants to be told, and how it knows that it is us.
+/// Addresses of a consumer, and the secrets that prove the sender.
 #[derive(Debug, Clone, Default)]
 pub struct Recipient {
     /// `https:` and `mailto:` addresses.
@@ -58,9 +58,9 @@ pub struct Recipient {
     pub secrets: Vec<Secret>,
 }
 
-/// Something that knows where consumers want to be told.
+/// Directory of the addresses of consumers.
 pub trait Addresses: Send + Sync {
-    /// The consumer's `notify`; nothing for one without a record.
+    /// The consumer's `notify`; empty for one without a record.
     fn of<'a>(&'a self, consumer: &'a str) -> BoxFuture<'a, Result<Recipient, TableError>>;
     /// A receiver answered 410: this address is not to be used again.
     fn gone<'a>(&'a self, consumer: &'a str, address: &'a str) -> BoxFuture<'a, Result<(), TableError>>;
@@ -69,12 +69,12 @@ pub trait Addresses: Send + Sync {
 /// Where notices go.
 #[derive(Clone)]
 pub struct Channels {
-    /// The operator's topic: hears everything, mail for consumers and dead letters too.
+    /// The operator's topic: it gets everything, mail for consumers and dead letters too.
     pub topic: Arc<dyn Topic>,
     /// Webhooks.
     pub post: Arc<dyn Post>,
     /// Consumers' addresses.
     pub addresses: Arc<dyn Addresses>,
-    /// Which receivers are left alone for a while.
+    /// Circuit breakers of receivers.
     pub breaker: Arc<Breaker>,
 }

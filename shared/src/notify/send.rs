@@ -1,4 +1,4 @@
-//! One notice to everybody who is to have it and does not yet.
+//! Sending a notice to those of its targets that do not have it yet.
 
 use super::notice::Notice;
 use super::ports::{Audience, Channels, Message, Recipient};
@@ -8,19 +8,19 @@ use crate::core::clock::Micros;
 /// The operator's topic among the targets of a notice.
 const TOPIC: &str = "topic";
 
-/// How an attempt at a notice went.
+/// Result of an attempt at a notice.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
     /// Targets that have it, from earlier attempts too.
     pub(super) have: Vec<String>,
     /// Targets that do not, each with why, for the log.
     pub(super) failed: Vec<(String, String)>,
-    /// The earliest moment at which a receiver may be tried that was left alone this time; `None`: there was none.
+    /// The earliest moment at which a circuit that was open lets a call through; `None`: none was open.
     pub(super) waiting: Option<Micros>,
 }
 
 impl Sent {
-    /// Whether everybody has it.
+    /// Whether all targets have it.
     pub(super) fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.waiting.is_none()
     }
@@ -32,7 +32,7 @@ impl Sent {
     }
 }
 
-/// How one target took it.
+/// Result for one target.
 enum DeliveryOutcome {
     Has,
     Failed(String),
@@ -89,7 +89,7 @@ async fn post(
     let host = match target::check(url) {
         Ok(uri) => uri.host().unwrap_or_default().to_ascii_lowercase(),
         Err(refused) => {
-            // It will never be right: told to the log, not tried again.
+            // It will never be right: logged, not tried again.
             tracing::warn!(consumer, url, %refused, "a webhook's address is refused");
             return DeliveryOutcome::Has;
         }

@@ -1,6 +1,6 @@
-//! Where a webhook may go: `https`, to the public Internet. Anything else would let a consumer make our network knock on inner doors
-//! (server-side request forgery). The name is judged before the call and every address it resolves to at the moment of
-//! connecting, so that a name cannot change its mind in between; redirects are not followed.
+//! Where a webhook may go: `https`, to the public Internet. Anything else would let a consumer make us call addresses
+//! inside our network (server-side request forgery). The name is checked before the call, and every address that it resolves to when
+//! connecting, so that a change of the name in between gains nothing; redirects are not followed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -16,7 +16,7 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// Judges the text of an address.
+/// Checks the text of an address.
 ///
 /// # Errors
 /// What is wrong with it.

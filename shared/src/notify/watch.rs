@@ -1,4 +1,4 @@
-//! Consumers whose requests are being denied: the reporter reads here who is throttled all the time.
+//! Consumers whose requests are being denied: from here the reporter finds sustained throttling.
 //!
 //! The instance that denies notes the minute at its first denial in it; all that follow in that minute cost nothing. The note is best
 //! effort and stands in the volatile table: a lost one delays the notice by a minute.
@@ -11,7 +11,7 @@ use crate::limit::{LimitSubject, Limiter};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Returning, Table, TableError, TableName, Write};
 
-/// Minutes that are looked at.
+/// Minutes considered.
 pub const OF: u32 = 15;
 /// Minutes with denials, among them, from which on throttling is called sustained.
 pub const SUSTAINED: u32 = 5;
@@ -24,7 +24,7 @@ const MINUTES: &str = "m";
 const PLAN: &str = "p";
 const TTL: &str = "ttl";
 
-/// A consumer with recent denials, or with a crossing that could not be told.
+/// A consumer with recent denials, or with a crossing whose notice could not be enqueued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watched {
     /// Consumer.
@@ -43,7 +43,7 @@ fn place(consumer: &str) -> Key {
 /// Notes a minute with denials.
 ///
 /// # Errors
-/// The store's; a caller that has an answer to give goes on without.
+/// The store's; a caller with an answer to give ignores it.
 pub async fn note(table: &dyn Table, subject: &LimitSubject, now: Micros) -> Result<(), TableError> {
     let update = Expr::new("SET #p = :p, #t = :t ADD #m :m")
         .name("#p", PLAN)
@@ -56,7 +56,7 @@ pub async fn note(table: &dyn Table, subject: &LimitSubject, now: Micros) -> Res
     table.write(TableName::Volatile, write, Returning::Nothing).await.map(drop)
 }
 
-/// Everybody who is watched now.
+/// The consumers that are watched now.
 ///
 /// # Errors
 /// The store's.
@@ -88,8 +88,8 @@ fn read(item: &Item) -> Option<Watched> {
     })
 }
 
-/// Tells what there is to tell of one consumer: that it is throttled, and thresholds that nobody lived to tell. `subject`: what it is
-/// limited by, where that is known. How many notices.
+/// Enqueues the due notices of one consumer: sustained throttling, and thresholds whose notice was lost in a crash. `subject`: what it is
+/// limited by, if known. Gives the number of notices.
 ///
 /// # Errors
 /// The store's; the next tick finds the same again.
@@ -101,19 +101,19 @@ pub async fn enqueue_due(
     subject: Option<&LimitSubject>,
     now: Micros,
 ) -> Result<usize, TableError> {
-    let mut told = 0;
+    let mut enqueued = 0;
     if let Some(minutes) = throttled(&one.minutes, SUSTAINED, OF, now) {
-        told += usize::from(enqueue_throttled(table, env, &one.consumer, (minutes, OF), now).await?.is_some());
+        enqueued += usize::from(enqueue_throttled(table, env, &one.consumer, (minutes, OF), now).await?.is_some());
     }
     if let Some(subject) = subject {
         let due = limiter.standing(subject, now).await?.due;
-        told += enqueue(table, env, &one.consumer, &due, now).await?.len();
+        enqueued += enqueue(table, env, &one.consumer, &due, now).await?.len();
     }
     forget(table, one, now).await?;
-    Ok(told)
+    Ok(enqueued)
 }
 
-/// Takes minutes out of the row that no judgement needs any more.
+/// Removes minutes from the row that are no longer considered.
 async fn forget(table: &dyn Table, one: &Watched, now: Micros) -> Result<(), TableError> {
     let oldest = now.seconds().div_euclid(60) - i64::from(OF);
     let old: Vec<String> = one.minutes.iter().filter(|minute| **minute < oldest).map(ToString::to_string).collect();

@@ -39,6 +39,7 @@ use crate::http::problem::Problem;
 use crate::http::route::endpoint::Effect;
 use crate::http::route::{ConsumerShares, Document, FileRef, Files, Matched, Records, Route, System};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, respond};
+use crate::identity::auth::Principal;
 use crate::limit::address::AddressBucket;
 use crate::limit::{Call, WindowState};
 use crate::model::EntityIx;

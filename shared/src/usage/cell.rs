@@ -40,7 +40,7 @@ pub enum Cache {
     Hit,
     /// It could have, but did not have it.
     Miss,
-    /// It was not asked.
+    /// The cache was not used.
     Bypass,
 }
 
@@ -72,7 +72,7 @@ pub struct Numbers {
     /// Of these, answered by the cache.
     #[serde(rename = "h", default, skip_serializing_if = "zero")]
     pub hits: u64,
-    /// Of these, asked of the cache but not answered by it.
+    /// Of these, looked up in the cache without success.
     #[serde(rename = "i", default, skip_serializing_if = "zero")]
     pub misses: u64,
     /// Bytes of bodies sent.

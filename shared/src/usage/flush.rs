@@ -22,7 +22,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub struct Usage {
     counter: Arc<Counter>,
-    /// Held by whoever flushes: one batch is under way at a time.
+    /// Held during a flush: one batch is under way at a time.
     turn: Arc<Mutex<()>>,
     begun: Arc<AtomicBool>,
     counts: bool,
@@ -36,13 +36,13 @@ impl Usage {
         Self { counter: Arc::new(Counter::new(&env)), turn: Arc::default(), begun: Arc::default(), counts: true, table, env }
     }
 
-    /// One that counts nothing: for measuring what counting costs.
+    /// A counter that counts nothing: for measuring the cost of counting.
     #[must_use]
     pub fn off(self) -> Self {
         Self { counts: false, ..self }
     }
 
-    /// Whether this is asked for the first time: at the first request of a process.
+    /// Whether this is the first call: at the first request of a process.
     pub fn is_first(&self) -> bool {
         !self.begun.swap(true, Ordering::Relaxed)
     }

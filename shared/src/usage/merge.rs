@@ -46,7 +46,7 @@ type RollupKey = (Level, Option<String>, i64);
 /// Merges flushes until there are none, `until` is over (seconds since 1970), or another reporter is at it.
 ///
 /// # Errors
-/// The store's, once nothing was merged; what was merged before a failure is told.
+/// The store's, if nothing was merged; what was merged before a failure is returned.
 pub async fn merge(table: &dyn Table, env: &Env, until: i64) -> Result<Merged, TableError> {
     let mut merged = Merged::default();
     let mut attempts = 0;

@@ -41,7 +41,7 @@ const BY_CONSUMER: [Count; 3] = [
     ("consumer_errors", "Requests of a consumer answered 400 or above, but not refused by a limit", |numbers| numbers.errors),
 ];
 
-/// The text; of one consumer alone where there is one.
+/// The metrics as text; of one consumer alone where one is named.
 ///
 /// # Errors
 /// None in practice: it writes to memory.

@@ -21,7 +21,7 @@ pub struct Ticked {
 }
 
 /// Merges what was flushed and publishes what that added. Each merge is published by the reporter that made it, at most once; one
-/// that dies in between leaves a gap, which the next one tells as the metric `PublishGaps`. `until`: when to be done.
+/// that dies in between leaves a gap, which the next one publishes as the metric `PublishGaps`. `until`: deadline.
 ///
 /// # Errors
 /// The store's; the next tick tries again.
@@ -56,7 +56,7 @@ async fn publish_best_effort(
     Ok(())
 }
 
-/// Merges whose publication nobody has confirmed.
+/// Merges whose publication is not confirmed.
 async fn unpublished(table: &dyn Table) -> Result<i64, TableError> {
     let state = table.get(&[(TableName::Volatile, keys::usage_state())], true).await?;
     Ok(state.into_iter().next().flatten().and_then(|item| item.n(UNPUBLISHED)).unwrap_or(0).max(0))

@@ -1,4 +1,4 @@
-//! Reading what the search for anomalies looks at: once an hour, of everybody who calls or usually does.
+//! Input of the search for anomalies: once an hour, for every consumer that calls or usually does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use crate::core::clock::{Env, Micros};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Returning, Table, TableError, TableName, Write};
 
-/// How long after its end an hour is judged: by then all but frozen instances have flushed, seconds.
+/// Seconds after its end at which an hour is examined: by then all but frozen instances have flushed.
 const GRACE: i64 = 180;
-/// Most consumers that are judged.
+/// Maximum number of consumers examined.
 const MAX_CONSUMERS: usize = 500;
-/// Attribute of the state: the last hour that was judged, seconds since 1970.
+/// Attribute of the state: the last hour that was examined, seconds since 1970.
 const JUDGED: &str = "a";
-/// Hours in which somebody who is silent now would have called.
+/// Hours in which a consumer that is silent now would have called.
 const BEFORE: [i64; 3] = [3_600, 86_400, 7 * 86_400];
 
 /// A finding: whose, in which hour (seconds since 1970), what.
@@ -31,7 +31,7 @@ pub struct Finding {
     pub anomaly: Anomaly,
 }
 
-/// The hour that is to be judged now, if there is one.
+/// The hour that is to be examined now, if there is one.
 ///
 /// # Errors
 /// The store's.
@@ -42,7 +42,7 @@ pub async fn due(table: &dyn Table, now: Micros) -> Result<Option<i64>, TableErr
     Ok((judged.is_none_or(|judged| judged < hour)).then_some(hour))
 }
 
-/// An hour has been judged, and what was found is told.
+/// Records that an hour was examined and its notices enqueued.
 ///
 /// # Errors
 /// The store's.
@@ -52,7 +52,7 @@ pub async fn done(table: &dyn Table, hour: i64) -> Result<(), TableError> {
     table.write(TableName::Volatile, write, Returning::Nothing).await.map(|_| ())
 }
 
-/// Judges an hour.
+/// Examines an hour.
 ///
 /// # Errors
 /// The store's.
@@ -66,7 +66,7 @@ pub async fn find_anomalies(table: &dyn Table, env: &Env, hour: i64) -> Result<V
     Ok(found)
 }
 
-/// Those who called in the hour, or in those before it that tell who usually does.
+/// The consumers that called in the hour, or in the hours before it that show who usually calls.
 async fn consumers(table: &dyn Table, env: &Env, hour: i64) -> Result<Vec<String>, TableError> {
     let starts: Vec<i64> = [hour].into_iter().chain(BEFORE.iter().map(|back| hour - back)).collect();
     let mut names = BTreeSet::new();

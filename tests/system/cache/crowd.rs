@@ -105,7 +105,7 @@ impl Intercept for Gate {
 async fn a_crowd_at_a_cold_list_reads_it_once_and_nobody_gets_what_is_too_old() {
     let world = filled().await;
     let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&gate)));
+    let table: SharedTable = Arc::new(Double::<Gate>::new(Arc::clone(&world.direct), Arc::clone(&gate)));
     let instance = world.instance_over(&table, Env::system(), patient());
     let (root, writer) = (root(), world.instance());
     let get = || instance.get(&root, "books");
@@ -133,7 +133,7 @@ async fn a_crowd_at_a_cold_list_reads_it_once_and_nobody_gets_what_is_too_old() 
 async fn a_reader_who_gives_up_leaves_the_reading_to_the_next() {
     let world = filled().await;
     let gate = Arc::new(Gate::default());
-    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&gate)));
+    let table: SharedTable = Arc::new(Double::<Gate>::new(Arc::clone(&world.direct), Arc::clone(&gate)));
     let instance = world.instance_over(&table, Env::system(), patient());
     let root = root();
     let first = instance.get(&root, "books");
@@ -160,7 +160,7 @@ async fn a_reader_who_gives_up_leaves_the_reading_to_the_next() {
 
 /// Instances that read through one gate.
 fn behind(world: &World, gate: &Arc<Gate>, lease: Duration, count: usize) -> Vec<Instance> {
-    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(gate)));
+    let table: SharedTable = Arc::new(Double::<Gate>::new(Arc::clone(&world.direct), Arc::clone(gate)));
     let instance = || world.instance_over(&table, Env::system(), CacheSettings { lease, ..patient() });
     (0..count).map(|_| instance()).collect()
 }

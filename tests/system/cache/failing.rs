@@ -119,7 +119,7 @@ impl Intercept for Down {
 async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&down)));
+    let table: SharedTable = Arc::new(Double::<Down>::new(Arc::clone(&world.direct), Arc::clone(&down)));
     let settings = CacheSettings { timeout: Duration::from_millis(50), ..patient() };
     let (instance, clock) = with_clock(&world, &table, settings);
     let expected = instance.get_fresh(&root(), "books").await.content();
@@ -151,7 +151,7 @@ async fn a_cache_that_is_down_is_a_miss_and_is_left_alone_for_a_moment() {
 async fn entries_that_cannot_be_stored_fail_nobody() {
     let world = filled().await;
     let down = Arc::new(Down::default());
-    let table: SharedTable = Arc::new(Double::new(Arc::clone(&world.direct), Arc::clone(&down)));
+    let table: SharedTable = Arc::new(Double::<Down>::new(Arc::clone(&world.direct), Arc::clone(&down)));
     let (instance, _) = with_clock(&world, &table, patient());
     down.hangs.store(false, Ordering::SeqCst);
     let first = instance.get(&root(), "books").await;

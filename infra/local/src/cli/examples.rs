@@ -28,7 +28,7 @@ impl fmt::Display for Example {
     }
 }
 
-/// Requests of somebody with this role that a new system answers well.
+/// Example requests of a caller with this role, which a new system answers with success.
 pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Example> {
     let make =
         |method, path: String, body| Example { method, address: format!("{url}/v1/{path}"), token: token.to_owned(), body };

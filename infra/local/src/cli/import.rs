@@ -42,7 +42,7 @@ pub struct ImportArgs {
     data: DataArgs,
 }
 
-/// Imports, and reports what became of every line.
+/// Imports, and reports the result of every line.
 ///
 /// # Errors
 /// When a file cannot be read or going on makes no sense.
@@ -65,9 +65,9 @@ pub async fn run(args: ImportArgs) -> Result<ExitCode, Failure> {
         let rows = rows(&plural, &path.display().to_string(), BufReader::new(file), &reshape);
         let done = |bytes| {
             bar.inc(bytes);
-            let said = lines.borrow_mut().done(bytes, Instant::now());
-            if let Some(said) = said.filter(|_| !watched) {
-                anstream::eprintln!("{said}");
+            let line = lines.borrow_mut().done(bytes, Instant::now());
+            if let Some(line) = line.filter(|_| !watched) {
+                anstream::eprintln!("{line}");
             }
         };
         let report = loader.load(rows, done).await;
@@ -111,7 +111,7 @@ struct Lines {
     bytes: u64,
     done: u64,
     lines: u64,
-    said: Instant,
+    printed: Instant,
 }
 
 impl Lines {
@@ -119,18 +119,18 @@ impl Lines {
     const EVERY: (u64, Duration) = (1000, Duration::from_secs(5));
 
     fn new(name: String, bytes: u64, now: Instant) -> Self {
-        Self { name, bytes, done: 0, lines: 0, said: now }
+        Self { name, bytes, done: 0, lines: 0, printed: now }
     }
 
-    /// Notes a line of the file that has its final answer; what is to be said now, if anything.
+    /// Counts a line of the file that has its final answer. Gives the text to print now, if any.
     fn done(&mut self, bytes: u64, now: Instant) -> Option<String> {
         self.done += bytes;
         self.lines += 1;
         let (lines, time) = Self::EVERY;
-        if !self.lines.is_multiple_of(lines) && now.duration_since(self.said) < time {
+        if !self.lines.is_multiple_of(lines) && now.duration_since(self.printed) < time {
             return None;
         }
-        self.said = now;
+        self.printed = now;
         let percent = self.done.saturating_mul(100).checked_div(self.bytes).unwrap_or(100).min(100);
         Some(format!("{}: {} lines, {percent}%", self.name, self.lines))
     }

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::serve::ServeArgs;
 
-/// Port of the API where nothing is said.
+/// Default port of the API.
 pub const DEFAULT_PORT: u16 = 3000;
 
 /// The API of model.yaml on one machine, with nothing else installed.

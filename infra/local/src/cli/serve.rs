@@ -108,7 +108,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a file that nobody else on the machine may read.
+/// Writes a file that only its owner may read.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(path)?;
     // The mode counts for new files only.

@@ -79,7 +79,7 @@ impl Target {
         Ok(Self { table, model, env, s3, of_directory: true, stores })
     }
 
-    /// Whether nobody else works on them.
+    /// Whether no other process uses them.
     pub fn is_exclusive(&self) -> bool {
         self.stores.is_some()
     }

@@ -12,7 +12,7 @@ pub const STYLES: Styles = Styles::styled()
 
 /// Headings.
 pub const HEADING: Style = AnsiColor::Green.on_default().bold();
-/// What is said aside.
+/// Style of side notes.
 pub const DIM: Style = Style::new().dimmed();
 /// What went wrong.
 pub const BAD: Style = AnsiColor::Red.on_default().bold();

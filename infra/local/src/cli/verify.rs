@@ -16,7 +16,7 @@ use super::target::{Target, TargetArgs};
 use super::terminal::{BAD, HEADING};
 use crate::embedded::AUDIT_BUCKET;
 
-/// How long a repair may complete abandoned deletions before it goes on.
+/// How long a repair may complete abandoned deletions before it continues.
 const REPAIR: Duration = Duration::from_secs(3600);
 
 /// Arguments of `verify`.
@@ -73,7 +73,7 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
             report.unsettled
         );
     }
-    let complete = exported.is_none_or(|checked| told(&checked));
+    let complete = exported.is_none_or(|checked| print_comparison(&checked));
     Ok(if report.problems == report.repaired && complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -84,8 +84,8 @@ async fn exported(args: &VerifyArgs, target: &Target) -> Result<Option<Checked>,
     Ok(Some(check::check(&target.table, &S3Archive::new(config, bucket)).await?))
 }
 
-/// Says what was compared; whether nothing is missing and nothing differs.
-fn told(checked: &Checked) -> bool {
+/// Prints what was compared. `true` where nothing is missing and nothing differs.
+fn print_comparison(checked: &Checked) -> bool {
     for (key, fault) in &checked.faults {
         let what = match fault {
             Fault::Missing => "is missing".to_owned(),

@@ -46,13 +46,13 @@ struct SimpleResponse {
 }
 
 impl Authorizer {
-    /// An authorizer that has answered nobody yet.
+    /// An authorizer without cached answers.
     pub fn new(definition: AuthorizerDef, function: Arc<dyn Function>, timeout: Duration, env: Env) -> Self {
         Self { definition, function, timeout, env, answers: Mutex::default() }
     }
 
     /// The values of the identity sources, those of a header that is repeated joined by commas as in the event; `None` when one is
-    /// missing, which means that the authorizer is not asked.
+    /// missing, which means that the authorizer is not called.
     pub fn identity(&self, headers: &HeaderMap) -> Option<Vec<String>> {
         let value = |name: &String| {
             let values: Option<Vec<&str>> = headers.get_all(name).iter().map(|value| value.to_str().ok()).collect();

@@ -79,7 +79,7 @@ pub fn common(received: &Received<'_>, matched: &Match<'_>) -> Map<String, Value
     event
 }
 
-/// The event of the function; `context` is what the authorizer said, `None` where nobody asked it.
+/// The event of the function; `context` is the answer of the authorizer, `None` where it was not called.
 pub fn for_function(mut common: Map<String, Value>, received: &Received<'_>, context: Option<Value>) -> Value {
     if let (Some(context), Some(Value::Object(request))) = (context, common.get_mut("requestContext")) {
         request.insert("authorizer".into(), json!({ "lambda": context }));

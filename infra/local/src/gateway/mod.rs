@@ -52,8 +52,8 @@ impl Gateway {
     /// When a route or the authorizer names a function that is not there.
     pub fn new(template: Template, functions: Functions, env: Env) -> Result<Self, TemplateError> {
         let called = |id: &str| {
-            let asked = template.authorizer.as_ref().is_some_and(|authorizer| authorizer.function == id);
-            asked || template.routes.iter().any(|route| route.function == id)
+            let authorizes = template.authorizer.as_ref().is_some_and(|authorizer| authorizer.function == id);
+            authorizes || template.routes.iter().any(|route| route.function == id)
         };
         for function in &template.functions {
             if called(&function.logical_id) && !functions.contains_key(&function.binary) {

@@ -31,7 +31,7 @@ pub struct Loader {
     env: Env,
 }
 
-/// What became of the rows.
+/// Results of the rows.
 #[derive(Debug, Default, PartialEq)]
 pub struct Report {
     /// Created now.
@@ -94,7 +94,7 @@ impl Loader {
         Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token: token.to_owned(), env })
     }
 
-    /// Creates all rows; `done` is told the bytes of each line that has its final answer.
+    /// Creates all rows; `done` is called with the bytes of each line that has its final answer.
     ///
     /// # Errors
     /// When going on makes no sense: the API cannot be reached, the credential is refused, a quota is used up. What was

@@ -1,4 +1,4 @@
-//! From the SDK's errors to what they mean for a caller: nothing was done, done or not is unknown, or the call is wrong.
+//! The meaning of the SDK's errors for a caller: nothing was done, the outcome is unknown, or the call is wrong.
 
 use std::fmt::Debug;
 
@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::http::Response;
 use super::convert::{self, SdkItem};
 use crate::store::table::{Item, Reason, TableError};
 
-/// What an error tells beyond its code.
+/// Details of an error beyond its code.
 pub(super) trait Detail: ProvideErrorMetadata + std::error::Error + Debug + 'static {
     /// The item as it was, of a failed condition. Outer `None`: not that error.
     fn old_item(&mut self) -> Option<Option<SdkItem>> {

@@ -52,7 +52,7 @@ pub fn authorization(traceparent: Option<&str>) -> Span {
     span
 }
 
-/// What is known of a request at its end.
+/// Attributes of a request that are known at its end.
 pub fn answered(span: &Span, status: u16, correlation: &str, consumer: &str) {
     if span.is_disabled() {
         return;

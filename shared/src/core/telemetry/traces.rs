@@ -38,7 +38,7 @@ pub struct Traces {
     kept: Arc<Kept>,
     exporter: Arc<opentelemetry_otlp::SpanExporter>,
     provider: SdkTracerProvider,
-    /// Held by whoever exports.
+    /// Held during an export.
     turn: Arc<tokio::sync::Mutex<()>>,
     env: Env,
 }
@@ -51,7 +51,7 @@ struct Kept {
     since: Mutex<Option<Micros>>,
 }
 
-/// Why there are no traces although an endpoint is named.
+/// Reason why there are no traces although an endpoint is named.
 #[derive(Debug)]
 pub struct TracesError(String);
 
@@ -96,7 +96,7 @@ impl Traces {
         Ok(Self { kept, exporter: Arc::new(exporter), provider, turn: Arc::default(), env })
     }
 
-    /// The part of a subscriber that hears spans; it hears nothing else.
+    /// The layer of a subscriber that collects spans, and nothing else.
     pub fn layer<S>(&self) -> impl Layer<S> + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
@@ -144,7 +144,7 @@ impl Kept {
         std::mem::take(&mut *self.spans.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What is to be sent at this moment.
+    /// The spans that are to be sent now.
     fn due(&self, now: Micros) -> Option<Vec<SpanData>> {
         let count = self.spans.lock().unwrap_or_else(PoisonError::into_inner).len();
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(now);

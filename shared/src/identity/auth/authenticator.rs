@@ -16,7 +16,7 @@ use crate::model::{Auth, Issuer, Model};
 use crate::store::keys as place;
 use crate::store::table::{Key, SharedTable, TableName};
 
-/// Verifies credentials. Made once per process; it holds the issuers' keys.
+/// Verifier of credentials, one per process: it holds the issuers' keys.
 pub struct Authenticator {
     model: Arc<Model>,
     issuers: Vec<Issuer>,
@@ -25,7 +25,7 @@ pub struct Authenticator {
     env: Env,
 }
 
-/// Why a credential is not good: its own fault, or ours.
+/// Reason why a credential is not accepted: its own fault, or ours.
 enum Failure {
     Refused(AuthRefusal),
     Unavailable(String),
@@ -66,7 +66,7 @@ impl Authenticator {
         self
     }
 
-    /// What the value of an `Authorization` header is worth at this moment.
+    /// The outcome of verifying the value of an `Authorization` header now.
     pub async fn authenticate(&self, authorization: Option<&str>) -> AuthOutcome {
         let Some(header) = authorization else { return AuthRefusal::Missing.into() };
         let credential = match bearer(header) {
@@ -132,7 +132,7 @@ impl Authenticator {
         item.map(|item| Row::from_item(&item)).transpose().map_err(|corrupt| Failure::Unavailable(corrupt.to_string()))
     }
 
-    /// Strongly consistent: a revocation holds from the next look on.
+    /// A strongly consistent read: a revocation holds from the next verification on.
     async fn get(&self, key: Key) -> Result<Option<crate::store::table::Item>, Failure> {
         let found = self.table.get(&[(TableName::Data, key)], true).await;
         found.map(|items| items.into_iter().next().flatten()).map_err(|error| Failure::Unavailable(error.to_string()))
@@ -149,7 +149,7 @@ pub(super) fn bearer(header: &str) -> Result<&str, AuthRefusal> {
     Ok(credential)
 }
 
-/// What the consumer's row says goes before what the token says.
+/// Applies the consumer's row, which takes precedence over the token.
 fn apply_consumer(auth: &Auth, mut caller: Caller, row: Option<Row>) -> Result<Caller, Failure> {
     let Some(Row { epoch, consumer, .. }) = row else { return Ok(caller) };
     caller.epoch = Some(epoch);

@@ -15,13 +15,13 @@ pub(crate) const MAX_CONSUMER: usize = 128;
 const MAX_NAME: usize = 255;
 /// The registered claim of a subject, a StringOrURI.
 const SUBJECT: &str = "sub";
-/// Claims that every caller has by being one; a token does not set them.
+/// Claims that every caller has; a token does not set them.
 const GIVEN: [&str; 2] = ["subject", "consumer"];
 
-/// Who a token names, roles and plan not yet compared with the model.
+/// The caller that a token names, with roles and plan not yet compared with the model.
 ///
 /// # Errors
-/// [`AuthRefusal::Expired`] or whatever else is wrong with the claims.
+/// [`AuthRefusal::Expired`] or the refusal of another claim.
 pub(crate) fn verify(auth: &Auth, issuer: &Issuer, claims: &Map<String, Value>, now: Micros) -> Result<Caller, AuthRefusal> {
     if claims.get("iss").and_then(Value::as_str) != Some(issuer.issuer.as_str()) {
         return Err(AuthRefusal::Issuer);

@@ -1,5 +1,5 @@
-//! The compact serialisation of a signed token (RFC 7515, 3.1), read strictly and without I/O: what does not look exactly as the RFC
-//! says never comes near a key.
+//! The compact serialisation of a signed token (RFC 7515, 3.1), read strictly and without I/O: what deviates from the RFC
+//! is refused before any key is used.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,17 +25,17 @@ pub(crate) struct Unverified<'t> {
     pub algorithm: Algorithm,
     /// `kid`.
     pub kid: Option<String>,
-    /// The payload, to choose an issuer by. Not to be believed.
+    /// The payload, not verified: it only selects the issuer.
     pub payload: Vec<u8>,
     signed: &'t str,
     signature: &'t str,
 }
 
 impl<'t> Unverified<'t> {
-    /// Takes a token apart.
+    /// The parts of a token.
     ///
     /// # Errors
-    /// What about its form is refused.
+    /// The refusal of its form.
     pub(crate) fn parse(token: &'t str) -> Result<Self, AuthRefusal> {
         if token.len() > MAX_TOKEN {
             return Err(AuthRefusal::TooLarge);
@@ -70,7 +70,7 @@ fn decode(part: &str) -> Result<Vec<u8>, AuthRefusal> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| AuthRefusal::Malformed)
 }
 
-/// Exact names only: `none`, `None`, `HS256` and what nobody has heard of end here.
+/// Exact names only: `none`, `None`, `HS256` and unknown ones end here.
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, AuthRefusal> {
     match header.get("alg").and_then(Value::as_str) {
         Some(name) => super::jwks::algorithm(name).ok_or(AuthRefusal::Algorithm),

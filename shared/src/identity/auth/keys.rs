@@ -3,7 +3,7 @@
 //!
 //! A `kid` that is not in the set means either a new key or a forgery. The first after a regular fetch is worth another one at
 //! once, and from then on they are worth one a minute and issuer, however many forgeries arrive. Some failures in a row open a
-//! circuit breaker, so that a dead issuer costs nobody its time-out.
+//! circuit breaker, so that no request waits for a dead issuer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,11 +25,11 @@ const KEEP: Duration = Duration::from_secs(4 * 60 * 60);
 const UNKNOWN_KID: Duration = Duration::from_secs(60);
 /// Longest fetch.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Failures in a row that open the breaker, where nothing else is configured.
+/// Default number of consecutive failures that open the breaker.
 const FAILURES: u32 = 3;
-/// How long the breaker stays open at first, where nothing else is configured; doubled by each further failure.
+/// Default time for which the breaker stays open at first; doubled by each further failure.
 const OPEN: Duration = Duration::from_secs(15);
-/// How long it stays open at most.
+/// Maximum time for which it stays open.
 const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Why a document could not be had, in words for the log.

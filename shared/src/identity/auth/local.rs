@@ -53,7 +53,7 @@ pub struct LocalIssuer {
     document: String,
 }
 
-/// What a local token shall say.
+/// Content of a local token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenRequest {
     /// `sub`.
@@ -64,7 +64,7 @@ pub struct TokenRequest {
     pub claims: BTreeMap<String, Value>,
     /// `plan`.
     pub plan: Option<String>,
-    /// How long it is valid, at most [`MAX_LIFETIME`].
+    /// Lifetime, at most [`MAX_LIFETIME`].
     pub expires_in: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What became of a credential, and how the authorizer tells the functions: a flat map of texts, since API Gateway would round
+//! The outcome of a verification, and its form in the context that the authorizer hands to the functions: a flat map of texts, since API Gateway would round
 //! large numbers, and under 8 KB.
 
 use serde_json::{Map, Value};
@@ -8,16 +8,16 @@ use crate::core::caller::Caller;
 /// Largest context, bytes of its JSON.
 const MAX_CONTEXT: usize = 8 * 1024;
 
-/// The result of looking at a credential.
+/// The outcome of verifying a credential.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AuthOutcome {
-    /// It is good, and says this of its holder.
+    /// It is good, and of this caller.
     Ok(Box<Caller>),
-    /// It is not.
+    /// It is refused.
     Invalid(AuthRefusal),
-    /// It was good until it ended.
+    /// It has expired.
     Expired,
-    /// It could not be decided; why, for the log. Whoever meets this verifies again.
+    /// It could not be verified; the reason is for the log. A function that gets this verifies by itself.
     Unavailable(String),
 }
 

@@ -36,7 +36,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The principal that a good credential is of; `caller.consumer` is whose credential it is.
+    /// The principal of a good credential; `caller.consumer` is the consumer that holds it.
     pub(super) fn verified(mut caller: Caller) -> Self {
         let key_owner = (caller.anonymous && caller.key_id.is_some()).then(|| {
             ANONYMOUS.clone_into(&mut caller.subject);
@@ -51,7 +51,7 @@ impl Principal {
         Self::verified(caller)
     }
 
-    /// The consumer of a publishable key: whether the key still holds, and what it is limited to, is asked of it, and nothing else.
+    /// The consumer of a publishable key: it decides whether the key is still good and how it is limited, and nothing else.
     pub fn key_owner(&self) -> Option<&str> {
         self.key_owner.as_deref()
     }

@@ -8,16 +8,16 @@ use crate::core::caller::{ANONYMOUS, Caller};
 use crate::core::clock::Micros;
 use crate::model::Model;
 
-/// Why there is no principal.
+/// Reason why there is no principal.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AuthFailure {
     /// No credential where one is needed.
     Missing,
-    /// A bad one. Counts against the coarse limit of the client's address.
+    /// An invalid one. Counts against the coarse limit of the client's address.
     Invalid(AuthRefusal),
-    /// One that has ended.
+    /// An expired one.
     Expired,
-    /// It could not be decided, and verifying here did not help; why, for the log.
+    /// It could not be verified, neither by the authorizer nor here; the reason is for the log.
     Unavailable(String),
 }
 
@@ -61,8 +61,8 @@ pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: 
 }
 
 /// The caller of a request, by every way in which there can be one: the authorizer's context; verification here, where the
-/// authorizer could not decide, refused for a reason that may have passed since, or the route has none; nobody, where the model
-/// has a role for that.
+/// authorizer could not decide, refused for a reason that may have passed since, or the route has none; no credential, where the model
+/// has a role for anonymous callers.
 ///
 /// # Errors
 /// [`AuthFailure`]. A bad credential is never taken for an anonymous caller, and a header that holds several is refused whatever the

@@ -1,4 +1,4 @@
-//! Whoever shared a file, remembered for as long as the share lives, so that each use can ask what they may do by then.
+//! The person who shared a file, remembered for as long as the share lives, so that each use checks what they may do at that time.
 //!
 //! What the consumer's record says is not remembered but read again; what only the credential said (roles and claims of a token)
 //! is all that is known of it later, and is remembered.
@@ -59,7 +59,7 @@ impl From<Stored> for Sharer {
     }
 }
 
-/// A subject without an issuer as it is by now. Its consumer tells which it was: of a token that is `<alias>:...`, and an API key
+/// The present form of a subject without an issuer. Its consumer shows which issuer it was: of a token that is `<alias>:...`, and an API key
 /// had its consumer's id for a subject.
 fn with_issuer(consumer: &str, subject: String) -> String {
     match consumer.split_once(':') {
@@ -70,7 +70,7 @@ fn with_issuer(consumer: &str, subject: String) -> String {
 }
 
 impl Sharer {
-    /// What is to be remembered of a caller whose consumer's row is this.
+    /// The sharer that a caller is, with the row of its consumer.
     pub fn of(caller: &Principal, row: Option<&Row>) -> Self {
         let record = row.and_then(|row| row.consumer.as_ref());
         Self {
@@ -90,8 +90,8 @@ impl Sharer {
         }
     }
 
-    /// What they may do by now; `None` where that is nothing: the consumer is disabled or was deleted since, or it is not known any
-    /// more which roles they have.
+    /// The principal with their present rights; `None` where they have none: the consumer is disabled or was deleted since, or their
+    /// roles are no longer known.
     pub fn now(&self, model: &Model, row: Option<Row>) -> Option<Principal> {
         let mut caller = Caller {
             consumer: self.consumer.clone(),

@@ -243,7 +243,7 @@ consumers:
     - ftp://x
 users: {}
 ";
-        let told: Vec<String> = read(&model(), "c.yaml", text)
+        let mistakes: Vec<String> = read(&model(), "c.yaml", text)
             .unwrap_err()
             .iter()
             .map(|m| format!("{}:{} {}", m.line, m.column, m.message))
@@ -259,9 +259,9 @@ users: {}
             "11:7 `notify.0` must be an address",
             "12:1 unknown key `users`",
         ];
-        assert_eq!(told.len(), starts.len(), "{told:#?}");
-        for (told, start) in told.iter().zip(starts) {
-            assert!(told.starts_with(start), "{told} | {start}");
+        assert_eq!(mistakes.len(), starts.len(), "{mistakes:#?}");
+        for (mistake, start) in mistakes.iter().zip(starts) {
+            assert!(mistake.starts_with(start), "{mistake} | {start}");
         }
         for text in ["", "[]", "consumers: []", "{}", "a: b: c", "consumers: {a: {}, a: {}}"] {
             assert!(read(&model(), "c.yaml", text).is_err(), "{text}");

@@ -1,5 +1,5 @@
 //! One change of a consumer is one transaction: its row, its row in the list, its limiter item, and whatever the caller adds
-//! (the audit trail). Read, decide, commit; again where somebody else was faster.
+//! (the audit trail). Read, decide, commit; repeated where another change was faster.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::store::idempotency;
 use crate::store::keys as place;
 use crate::store::table::{Attr, Expr, Reason, Table, TableError, TableName, Transaction, Write};
 
-/// What was done.
+/// Kinds of changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
     /// A consumer was created.
@@ -42,7 +42,7 @@ impl ChangeKind {
     }
 }
 
-/// A change, as the audit trail tells it. There is never a secret in it.
+/// A change, as it stands in the audit trail; it never contains a secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
     /// Kind.
@@ -84,7 +84,7 @@ impl Change {
     }
 }
 
-/// What else commits with a change: the audit trail's row. It is asked again for each attempt.
+/// Further writes of the transaction of a change: the row of the audit trail. Called anew for each attempt.
 pub type AttachedWrites<'a> = &'a (dyn Fn(&Change) -> Vec<(TableName, Write)> + Send + Sync);
 
 /// Attempts before a change gives up on a consumer that others change all the time.
@@ -182,16 +182,16 @@ pub(super) fn count_key(id: &str, most: i64) -> Write {
     }
 }
 
-/// How a commit went.
+/// Result of a commit.
 #[derive(Debug, PartialEq)]
 pub(super) enum Committed {
     /// It is done.
     Done,
-    /// A condition no longer held, or somebody held an item: read again. The index of the first action to blame.
+    /// A condition no longer held, or another transaction held an item: read again. Index of the first action that failed.
     Again(usize),
 }
 
-/// Commits. An unknown outcome is asked for again with the same token, so that it has one effect.
+/// Commits. A transaction with an unknown outcome is repeated with the same token, so that it has one effect.
 pub(super) async fn commit(
     table: &dyn Table,
     env: &Env,

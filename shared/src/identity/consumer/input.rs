@@ -1,4 +1,4 @@
-//! What a body may say about a consumer or a key: all that is wrong with it at once, each with its JSON pointer (RFC 6901).
+//! Bodies that describe a consumer or a key, and all their mistakes at once, each with its JSON pointer (RFC 6901).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use serde_json::{Map, Value};
 use crate::model::{Model, RatePlan};
 use crate::notify::target;
 
-/// One thing that is wrong with a body.
+/// A mistake in a body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InputViolation {
-    /// Where: a JSON pointer; empty for the whole body.
+    /// Its place: a JSON pointer; empty for the whole body.
     pub pointer: String,
-    /// Which rule: `type`, `required`, `unknown`, `read_only`, `format`, `enum`, `minimum`, `maximum`, `max_length`, `max_items`,
+    /// Violated rule: `type`, `required`, `unknown`, `read_only`, `format`, `enum`, `minimum`, `maximum`, `max_length`, `max_items`,
     /// `unique_items`.
     pub code: &'static str,
-    /// What would be right.
+    /// Description of what would be right.
     pub message: String,
 }
 
@@ -27,7 +27,7 @@ const MAX_ITEMS: usize = 50;
 /// Largest claims, bytes of their JSON: they travel in the authorizer's context.
 const MAX_CLAIMS: usize = 4 * 1024;
 
-/// What a body says about a consumer: everything that its caller may choose.
+/// The settings of a consumer that a body may choose.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConsumerSettings {
     /// See [`super::Consumer::name`].
@@ -44,12 +44,12 @@ pub struct ConsumerSettings {
     pub notify: Vec<String>,
     /// See [`super::Consumer::overrides`].
     pub overrides: Option<Value>,
-    /// Whether a new secret for its webhooks is asked for.
+    /// Whether its webhooks are to get a new secret.
     pub new_webhook_secret: bool,
 }
 
 impl ConsumerSettings {
-    /// As a body of the API says it.
+    /// Their form in a body of the API.
     pub fn to_json(&self) -> Value {
         serde_json::json!({
             "name": self.name,
@@ -81,7 +81,7 @@ pub fn is_consumer_id(id: &str) -> bool {
     crate::core::id::is_id_part(id) && id != crate::core::caller::ANONYMOUS
 }
 
-/// What an id looks like.
+/// Description of the form of an id.
 pub(super) const ID_RULE: &str = "it must match [A-Za-z0-9][A-Za-z0-9._:@-]{0,127} and not be `anonymous`";
 
 /// Collects violations while a body is read.
@@ -186,16 +186,16 @@ pub fn chosen_id(body: &Value) -> Result<Option<String>, Vec<InputViolation>> {
     }
 }
 
-/// What a body says about a new key.
+/// The settings of a new key that a body may choose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeySettings {
-    /// Seconds until it ends.
+    /// Seconds until it expires.
     pub expires_in: Option<i64>,
     /// Whether it may be published.
     pub publishable: bool,
 }
 
-/// Reads the body of a key's creation; `null` or nothing asks for a key as long as the model allows.
+/// Reads the body of a key's creation; `null` or an empty body means a key with the longest lifetime that the model allows.
 ///
 /// # Errors
 /// Everything that is wrong.

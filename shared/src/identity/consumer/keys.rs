@@ -1,4 +1,4 @@
-//! API keys of a consumer: made, shown once, overlapping for rotation, revoked.
+//! API keys of a consumer: created, shown once, rotated with an overlap, revoked.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -16,16 +16,16 @@ use crate::store::table::{Expr, Write};
 
 /// How long a revoked key stays named in the limiter: API Gateway caches an authorizer's answer for an hour at most.
 const REMEMBER: i64 = 2 * 3_600;
-/// Most revoked keys that are named; older ones are refused by the epoch alone.
+/// Maximum number of revoked keys in the limiter; older ones are refused by the epoch alone.
 const MAX_REVOKED: usize = 25;
 
-/// A key just made.
+/// A new key.
 #[derive(Clone, PartialEq, Serialize)]
 pub struct CreatedKey {
-    /// What may be shown again.
+    /// The part that may be shown again.
     #[serde(flatten)]
     pub view: KeyView,
-    /// The key itself: this once.
+    /// The key itself, shown only here.
     pub key: String,
 }
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for CreatedKey {
     }
 }
 
-/// A key, without the key.
+/// A key without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyView {
     /// Its id.
@@ -178,7 +178,7 @@ impl Consumers<'_> {
     }
 }
 
-/// Revoked keys that the limiter goes on naming (with room for one more), and those whose rows can go.
+/// Revoked keys that stay in the limiter (with room for one more), and those whose rows can be deleted.
 fn sort_out(keys: &[ApiKey], now: i64) -> (Vec<&ApiKey>, Vec<&ApiKey>) {
     let mut revoked: Vec<(i64, &ApiKey)> = keys.iter().filter_map(|key| Some((key.revoked?, key))).collect();
     revoked.sort_by_key(|(at, key)| (std::cmp::Reverse(*at), key.id.clone()));

@@ -1,4 +1,4 @@
-//! Where consumers want to be told: their `notify`, for the reporter.
+//! Consumers as recipients of notices: their `notify` addresses, for the reporter.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::notify::{Addresses, Recipient};
 use crate::store::audit;
 use crate::store::table::{SharedTable, TableError, TableName, Write};
 
-/// Who changes a consumer whose receiver is gone, in the audit trail.
+/// Subject, in the audit trail, of the removal of an address whose receiver is gone.
 const ACTOR: &str = "holdfast";
 /// Attempts at taking an address out while others change the consumer.
 const ATTEMPTS: u32 = 4;

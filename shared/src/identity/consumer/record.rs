@@ -11,10 +11,10 @@ use crate::store::table::{Attr, Item, Key};
 /// Maximum number of keys of one consumer: they are deleted with it in one transaction.
 pub(super) const MAX_KEYS: i64 = 20;
 
-/// Who calls, pays and is limited.
+/// A client of the API: it calls, pays and is limited.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Consumer {
-    /// Its id; of a token's caller `<issuer alias>:<claim>`.
+    /// Its id; of a caller with a token `<issuer alias>:<claim>`.
     pub id: String,
     /// Name for people.
     pub name: Option<String>,
@@ -22,15 +22,15 @@ pub struct Consumer {
     pub plan: Option<String>,
     /// Roles; `None`: the token's (an API key then has none).
     pub roles: Option<Vec<String>>,
-    /// Claims that rules may use; they go before a token's.
+    /// Claims that rules may use; they take precedence over a token's.
     pub claims: BTreeMap<String, Value>,
     /// Whether every call is refused.
     pub disabled: bool,
-    /// Where it is told about its limits: `mailto:` and `https:` addresses.
+    /// Addresses for notices: `mailto:` and `https:`.
     pub notify: Vec<String>,
     /// Limits that differ from the plan's.
     pub overrides: Option<Value>,
-    /// From what the secret of its webhooks is derived; never shown.
+    /// Salts of the secrets of its webhooks; never shown.
     #[serde(default)]
     pub webhook: Option<Salts>,
     /// When it was made, RFC 3339.
@@ -44,15 +44,15 @@ pub struct Consumer {
 /// A consumer's row: the consumer, or what is left after its deletion, with the epoch that never falls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Counts the changes.
+    /// Number of changes.
     pub epoch: i64,
-    /// How many keys it has. A key's creation counts up, so nothing that has read the row overlooks a key that came since.
+    /// Number of its keys. Creating one changes the row, so a change on condition of the row overlooks no new key.
     pub keys: i64,
     /// `None`: deleted. The row stays for the sake of the epoch.
     pub consumer: Option<Consumer>,
 }
 
-/// A row is not what this program writes.
+/// A row that this program did not write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Corrupt(pub String);
 

@@ -21,6 +21,7 @@ use crate::files::share::{self, Share};
 use crate::http::problem::{Code, Problem};
 use crate::http::route::FileRef;
 use crate::http::{Reply, header_value};
+use crate::identity::auth::Principal;
 use crate::identity::consumer::record::Row;
 use crate::limit::Call;
 use crate::limit::address::AddressBucket;

@@ -133,7 +133,7 @@ impl From<Status> for usage::Cache {
         match status {
             Status::Hit => Self::Hit,
             Status::Stored | Status::Shared | Status::Miss => Self::Miss,
-            Status::Bypass => Self::Bypass,
+            Status::Bypass | Status::Hot => Self::Bypass,
         }
     }
 }

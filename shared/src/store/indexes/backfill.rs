@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::entry::{Entry, State, attribute};
 use super::{Indexes, fingerprint};
-use crate::model::value::Record;
 use crate::core::backoff::Backoff;
+use crate::model::value::Record;
 use crate::model::{Entity, Index};
 use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transaction, Write};
 use crate::store::verify::Verifier;

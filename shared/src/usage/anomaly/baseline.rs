@@ -54,7 +54,7 @@ fn median(values: &mut [f64]) -> Option<f64> {
     }
 }
 
-/// The habit at `start`; `None` while there is too little history.
+/// The baseline at `start`; `None` while there is too little history.
 pub(super) fn habit(start: i64, history: &History) -> Option<Baseline> {
     let since = history.since - history.since.rem_euclid(HOUR);
     let back =
@@ -80,7 +80,7 @@ pub(super) fn habit(start: i64, history: &History) -> Option<Baseline> {
     })
 }
 
-/// The hours that a habit at `start` may stand on.
+/// The hours that a baseline at `start` may be computed from.
 pub fn looked_at(start: i64) -> Vec<i64> {
     let mut hours: Vec<i64> = (1..=8).map(|n| start - n * WEEK).collect();
     hours.extend((1..=14).map(|n| start - n * DAY));

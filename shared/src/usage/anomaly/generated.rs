@@ -1,5 +1,5 @@
 //! The evaluation: traffic of many consumers over ten weeks, made up from a seed, with anomalies put into the last two. What is
-//! found of them and what is told without reason stands in docs/usage.md.
+//! found of them and what is reported without reason stands in docs/usage.md.
 //!
 //! `cargo test --workspace --lib anomaly -- --nocapture`
 
@@ -192,7 +192,7 @@ fn what_is_found_is_told_with_its_numbers() {
     assert_eq!((spike.sign, spike.seen, spike.usual), (Sign::Spike, 900.0, 104.5));
     assert_eq!(spike.evidence, "900 requests in an hour; usual are 104 (at this hour of the week)");
     assert_eq!(find(&Hour { start: NOW, ..Hour::default() }, &earlier).remove(0).sign, Sign::Silence);
-    assert_eq!(find(&hour(NOW, 900.0), &History { since: NOW, ..History::default() }), [], "nothing is told of somebody new");
+    assert_eq!(find(&hour(NOW, 900.0), &History { since: NOW, ..History::default() }), [], "a new consumer has no anomalies");
     let probing = find(&Hour { refused: 60.0, ..hour(NOW, 110.0) }, &earlier).remove(0);
     assert_eq!((probing.sign, (probing.seen * 100.0).round()), (Sign::Probing, 55.0));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::usage::counts::UsageCounts;
 
-/// What is looked at of an hour.
+/// The figures of an hour that are compared.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Hour {
     /// When it began, seconds since 1970.

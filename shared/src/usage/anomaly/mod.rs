@@ -1,4 +1,4 @@
-//! What looks wrong: a consumer's last hour against its own habit. Pure: hours in, findings out.
+//! Anomalies: a consumer's last hour against its own baseline. Pure: hours in, findings out.
 //!
 //! The habit is the same hour of the week over the last eight weeks; while there are fewer than three of those, the same hour of the
 //! day over two weeks; while there are fewer than five of those, the last day. With less than twelve hours of history nothing is
@@ -15,12 +15,12 @@ pub use hour::{History, Hour};
 
 use baseline::{Baseline, habit};
 
-/// Deviations, in units of the usual scatter, from which something is told.
+/// Deviation, in units of the usual scatter, from which on a finding is made.
 const FAR: f64 = 6.0;
-/// Requests of an hour below which shares say nothing.
+/// Requests of an hour below which shares are not significant.
 const ENOUGH: f64 = 50.0;
 
-/// What kind of thing looks wrong.
+/// Kinds of anomalies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Sign {
     /// Far more requests than usual.
@@ -51,7 +51,7 @@ impl Sign {
     }
 }
 
-/// Something that looks wrong, with its evidence.
+/// An anomaly with its evidence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anomaly {
     /// Sign of the anomaly.
@@ -66,7 +66,7 @@ pub struct Anomaly {
     pub evidence: String,
 }
 
-/// What looks wrong in `now`, judged by the same consumer's history.
+/// The anomalies of `now`, compared with the same consumer's history.
 pub fn find(now: &Hour, history: &History) -> Vec<Anomaly> {
     let habit = habit(now.start, history);
     let mut found = Vec::new();
@@ -98,7 +98,7 @@ fn volume(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
     None
 }
 
-/// A share that is far above its habit and above a least share that is worth telling.
+/// A share that is far above its baseline and above the least share that matters.
 fn share(now: &Hour, part: f64, habit: &baseline::Scatter, least: f64) -> Option<(f64, f64)> {
     if now.requests < ENOUGH {
         return None;

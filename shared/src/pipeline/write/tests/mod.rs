@@ -19,6 +19,7 @@ use crate::core::caller::Caller;
 use crate::core::clock::Env;
 use crate::http::problem::Problem;
 use crate::http::{Reply, header_value};
+use crate::identity::auth::Principal;
 use crate::identity::auth::{Authenticator, StaticJwks};
 use crate::model::parse;
 use crate::pipeline::{Context, Gate, RequestContext};
