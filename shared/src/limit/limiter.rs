@@ -32,6 +32,9 @@ impl Default for LimiterSettings {
     }
 }
 
+/// How many times a request must fit into what is left for that to be ample.
+const AMPLE: u64 = 20;
+
 /// Limits of a consumer, and what is left of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitStatus {
@@ -75,6 +78,19 @@ impl Limiter {
             return answer;
         }
         self.admit_single(&known, subject, &charge, self.later(now), calls).await
+    }
+
+    /// Whether the consumer had ample room for a request within the last second, as far as this instance has seen: a guess that charges
+    /// nothing and promises nothing.
+    pub fn has_ample_room(&self, subject: &LimitSubject, calls: &[Call], now: Micros) -> bool {
+        let known = self.memory.of(&subject.consumer, now);
+        let notes = known.notes();
+        let Some(state) = notes.fresh(now).filter(|state| subject.guard(state).is_none() && !notes.was_refused(now)) else {
+            return false;
+        };
+        let charge = subject.plan.charge(calls);
+        let windows = verdict::windows(&subject.plan, state, &charge, now);
+        windows.iter().all(|window| window.remaining >= charge.total.saturating_mul(AMPLE))
     }
 
     /// Forgets what it remembers of a consumer that was changed here, so that on this instance not even a remembered denial outlives

@@ -70,27 +70,31 @@ impl<'a> Deref for Context<'a> {
 
 /// What a request waits at before its first effect: until then it may read and prepare beside its admission.
 #[derive(Debug)]
-pub struct Gate(SetOnce<()>);
+pub struct Gate {
+    opened: SetOnce<()>,
+    /// Whether it is as good as certain that it opens, so that what does no harm may go ahead.
+    pub is_sure: bool,
+}
 
 impl Gate {
     /// Of a request whose admission is under way.
-    pub fn closed() -> Self {
-        Self(SetOnce::new())
+    pub fn closed(is_sure: bool) -> Self {
+        Self { opened: SetOnce::new(), is_sure }
     }
 
     /// Of a request that is admitted.
     pub fn open() -> Self {
-        Self(SetOnce::new_with(Some(())))
+        Self { opened: SetOnce::new_with(Some(())), is_sure: true }
     }
 
     /// Lets the request go on.
     pub fn admit(&self) {
         // Whoever opens an open gate changes nothing.
-        let _was_open = self.0.set(());
+        let _was_open = self.opened.set(());
     }
 
     /// Waits for admission. A request that is refused never gets past this: it is dropped here.
     pub async fn passed(&self) {
-        self.0.wait().await;
+        self.opened.wait().await;
     }
 }

@@ -146,7 +146,7 @@ async fn perform(
     calls: &[Call],
     paid: Option<Vec<WindowState>>,
 ) -> Result<Admitted, AdmitError> {
-    let gate = Gate::closed();
+    let gate = Gate::closed(admit::is_sure(cx.app, principal, calls));
     let admission = admit::admit(cx, principal, calls, paid);
     let cx = Context { inner: cx, principal, gate: &gate };
     let work: BoxFuture<'_, _> = match work {

@@ -42,6 +42,8 @@ pub enum Cache {
     Miss,
     /// The cache was not used.
     Bypass,
+    /// Something that the answer depends on is written too often for it.
+    Hot,
 }
 
 fn zero<T: Default + PartialEq>(value: &T) -> bool {
@@ -75,6 +77,9 @@ pub struct Numbers {
     /// Of these, looked up in the cache without success.
     #[serde(rename = "i", default, skip_serializing_if = "zero")]
     pub misses: u64,
+    /// Of these, read past the cache because what they depend on is written all the time.
+    #[serde(rename = "o", default, skip_serializing_if = "zero")]
+    pub hot: u64,
     /// Bytes of bodies sent.
     #[serde(rename = "b", default, skip_serializing_if = "zero")]
     pub bytes: u64,
@@ -100,6 +105,7 @@ impl Numbers {
         self.failures += other.failures;
         self.hits += other.hits;
         self.misses += other.misses;
+        self.hot += other.hot;
         self.bytes += other.bytes;
         self.read_units += other.read_units;
         self.write_units += other.write_units;

@@ -92,6 +92,7 @@ impl UsageCounts {
         numbers.failures += u64::from(done.status >= 500);
         numbers.hits += u64::from(done.cache == Some(Cache::Hit));
         numbers.misses += u64::from(done.cache == Some(Cache::Miss));
+        numbers.hot += u64::from(done.cache == Some(Cache::Hot));
         numbers.bytes += done.bytes;
         numbers.read_units += done.read_units;
         numbers.write_units += done.write_units;

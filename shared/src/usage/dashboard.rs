@@ -52,6 +52,7 @@ fn outcome(numbers: &Numbers) -> Value {
         "failures": numbers.failures,
         "cache_hits": numbers.hits,
         "cache_misses": numbers.misses,
+        "cache_hot": numbers.hot,
         "bytes": numbers.bytes,
         "units": rounded(numbers.units()),
         "p50_ms": quantile(0.5),

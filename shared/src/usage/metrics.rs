@@ -25,12 +25,13 @@ const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.
 type Count = (&'static str, &'static str, fn(&Numbers) -> u64);
 
 /// By route and status class.
-const BY_ROUTE: [Count; 6] = [
+const BY_ROUTE: [Count; 7] = [
     ("requests", "Requests answered, refused ones included", |numbers| numbers.requests),
     ("denied", "Requests refused by a limit", |numbers| numbers.denied),
     ("errors", "Requests answered 400 or above, but not refused by a limit", |numbers| numbers.errors),
     ("cache_hits", "Reads answered by the cache", |numbers| numbers.hits),
     ("cache_misses", "Reads that the cache could not answer", |numbers| numbers.misses),
+    ("cache_hot", "Reads past the cache of what is written all the time", |numbers| numbers.hot),
     ("response_bytes", "Bytes of bodies sent", |numbers| numbers.bytes),
 ];
 

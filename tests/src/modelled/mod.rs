@@ -1,11 +1,12 @@
 //! A store in memory with the times and limits of DynamoDB, for measuring what these allow: the embedded store behind the proxy is slower
 //! than they are, on a small machine.
 //!
-//! - a call takes [`Times::call`]; a transaction holds its items for [`Times::window`] and becomes visible at its end;
+//! - a call takes [`Times::call`]; a transaction holds its items for [`Times::window`] and becomes visible in two parts within it;
 //! - what meets an item that a transaction holds is refused with a conflict;
 //! - an item takes so many write units a second, counted by its size; what comes beyond is throttled.
 
 mod expression;
+mod unreliable;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,8 @@ use holdfast::store::table::{
 };
 
 use expression::{holds, updated};
+
+pub use unreliable::{Chances, Unreliable};
 
 /// How long things take and how much an item takes.
 #[derive(Debug, Clone, Copy)]
@@ -146,13 +149,29 @@ impl Modelled {
             }
             state.held.extend(writes.iter().map(|(place, _)| place.clone()));
         }
-        Self::take(self.times.window).await;
-        let mut state = self.state();
-        for (place, write) in writes {
-            state.held.remove(&place);
-            state.apply(&place, write, 2.0);
-        }
+        self.become_visible(writes).await;
         Ok(())
+    }
+
+    /// The items of a commit become visible in two parts, in any order, and are all held until the last is.
+    async fn become_visible(&self, mut writes: Vec<(Place, Write)>) {
+        let (shortest, longest) = self.times.window;
+        let half = (shortest / 2, longest / 2);
+        let places: Vec<Place> = writes.iter().map(|(place, _)| place.clone()).collect();
+        let turn = SystemRandom.below(u32::try_from(writes.len().max(1)).unwrap_or(1));
+        writes.rotate_left(usize::try_from(turn).unwrap_or(0));
+        let later = writes.split_off(writes.len() / 2);
+        for part in [writes, later] {
+            Self::take(half).await;
+            let mut state = self.state();
+            for (place, write) in part {
+                state.apply(&place, write, 2.0);
+            }
+        }
+        let mut state = self.state();
+        for place in &places {
+            state.held.remove(place);
+        }
     }
 
     fn reason(&self, state: &mut State, place: &Place, write: &Write) -> Reason {
@@ -229,9 +248,12 @@ impl Table for Modelled {
             let within = |sk: &Vec<u8>| {
                 query.from.as_ref().is_none_or(|from| sk >= from)
                     && query.to.as_ref().is_none_or(|to| sk <= to)
-                    && query.after.as_ref().is_none_or(|after| sk > after)
+                    && query.after.as_ref().is_none_or(|after| if query.descending { sk < after } else { sk > after })
             };
-            let items: Vec<Item> = found.filter(|(sk, _)| within(sk)).map(|(_, item)| item.clone()).collect();
+            let mut items: Vec<Item> = found.filter(|(sk, _)| within(sk)).map(|(_, item)| item.clone()).collect();
+            if query.descending {
+                items.reverse();
+            }
             let limit = query.limit.unwrap_or(usize::MAX);
             let next = (items.len() > limit).then(|| items[limit - 1].key.sk.clone());
             let items: Vec<Item> = items.into_iter().take(limit).collect();

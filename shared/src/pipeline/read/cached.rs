@@ -133,7 +133,8 @@ impl From<Status> for usage::Cache {
         match status {
             Status::Hit => Self::Hit,
             Status::Stored | Status::Shared | Status::Miss => Self::Miss,
-            Status::Bypass | Status::Hot => Self::Bypass,
+            Status::Bypass => Self::Bypass,
+            Status::Hot => Self::Hot,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::change::{Change, What};
@@ -21,7 +23,7 @@ use crate::query::policy::Access;
 use crate::store::audit;
 use crate::store::idempotency::{self, Answer};
 use crate::store::table::{Item, TableName};
-use crate::store::write::{AttachedWrites, Batch, WriteError};
+use crate::store::write::{Admission, AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys};
 
 /// What a write leaves of the request's time, beyond what the pipeline keeps for the answer, so that it can say what happened.
@@ -63,7 +65,9 @@ pub(super) async fn run(
         let answer = answer(&prepared);
         check_answer_size(cx, &answer)?;
         let mut batch = batch(cx, changes, &prepared, claim, &answer)?;
-        cx.gate.passed().await;
+        if !cx.gate.is_sure {
+            cx.gate.passed().await;
+        }
         let call = claim.and_then(|claim| claim.call.as_deref());
         let turn = match call {
             Some(call) => call.lock().await,
@@ -72,7 +76,7 @@ pub(super) async fn run(
         if let (Some(call), Some(_)) = (call, &turn) {
             batch.riders.conditioned = call.row(cx).map_err(Problem::internal)?;
         }
-        let outcome = cx.app.writer.write(&batch, deadline(cx)).await;
+        let outcome = cx.app.writer.write_when(&batch, &admission(cx), deadline(cx)).await;
         if let Some(mut turn) = turn {
             *turn = outcome.is_ok();
         }
@@ -92,6 +96,12 @@ pub(super) async fn run(
             Err(error) => return Err(refused(cx, changes, &prepared, error, claim.is_some())),
         }
     }
+}
+
+fn admission<'a>(cx: &Context<'a>) -> Admission<'a> {
+    let gate = cx.gate;
+    let passed: BoxFuture<'a, ()> = Box::pin(gate.passed());
+    passed.shared()
 }
 
 /// Refuses, before it has an effect, a write whose answer could not be sent.

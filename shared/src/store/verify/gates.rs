@@ -55,8 +55,10 @@ impl Verifier {
         let record = keys::record(entity, id);
         let found = self.at_once(vec![key.clone(), record.clone()]).await?;
         let (Some(gate), None) = (&found[0], &found[1]) else { return Ok(()) };
-        // Somebody is behind it who will find that there is no such record, or it says nothing: see `behind`.
-        if !gate::unsettled(gate).is_empty() || gate::is_unused(gate) {
+        // Somebody is behind it who will find that there is no such record, or it says nothing, or a request of the deletion that closed
+        // it arrived late: see `behind`.
+        let by_deletion = matches!(gate::closed(gate), Some(Closed::By(_)));
+        if by_deletion || !gate::unsettled(gate).is_empty() || gate::is_unused(gate) {
             return Ok(());
         }
         let absent = crate::store::table::Expr::new("attribute_not_exists(pk)");
@@ -64,8 +66,7 @@ impl Verifier {
         let repaired = self.repair && self.apply(removal).await?;
         let detail = match gate::closed(gate) {
             Some(Closed::Gone) => "closed by a cascade that left no tombstone",
-            Some(Closed::By(_)) => "closed by a deletion that is over",
-            None => "",
+            Some(Closed::By(_)) | None => "of no record",
         };
         let (record, detail) = (named(entity, id), detail.to_owned());
         report.add(Problem { kind: Kind::GateOrphan, key: key.clone(), record, detail, repaired });

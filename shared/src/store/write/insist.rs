@@ -14,7 +14,7 @@ use futures::future;
 use super::attempt::{Attempt, GivenUp, Stop};
 use super::build::{Built, TransactionPlan};
 use super::commit::Pauses;
-use super::{Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
+use super::{Admission, Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
 use crate::core::clock::Micros;
 use crate::store::fence::{self, Outcome};
 use crate::store::table::TableError;
@@ -22,11 +22,17 @@ use crate::store::{gate, settle};
 
 impl Writer {
     /// Attempts until one has succeeded or failed for good.
-    pub(super) async fn insist(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
+    pub(super) async fn insist(
+        &self,
+        batch: &Batch,
+        forced: bool,
+        admission: &Admission<'_>,
+        deadline: Micros,
+    ) -> Result<Written, WriteError> {
         let mut pauses = Pauses::new(self, deadline);
         loop {
             let mut attempt = self.begin();
-            let stop = match self.run(batch, forced, &mut attempt, deadline).await {
+            let stop = match self.run(batch, forced, admission, &mut attempt, deadline).await {
                 Ok(actions) => return Ok(attempt.written(actions)),
                 Err(stop) => stop,
             };
@@ -35,6 +41,7 @@ impl Writer {
                 GivenUp::Unknown => return Err(WriteError::Unknown),
                 GivenUp::Aborted => {}
             }
+            admission.clone().await;
             match stop {
                 Stop::Error(error) => return Err(error),
                 Stop::Large(_) if batch.is_one_deletion() => return self.delete_in_steps(batch, forced, deadline).await,
@@ -50,14 +57,23 @@ impl Writer {
     }
 
     /// One attempt; the actions of its transaction.
-    async fn run(&self, batch: &Batch, forced: bool, attempt: &mut Attempt, deadline: Micros) -> Result<usize, Stop> {
+    async fn run(
+        &self,
+        batch: &Batch,
+        forced: bool,
+        admission: &Admission<'_>,
+        attempt: &mut Attempt,
+        deadline: Micros,
+    ) -> Result<usize, Stop> {
         // What is wrong in itself is told before anything is looked at.
         let plan = TransactionPlan::new(&self.model, batch)?;
         let built = self.fitting(&plan, attempt)?;
         if plan.removals.is_empty() {
             self.announce(&plan, attempt, deadline).await?;
+            admission.clone().await;
             return self.commit(batch, built, attempt, deadline).await;
         }
+        admission.clone().await;
         loop {
             let expanded = self.expand(batch, forced, attempt).await?;
             let mut plan = TransactionPlan::new(&self.model, &expanded.batch).map_err(|error| expanded.of_caller(error))?;

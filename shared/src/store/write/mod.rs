@@ -25,6 +25,9 @@ mod unique;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+
 use super::settle::Unsettled;
 use super::table::{Key, SharedTable};
 use crate::core::clock::{Env, Micros};
@@ -42,6 +45,15 @@ pub struct Writer {
     model: Arc<Model>,
     env: Env,
     hot: HotTags,
+}
+
+/// Ends when a request is admitted; never, where it is refused.
+pub type Admission<'a> = Shared<BoxFuture<'a, ()>>;
+
+/// The admission of a request that has it.
+fn admitted() -> Admission<'static> {
+    let now: BoxFuture<'static, ()> = Box::pin(std::future::ready(()));
+    now.shared()
 }
 
 /// Tags that were hot when this instance last wrote there.
@@ -87,9 +99,18 @@ impl Writer {
     ///
     /// # Errors
     /// A [`WriteError`]; nothing was done, except that for [`WriteError::Unknown`] that is not known.
-    #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "write", skip_all)]
     pub async fn write(&self, batch: &Batch, deadline: Micros) -> Result<Written, WriteError> {
-        self.insist(batch, false, deadline).await
+        self.write_when(batch, &admitted(), deadline).await
+    }
+
+    /// As [`Writer::write`], for a request that is not admitted yet: it may announce what creates and changes records, and does nothing
+    /// else before `admission` is there. Dropped while it waits, it leaves elements that whoever meets them settles.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "write", skip_all)]
+    pub async fn write_when(&self, batch: &Batch, admission: &Admission<'_>, deadline: Micros) -> Result<Written, WriteError> {
+        self.insist(batch, false, admission, deadline).await
     }
 
     /// Actions and bytes that the batch needs, without what cascades would add: to tell a client before anything is sent.

@@ -256,7 +256,7 @@ impl Writer {
             });
             let batch = Batch { mutations: mutations.collect(), ..Batch::default() };
             // A child with many children of its own is a large cascade itself: boxed, because it calls this again.
-            match Box::pin(self.insist(&batch, true, deadline)).await {
+            match Box::pin(self.insist(&batch, true, &super::admitted(), deadline)).await {
                 Ok(written) => {
                     self.settle(written.unsettled).await;
                     return Ok(true);

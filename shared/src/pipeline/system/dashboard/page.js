@@ -174,8 +174,10 @@
     at("anomalies").replaceChildren(...data.anomalies.map((anomaly) => make("li", {}, make("b", {class: "bad"}, SIGNS[anomaly.sign] || anomaly.sign),
       " " + when(anomaly.hour, 3600) + (anomaly.consumer ? ", " + anomaly.consumer : "") + ": " + anomaly.evidence)));
     const code = (text) => make("code", {}, text);
+    // A part that is written all the time is read past the cache.
+    const cached = (line) => share(line.cache_hits, line.cache_hits + line.cache_misses) + (line.cache_hot ? " (hot: " + share(line.cache_hot, line.requests) + ")" : "");
     at("routes").replaceChildren(table(["Route", "Requests", "Denied", "Errors", "p95 ms", "Cache", "Units"],
-      data.routes.map((line) => [code(line.route), whole(line.requests), whole(line.denied), whole(line.errors), fine(line.p95_ms), share(line.cache_hits, line.cache_hits + line.cache_misses), whole(line.units)]), "No requests."));
+      data.routes.map((line) => [code(line.route), whole(line.requests), whole(line.denied), whole(line.errors), fine(line.p95_ms), cached(line), whole(line.units)]), "No requests."));
     at("consumers").replaceChildren(table(["Consumer", "Requests", "Denied", "Errors", "p95 ms", "Limit used", "Units"],
       data.consumers.map((line) => [code(line.consumer), whole(line.requests), whole(line.denied), whole(line.errors), fine(line.p95_ms), line.limit_used === null ? "–" : fine(100 * line.limit_used) + " %", whole(line.units)]), "No consumer called."));
     at("plans").replaceChildren(table(["List", "Index that would help", "Calls", "Examined", "Shown", "Mean ms", "Mean units"],
