@@ -32,6 +32,8 @@ use holdfast_tests::modelled::{Modelled, Times, landed};
 use serde_json::{Value, json};
 
 const WRITERS: usize = 64;
+/// Creates a second that the writers offer together: without a pace they would ask for more than an item takes, whatever the protocol.
+const OFFERED: u32 = 450;
 
 const MODEL: &str = "
 name: Contended
@@ -117,16 +119,26 @@ async fn run(of_tenant: bool, shared: Option<Vec<Key>>) -> Run {
     let refused = &store.refused;
     let begun = Instant::now();
     let until = begun + Duration::from_secs(seconds());
-    let one = |_: usize| async {
-        while Instant::now() < until {
+    let pace = Duration::from_secs(WRITERS as u64) / OFFERED;
+    let (env, create, creates, creating, settling) = (&env, &create, &creates, &creating, &settling);
+    let writers = &writer;
+    let one = |number: usize| async move {
+        let mut turn = begun + pace.mul_f64(number as f64 / WRITERS as f64);
+        while turn < until {
+            tokio::time::sleep_until(turn.into()).await;
+            turn += pace;
             let fields = if of_tenant { json!({"title": "x", "tenant_id": "t"}) } else { json!({"title": "x"}) };
             let started = Instant::now();
-            let Ok(written) = writer.write(&create("order", fields), deadline()).await else {
-                Backoff::new(&env, Duration::from_millis(8), Duration::from_millis(250)).pause().await;
+            if started >= until {
+                return;
+            }
+            let soon = env.now().plus(Duration::from_secs(20));
+            let Ok(written) = writers.write(&create("order", fields), soon).await else {
+                Backoff::new(env, Duration::from_millis(8), Duration::from_millis(250)).pause().await;
                 continue;
             };
             let committed = Instant::now();
-            writer.settle(written.unsettled).await;
+            writers.settle(written.unsettled).await;
             let micros = |of: Duration| u64::try_from(of.as_micros()).unwrap_or(u64::MAX);
             settling.fetch_add(micros(committed.elapsed()), Ordering::Relaxed);
             creating.fetch_add(micros(started.elapsed()), Ordering::Relaxed);
@@ -136,12 +148,12 @@ async fn run(of_tenant: bool, shared: Option<Vec<Key>>) -> Run {
     join_all((0..WRITERS).map(one)).await;
     let elapsed = begun.elapsed();
     let verifier = Verifier::new(direct, model.clone(), env.clone(), false);
-    let report = verifier.run(deadline(), |_| {}).await.unwrap();
+    let report = verifier.run(env.now().plus(Duration::from_secs(20)), |_| {}).await.unwrap();
     let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     Run {
-        creates: of(&creates),
-        creating: of(&creating),
-        settling: of(&settling),
+        creates: of(creates),
+        creating: of(creating),
+        settling: of(settling),
         elapsed,
         conflicts: of(&refused.conflicts),
         hot_conflicts: of(&refused.hot_conflicts),
@@ -163,7 +175,7 @@ fn line(what: &str, run: &Run) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    println!("{WRITERS} writers, {} s each, no `contention`", seconds());
+    println!("{WRITERS} writers that offer {OFFERED} creates a second, {} s each, no `contention`", seconds());
     let model = parse("model.yaml", MODEL).unwrap();
     let (order, tenant) = (model.by_name("order").unwrap(), model.by_name("tenant").unwrap());
     let tag = tags::of_entity(order).remove(0);

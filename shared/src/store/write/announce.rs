@@ -26,6 +26,10 @@ enum Announced {
     Counted,
 }
 
+/// Elements of dead writers from which a gate is tidied, and of how many writers one does it.
+const UNTIDY: usize = 8;
+const UNTIDY_TURNS: u32 = 4;
+
 /// References whose records one transaction looks for: three actions each at most.
 const CONFIRMED_AT_ONCE: usize = 33;
 
@@ -48,6 +52,7 @@ impl Writer {
             }
         }
         attempt.tags.retain(|tag| !counted.contains(&tag));
+        self.tidy_best_effort(at_gates.iter().flatten().flatten()).await;
         let mut unconfirmed = Vec::new();
         for (gain, announced) in new_gains.into_iter().zip(at_gates) {
             match announced {
@@ -82,6 +87,16 @@ impl Writer {
         let found = self.patiently(tags::announce(tag, element), deadline).await?;
         self.heat(found.as_ref()).await;
         Ok(Announced::WithElement)
+    }
+
+    /// Settles what many dead writers have left in gates: nobody else meets it until the record is deleted, and the item would grow. One
+    /// of some writers does it.
+    async fn tidy_best_effort(&self, gates: impl Iterator<Item = &Item>) {
+        for gate in gates.filter(|gate| settle::overdue(&self.env, gate) >= UNTIDY && self.env.random.below(UNTIDY_TURNS) == 0) {
+            if let Err(error) = settle::elements(self.table.as_ref(), &self.env, gate).await {
+                tracing::debug!(%error, "a gate stays untidy");
+            }
+        }
     }
 
     /// Changes the heat of a tag where it is due; best effort, the next writer sees the same.
