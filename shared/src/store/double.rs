@@ -40,7 +40,7 @@ pub enum TableCall {
 /// The part of a [`Double`] that is a test's own. Each method gets the `table` behind the double; by default all of them pass
 /// their call on through [`Self::around`], which by default does nothing else.
 pub trait Intercept: Send + Sync {
-    /// Makes the call, or does not, or does something before or after it: the same for every operation.
+    /// Makes the call by awaiting `pass`, or does not, or does something before or after it: the same for every operation.
     fn around<T: Send>(
         &self,
         call: TableCall,
@@ -297,8 +297,10 @@ mod tests {
             keys: &'a [(TableName, Key)],
             _: bool,
         ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-            self.0.fetch_add(1, Ordering::SeqCst);
-            Box::pin(async move { Ok(vec![None; keys.len()]) })
+            Box::pin(async move {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                Ok(vec![None; keys.len()])
+            })
         }
     }
 
