@@ -147,6 +147,7 @@ roles:
       shop: {list: {}}
       order: {list: {rows: {or: [{owner: $claim.owner}, {open: true}]}}}
       line: {list: {}}
+auth: {claims: [owner]}
 ";
 
 /// Compares the plans of a list's children, bound to parents, with those that planning anew makes; how many.

@@ -18,7 +18,7 @@ use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::caller::Caller;
 use crate::core::clock::Env;
 use crate::http::problem::Problem;
-use crate::http::{Reply, header_value};
+use crate::http::{CORRELATION_ID, Reply, header_value};
 use crate::identity::auth::Principal;
 use crate::identity::auth::{Authenticator, StaticJwks};
 use crate::model::parse;
@@ -134,6 +134,7 @@ impl World {
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request.headers.insert(HeaderName::from_static("content-type"), header_value(JSON.1));
         }
+        request.headers.insert(CORRELATION_ID, header_value("c"));
         for (name, value) in headers {
             request.headers.insert(HeaderName::from_static(name), header_value(value));
         }
