@@ -75,12 +75,12 @@ impl<'a> Body<'a> {
 
 fn parse(body: &[u8]) -> Result<Value, Problem> {
     crate::core::json::strict(body).map_err(|error| {
-        let what = match error.classify() {
+        let fault = match error.classify() {
             serde_json::error::Category::Eof if body.is_empty() => "is empty".to_owned(),
             serde_json::error::Category::Eof => format!("ends too early, at line {} column {}", error.line(), error.column()),
             _ => format!("is not JSON: {error}"),
         };
-        Problem::malformed(format!("The body {what}."))
+        Problem::malformed(format!("The body {fault}."))
     })
 }
 

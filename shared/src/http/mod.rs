@@ -44,7 +44,7 @@ pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id
 /// Name under which a kept answer remembers its [`Reply::version`] among its headers. No answer ever has a header of this name.
 pub const VERSION: &str = "x-holdfast-version";
 
-/// A request as API Gateway hands it on.
+/// Request as API Gateway hands it on.
 #[derive(Clone)]
 pub struct ApiRequest {
     /// Its method.
@@ -101,7 +101,7 @@ fn is_correlation_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// What the pipeline answers when nothing is wrong; [`respond`](respond::respond) adds what every answer has.
+/// Answer of the pipeline when nothing is wrong; [`respond`](respond::respond) adds what every answer has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reply {
     /// Status, below 400.

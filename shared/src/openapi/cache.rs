@@ -86,7 +86,7 @@ fn fingerprint(model: &Model, caller: &Caller, site: Site<'_>) -> String {
     };
     let entities: Vec<_> = model.entities.iter().map(access).collect();
     let paths: Vec<String> = system::paths(&source).keys().cloned().collect();
-    let told = json!([
+    let inputs = json!([
         model.hash,
         site.url,
         site.environment,
@@ -98,7 +98,7 @@ fn fingerprint(model: &Model, caller: &Caller, site: Site<'_>) -> String {
         system::everybody(&source),
         entities,
     ]);
-    URL_SAFE_NO_PAD.encode(Sha256::digest(told.to_string()))
+    URL_SAFE_NO_PAD.encode(Sha256::digest(inputs.to_string()))
 }
 
 #[cfg(test)]

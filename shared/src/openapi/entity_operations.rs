@@ -63,10 +63,10 @@ impl<'a> EntityOperations<'a> {
     ) -> Value {
         let deprecated = self.entity.deprecation(of);
         // Only some of the operations of a `_bulk` may be deprecated.
-        let told = of.map_or(self.entity.deprecated.as_ref(), |_| deprecated);
+        let announced = of.map_or(self.entity.deprecated.as_ref(), |_| deprecated);
         let of_file = matches!(of, Some(Operation::Upload | Operation::Download));
         for (_, answer) in answers.iter_mut().filter(|(status, _)| status.starts_with(['2', '3'])) {
-            self.announce_deprecations(told, !of_file, answer);
+            self.announce_deprecations(announced, !of_file, answer);
         }
         let description = match deprecated {
             Some(deprecation) => format!("{description} {}", deprecation.in_words()).trim_start().to_owned(),
@@ -102,14 +102,14 @@ impl<'a> EntityOperations<'a> {
         let shown = of_records && answer.get("content").is_some();
         let reached = if shown { parameters::reached(self.source, self.entity) } else { Vec::new() };
         for (entity, fields) in reached {
-            let seen = entity.fields.iter().filter(|field| fields.contains(field.ix));
-            found.extend(seen.filter_map(|field| field.deprecated.as_ref()));
+            let visible = entity.fields.iter().filter(|field| fields.contains(field.ix));
+            found.extend(visible.filter_map(|field| field.deprecated.as_ref()));
             found.extend(entity.deprecation(None).filter(|_| entity.ix != self.entity.ix));
         }
         if found.is_empty() || answer.get("$ref").is_some() {
             return;
         }
-        let sunset = found.iter().any(|one| one.sunset.is_some()).then_some("Sunset");
+        let sunset = found.iter().any(|deprecation| deprecation.sunset.is_some()).then_some("Sunset");
         for name in ["Deprecation", "Link"].into_iter().chain(sunset) {
             answer["headers"][name] = refer("headers", name);
         }

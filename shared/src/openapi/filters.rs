@@ -65,15 +65,15 @@ fn over_relations(source: &Source<'_>, entity: &Entity) -> Vec<Value> {
 
 /// Whether the caller may use a path in the query of a list.
 pub(super) fn is_visible(source: &Source<'_>, entity: &Entity, path: Path) -> bool {
-    let seen = |entity: &Entity, field: FieldIx| {
+    let visible = |entity: &Entity, field: FieldIx| {
         source.access(entity, Action::List).widest().contains(field) && !entity.field(field).write_only
     };
     match path {
         Path::Id => true,
-        Path::Own(field) => seen(entity, field),
+        Path::Own(field) => visible(entity, field),
         Path::Via(via, field) => {
             let target = entity.to_one.iter().find(|relation| relation.field == via).map(|relation| relation.target);
-            seen(entity, via) && target.is_some_and(|target| seen(source.model.entity(target), field))
+            visible(entity, via) && target.is_some_and(|target| visible(source.model.entity(target), field))
         }
     }
 }

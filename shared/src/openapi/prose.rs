@@ -24,12 +24,12 @@ pub(super) fn limits(source: &Source<'_>) -> Value {
         .rates
         .iter()
         .map(|rate| {
-            let mut told =
+            let mut limit =
                 json!({"name": rate.name, "units": rate.rate, "per_seconds": rate.per.as_secs_f64(), "burst": rate.gcra.burst()});
             if !rate.only.is_empty() {
-                told["only"] = json!(only(source, &rate.only));
+                limit["only"] = json!(only(source, &rate.only));
             }
-            told
+            limit
         })
         .collect();
     let quotas: Vec<Value> = plan

@@ -160,10 +160,10 @@ fn usage(everybody: bool) -> Value {
     by["explode"] = json!(false);
     parameters.push(by);
     parameters.extend(of_consumer(everybody));
-    let mut told = answer("Rows by time.", &[], Some("UsageList"));
-    told["content"]["text/csv"] = json!({"schema": kinds::about(kinds::text(MAX_SENT), "The same as a table (RFC 4180).")});
+    let mut rows = answer("Rows by time.", &[], Some("UsageList"));
+    rows["content"]["text/csv"] = json!({"schema": kinds::about(kinds::text(MAX_SENT), "The same as a table (RFC 4180).")});
     let about = "Requests, denials, errors, cache hits, latencies and units. Without the permission `usage`: the caller's own.";
-    operation("listUsage", "What was used", about, parameters, ("200", told), &[406])
+    operation("listUsage", "What was used", about, parameters, ("200", rows), &[406])
 }
 
 fn dashboard(everybody: bool) -> Value {

@@ -1,4 +1,4 @@
-//! What a request asks of its caller's limits, before anything of it is done.
+//! Cost of a request, before anything of it is done.
 
 use super::write::bulk_cost;
 use crate::http::body::Body;
@@ -18,7 +18,7 @@ pub fn calls(matched: &Matched, body: &Body<'_>) -> Vec<Call> {
     }
 }
 
-/// What is deprecated of them: an entity as a whole, `voucher`, or the operation, `voucher.create`.
+/// Names of the deprecated ones: an entity as a whole, `voucher`, or the operation, `voucher.create`.
 pub fn deprecated(model: &Model, calls: &[Call]) -> Vec<String> {
     let ended = |call: &Call| {
         let entity = model.entity(call.entity?);

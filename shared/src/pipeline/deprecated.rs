@@ -1,4 +1,4 @@
-//! What an answer says of deprecated resources and fields: `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and where to read on.
+//! Headers of an answer about deprecated resources and fields: `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and where to read on.
 //!
 //! Where several things in one answer are deprecated the earliest moments count: whoever heeds them is ready for all.
 
@@ -21,7 +21,7 @@ pub(super) fn of_read(cx: &Context<'_>, reply: Reply, permitted: &Permitted<List
 
 /// A write's reply with what is deprecated of the record that it shows; a delete shows none.
 pub(super) fn of_write(cx: &Context<'_>, reply: Reply, entity: &Entity, operations: &[Operation]) -> Reply {
-    let mut found: Vec<&Deprecation> = operations.iter().filter_map(|one| entity.deprecation(Some(*one))).collect();
+    let mut found: Vec<&Deprecation> = operations.iter().filter_map(|operation| entity.deprecation(Some(*operation))).collect();
     if cx.request.method != Method::DELETE {
         let read = Access::of(cx.model(), cx.principal, entity, Action::Read).widest();
         let write = Access::of(cx.model(), cx.principal, entity, Action::Update).widest();
@@ -50,9 +50,9 @@ fn of_query<'m>(
     let mentioned: FieldMask = crate::query::condition::own_fields(
         query.filters.iter().map(|filter| filter.path).chain(query.sort.iter().flatten().map(|part| part.by)),
     );
-    let asked = |field| query.fields.as_ref().is_none_or(|fields| fields.shows(field));
+    let selected = |field| query.fields.as_ref().is_none_or(|fields| fields.shows(field));
     found.extend(entity.deprecation(operation));
-    of_fields(entity, |field| readable.contains(field) && (asked(field) || mentioned.contains(field)), found);
+    of_fields(entity, |field| readable.contains(field) && (selected(field) || mentioned.contains(field)), found);
     permitted.includes().iter().for_each(|include| of_query(model, &include.target, None, found));
 }
 
@@ -61,11 +61,11 @@ fn of_fields<'m>(entity: &'m Entity, shown: impl Fn(crate::model::FieldIx) -> bo
 }
 
 fn marked(cx: &RequestContext<'_>, reply: Reply, found: &[&Deprecation]) -> Reply {
-    let Some(since) = found.iter().map(|one| one.since).min() else { return reply };
+    let Some(since) = found.iter().map(|deprecation| deprecation.since).min() else { return reply };
     let about = format!("<{}/v1/docs>; rel=\"deprecation\"; type=\"text/html\"", cx.request.base_url);
     let reply = reply.header(HeaderName::from_static("deprecation"), header_value(format!("@{since}")));
     let reply = reply.also(LINK, header_value(about));
-    match found.iter().filter_map(|one| one.sunset).min().and_then(http_date) {
+    match found.iter().filter_map(|deprecation| deprecation.sunset).min().and_then(http_date) {
         Some(date) => reply.header(HeaderName::from_static("sunset"), header_value(date)),
         None => reply,
     }

@@ -42,12 +42,12 @@ impl DocumentHandler<'_> {
             Document::Llms => (Form::Markdown, "text/markdown; charset=utf-8"),
             Document::Page => return Ok(self.page()),
         };
-        let asked = DocumentRequest::read(request)?;
+        let wanted = DocumentRequest::read(request)?;
         let principal = principal.cloned().or_else(|| auth::anonymous(self.model));
         let mut caller = principal.as_deref().cloned().unwrap_or_else(without_rights);
-        if let Some(role) = &asked.role {
+        if let Some(role) = &wanted.role {
             let role = self.role_of_others(&caller, "role", role)?;
-            if let Some(before) = &asked.diff {
+            if let Some(before) = &wanted.diff {
                 let before = self.role_of_others(&caller, "diff", before)?;
                 return self.diff(before, role, form, media_type);
             }
@@ -81,8 +81,9 @@ impl DocumentHandler<'_> {
     /// What somebody gains and loses who held one role and gets another.
     fn diff(&self, before: &Role, after: &Role, form: Form, media_type: &'static str) -> Result<Reply, Problem> {
         let changes = model::diff_roles((self.model, before), (self.model, after));
-        let told = |change: &Change| json!({"class": change.class.name(), "place": change.place, "what": change.what, "reason": change.reason});
-        let document = json!({"from": before.name, "to": after.name, "changes": changes.iter().map(told).collect::<Vec<_>>()});
+        let described = |change: &Change| json!({"class": change.class.name(), "place": change.place, "what": change.what, "reason": change.reason});
+        let document =
+            json!({"from": before.name, "to": after.name, "changes": changes.iter().map(described).collect::<Vec<_>>()});
         let text = match form {
             Form::Json => document.to_string(),
             Form::Yaml => openapi::yaml(&document).map_err(Problem::internal)?,
@@ -116,19 +117,19 @@ impl DocumentRequest {
             Some(first) => Problem::invalid_parameter(&first.name, first.why),
             None => Problem::malformed("The query string cannot be read."),
         })?;
-        let mut asked = Self::default();
+        let mut wanted = Self::default();
         for (name, value) in parameters {
             match name.as_str() {
-                "role" => asked.role = Some(value),
-                "diff" => asked.diff = Some(value),
+                "role" => wanted.role = Some(value),
+                "diff" => wanted.diff = Some(value),
                 _ => return Err(Problem::invalid_parameter(&name, "is not known here; role and diff are")),
             }
         }
-        match &asked {
+        match &wanted {
             Self { role: None, diff: Some(_) } => {
                 Err(Problem::invalid_parameter("diff", "goes with role: what changes from this role to that"))
             }
-            _ => Ok(asked),
+            _ => Ok(wanted),
         }
     }
 }

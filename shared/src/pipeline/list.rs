@@ -33,10 +33,10 @@ pub async fn page(
     plan: &QueryPlan,
     after: Option<Vec<u8>>,
 ) -> Result<Page, ScanError> {
-    let judge = RowVisibility::new(app, permitted);
+    let visibility = RowVisibility::new(app, permitted);
     let limit = permitted.query().limit;
     let mut examine = app.model.limits.examine.max(limit) + 1;
-    let chunk = if judge.open { limit + 1 } else { (2 * (limit + 1)).clamp(25, 200) };
+    let chunk = if visibility.open { limit + 1 } else { (2 * (limit + 1)).clamp(25, 200) };
     let mut rows = Rows::open(app, plan, after, chunk).await?;
     let mut page = Page::default();
     let mut last = None;
@@ -45,7 +45,7 @@ pub async fn page(
         let (found, ended) = rows.next(wanted).await?;
         examine -= found.len();
         page.examined += found.len();
-        for (row, mask) in judge.visible(found).await? {
+        for (row, mask) in visibility.visible(found).await? {
             let Some(mask) = mask else {
                 last = Some(row.position);
                 continue;
@@ -72,14 +72,14 @@ pub async fn page(
 /// # Errors
 /// [`ScanError`].
 pub async fn count(app: &App, permitted: &Permitted<ListQuery>, plan: &QueryPlan) -> Result<Option<usize>, ScanError> {
-    let judge = RowVisibility::new(app, permitted);
+    let visibility = RowVisibility::new(app, permitted);
     let most = app.model.limits.examine.max(permitted.query().limit);
     let mut rows = Rows::open(app, plan, None, most.min(1000) + 1).await?;
     let (found, _) = rows.next(most + 1).await?;
     if found.len() > most {
         return Ok(None);
     }
-    Ok(Some(judge.visible(found).await?.iter().filter(|(_, mask)| mask.is_some()).count()))
+    Ok(Some(visibility.visible(found).await?.iter().filter(|(_, mask)| mask.is_some()).count()))
 }
 
 /// Decides row by row what is visible.
@@ -145,36 +145,36 @@ impl<'a> RowVisibility<'a> {
         if !mask.contains_all(&self.needed) {
             return None;
         }
-        let seen = Seen { judge: self, record, related, second };
+        let values = VisibleValues { visibility: self, record, related, second };
         let query = self.permitted.query();
         let holds = query.filters.iter().chain(&query.fixed).all(|comparison| {
             // What may not be seen of the other side matches nothing, not even a negation.
-            seen.is_visible(comparison.path) && comparison.holds(model, self.entity, &seen)
+            values.is_visible(comparison.path) && comparison.holds(model, self.entity, &values)
         });
         holds.then_some(mask)
     }
 }
 
-/// The values that the caller's own filters may read.
-struct Seen<'a> {
-    judge: &'a RowVisibility<'a>,
+/// Values that the caller's own filters may read.
+struct VisibleValues<'a> {
+    visibility: &'a RowVisibility<'a>,
     record: &'a Record,
     related: &'a Related,
     second: &'a [(Path, Related)],
 }
 
-impl Seen<'_> {
+impl VisibleValues<'_> {
     fn is_visible(&self, path: Path) -> bool {
         let Path::Via(via, field) = path else { return true };
-        let Some((target, access)) = self.judge.target(via) else { return false };
+        let Some((target, access)) = self.visibility.target(via) else { return false };
         // No record on the other side: its fields are null, which anyone may know who may read the reference.
         let Some(record) = self.related.target(self.record, via) else { return true };
         let Some((_, behind)) = self.second.iter().find(|(of, _)| *of == path) else { return false };
-        access.mask(&self.judge.app.model, target, &behind.values(record)).is_some_and(|mask| mask.contains(field))
+        access.mask(&self.visibility.app.model, target, &behind.values(record)).is_some_and(|mask| mask.contains(field))
     }
 }
 
-impl Values for Seen<'_> {
+impl Values for VisibleValues<'_> {
     fn value(&self, path: Path) -> Value {
         self.related.values(self.record).value(path)
     }

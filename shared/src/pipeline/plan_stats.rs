@@ -1,4 +1,4 @@
-//! What is noted of a list that was read: its form without values, and the index that would have served it better.
+//! Statistics of a list that was read: its form without values, and the index that would have served it better.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::usage::plan_stats::{PlanStats, SeenPlan};
 
 use super::list::Page;
 
-/// The note of a page.
+/// Statistics of a page.
 pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took: Duration) -> SeenPlan {
-    let seen = PlanStats {
+    let stats = PlanStats {
         calls: 1,
         examined: page.examined as u64,
         returned: page.rows.len() as u64,
@@ -19,7 +19,7 @@ pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took:
         millis: took.as_secs_f64() * 1_000.0,
         index: better(model, query, plan).unwrap_or_default(),
     };
-    SeenPlan { form: form(model, query, plan), seen }
+    SeenPlan { form: form(model, query, plan), seen: stats }
 }
 
 /// `order: status[eq], total[gte]; sort -placed_at; by by_status`.
@@ -106,9 +106,9 @@ pub fn deprecated(model: &Model, query: &ListQuery) -> Vec<String> {
     let filters = query.filters.iter().filter_map(|filter| own(filter.path));
     let sorts = query.sort.iter().flatten().filter_map(|part| own(part.by));
     let named = filters.chain(sorts).collect::<Vec<_>>();
-    let asked = |field: &crate::model::Field| {
+    let mentioned = |field: &crate::model::Field| {
         named.contains(&field.ix) || query.fields.as_ref().is_some_and(|selection| selection.shows(field.ix))
     };
-    let old = entity.fields.iter().filter(|field| field.deprecated.is_some() && asked(field));
+    let old = entity.fields.iter().filter(|field| field.deprecated.is_some() && mentioned(field));
     old.map(|field| format!("{}.{}", entity.name, field.name)).collect()
 }

@@ -49,7 +49,7 @@ impl Related {
             let Some(target) = target(entity, *via) else { continue };
             wanted.extend(records.iter().filter_map(|record| Some((target, id_of(entity, record, *via)?))));
         }
-        let wanted: Vec<(EntityIx, String)> = wanted.into_iter().filter(|one| !made.contains_key(one)).collect();
+        let wanted: Vec<(EntityIx, String)> = wanted.into_iter().filter(|key| !made.contains_key(key)).collect();
         let mut targets = HashMap::with_capacity(wanted.len());
         if !wanted.is_empty() {
             let place = |(target, id): &(EntityIx, String)| (TableName::Data, keys::record(app.model.entity(*target), id));
@@ -66,7 +66,7 @@ impl Related {
 
     /// A record of the entity, with what its refs reach.
     pub fn values<'a>(&'a self, record: &'a Record) -> impl Values + 'a {
-        Seen { related: self, record }
+        RelatedValues { related: self, record }
     }
 
     /// The record that a ref of `record` points to, if it was loaded and exists.
@@ -96,12 +96,12 @@ impl Related {
     }
 }
 
-struct Seen<'a> {
+struct RelatedValues<'a> {
     related: &'a Related,
     record: &'a Record,
 }
 
-impl Values for Seen<'_> {
+impl Values for RelatedValues<'_> {
     fn value(&self, path: Path) -> Value {
         let model = &self.related.model;
         let entity = model.entity(self.related.entity);

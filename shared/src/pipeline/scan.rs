@@ -11,7 +11,7 @@ use crate::query::plan::{MAX_SCANS, QueryPlan, Scan};
 use crate::store::table::{Item, RangeQuery, TableError, TableName};
 use crate::store::{items, keys};
 
-/// Why rows cannot be had.
+/// Reason why rows cannot be read.
 #[derive(Debug)]
 pub enum ScanError {
     /// More parents match a filter over a relation than may be merged.

@@ -64,14 +64,14 @@ fn parse(scope: &FilterScope<'_>, query: &str, list: bool) -> Result<ListQuery, 
 }
 
 pub(crate) fn split(query: &str) -> Result<Parameters, Vec<BadParameter>> {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut parameters = Vec::new();
     let mut wrong = Vec::new();
     for part in query.split('&').filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         match (decode(name), decode(value)) {
             (Some(name), Some(value)) => {
-                let times = seen.entry(name.clone()).or_default();
+                let times = counts.entry(name.clone()).or_default();
                 *times += 1;
                 if *times == 2 {
                     wrong.push(BadParameter { name: name.clone(), why: "must not be repeated".into() });
@@ -120,8 +120,8 @@ pub(crate) fn limit(value: &str) -> Result<usize, String> {
 
 /// Names between commas, none of them twice.
 fn once(value: &str) -> Result<(), String> {
-    let mut seen = std::collections::BTreeSet::new();
-    match value.split(',').find(|name| !seen.insert(*name)) {
+    let mut names = std::collections::BTreeSet::new();
+    match value.split(',').find(|name| !names.insert(*name)) {
         Some(twice) => Err(format!("\"{twice}\" stands there twice")),
         None => Ok(()),
     }

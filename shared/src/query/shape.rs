@@ -13,8 +13,8 @@ pub fn record(entity: &Entity, record: &Record, mask: &FieldMask, selection: Opt
         shown.insert("id".into(), record.id_value(entity));
     }
     for field in &entity.fields {
-        let asked = selection.is_none_or(|selection| selection.shows(field.ix));
-        if asked && mask.contains(field.ix) && !field.write_only {
+        let selected = selection.is_none_or(|selection| selection.shows(field.ix));
+        if selected && mask.contains(field.ix) && !field.write_only {
             shown.insert(field.name.clone(), record.fields.get(&field.name).cloned().unwrap_or(Value::Null));
         }
     }

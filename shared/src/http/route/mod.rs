@@ -1,4 +1,4 @@
-//! From method and path to what is asked for: [`find`] matches a request once, against the table of [`endpoints`](mod@endpoints).
+//! From method and path to the endpoint: [`find`] matches a request once, against the table of [`endpoints`](mod@endpoints).
 
 pub mod endpoint;
 mod endpoints;
@@ -47,8 +47,8 @@ pub fn find(model: &Model, method: &Method, path: &str) -> (String, Result<Match
         let route = Route::Preflight { allow };
         return (name, Ok(Matched { route, charge: Charge::Free, effect: Effect::Read, entity: None }));
     }
-    let asked = if method == Method::HEAD { &Method::GET } else { method };
-    let matched = match of_pattern(first.pattern).find(|endpoint| endpoint.method == *asked) {
+    let served = if method == Method::HEAD { &Method::GET } else { method };
+    let matched = match of_pattern(first.pattern).find(|endpoint| endpoint.method == *served) {
         None => Err(Problem::method_not_allowed(&allow)),
         Some(endpoint) => endpoint.check(model, found).map(|found| Matched {
             charge: endpoint.charge,

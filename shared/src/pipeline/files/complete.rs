@@ -1,6 +1,6 @@
 //! `POST /v1/{plural}/{id}/{field}/complete`: what arrived is held against what was announced, and the record shows it.
 //!
-//! The transaction of the record keeps the new object and lets the old one pending_deletion; it is repeated while others change the record.
+//! The transaction of the record keeps the new object and marks the old one for deletion; it is repeated while others change the record.
 //! Completing what is complete already changes nothing and says so with the same answer; with an `Idempotency-Key` also when the
 //! file has been replaced since.
 
@@ -170,7 +170,7 @@ async fn commit(
         return Err(rights.forbidden().into());
     }
     let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
-    let told = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
+    let entry = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
     let reply = answer(target, &after, &new);
     let idempotency = match claim {
         Some(claim) => idempotency::items(&claim.scope, &claim.print, &kept(&reply), cx.app.env.now()),
@@ -181,7 +181,7 @@ async fn commit(
         checks,
         riders: AttachedWrites {
             idempotency: idempotency.map_err(Problem::internal)?,
-            audit: vec![told],
+            audit: vec![entry],
             conditioned: vec![PendingDeletion::keep(begun.vanishing.clone())],
             ..AttachedWrites::default()
         },

@@ -55,7 +55,7 @@ pub async fn download(
     }
 }
 
-/// What is asked for.
+/// Parameters of a request for a link.
 pub(super) struct DownloadRequest {
     expires_in: Option<u64>,
     disposition: Disposition,
@@ -73,22 +73,22 @@ async fn withdraw_best_effort(cx: &Context<'_>, key: Key) {
 async fn link(cx: &Context<'_>, file: &FileRef) -> Result<(Reply, Key), Problem> {
     let target = Target::of(cx, file)?;
     let rights = target.rights(cx, Action::Download)?;
-    let asked = DownloadRequest::read(&Parameters::read(cx.request, &["expires_in", "disposition"])?)?;
+    let wanted = DownloadRequest::read(&Parameters::read(cx.request, &["expires_in", "disposition"])?)?;
     let now = cx.app.env.now();
-    let window = asked.window(target.limits.link_expiry);
+    let window = wanted.window(target.limits.link_expiry);
     let expires_at = end(now, window).rfc3339();
 
-    let told = target.audit_entry(cx, "download", json!({ "expires_at": expires_at, "disposition": asked.disposition.name() }));
-    let entry = told.key.clone();
-    let told = cx.app.table.write(TableName::Data, Write::Put { item: told, condition: None }, Returning::Nothing);
+    let row = target.audit_entry(cx, "download", json!({ "expires_at": expires_at, "disposition": wanted.disposition.name() }));
+    let entry = row.key.clone();
+    let write = cx.app.table.write(TableName::Data, Write::Put { item: row, condition: None }, Returning::Nothing);
     let found = async {
         let place = [(TableName::Data, keys::record(target.entity, target.id))];
         let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
         target.permit(&rights, &rights.look(cx, &record).await?, Action::Download)?;
-        signed(target.objects, target.limits, target.field, &record, asked.disposition, now, window).await
+        signed(target.objects, target.limits, target.field, &record, wanted.disposition, now, window).await
     };
-    let (told, found) = futures::join!(told, found);
-    let found = match (told, found) {
+    let (written, found) = futures::join!(write, found);
+    let found = match (written, found) {
         (Ok(_), Ok(found)) => Ok(found),
         (_, Err(problem)) => Err(problem),
         (Err(error), Ok(_)) => Err(error.into()),

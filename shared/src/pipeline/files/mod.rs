@@ -1,7 +1,7 @@
 //! Files: links for uploads and downloads, and shares.
 //!
 //! ```text
-//! upload    announced -> permit -> rows (uploads, vanishing, audit: one batch) -> signed PUT
+//! upload    announced -> permit -> rows (uploads, pending deletion, audit: one batch) -> signed PUT
 //! complete  what arrived is held against what was announced -> the record's transaction
 //! download  record || limits || audit -> permit -> signed GET          one wait
 //! shares    made, listed, revoked by somebody known; used by anybody: see `shared`

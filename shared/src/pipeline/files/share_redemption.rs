@@ -120,8 +120,8 @@ async fn count(cx: &Context<'_>, target: &Target<'_>, share: &Share) -> Result<(
     let env = &cx.app.env;
     let expires_at = end(env.now(), WINDOW).rfc3339();
     let detail = json!({ "share": share.terms.id, "expires_at": expires_at, "address": cx.request.address.to_string() });
-    let told = Write::Put { item: target.audit_entry(cx, "share.download", detail), condition: None };
-    let writes = vec![(TableName::Data, share.count(env.now())), (TableName::Data, told)];
+    let entry = Write::Put { item: target.audit_entry(cx, "share.download", detail), condition: None };
+    let writes = vec![(TableName::Data, share.count(env.now())), (TableName::Data, entry)];
     // One token for all attempts: a use is counted once, however often it has to be sent.
     let transaction = Transaction { token: env.uuid_v7().to_string(), writes };
     let once = || async {

@@ -73,8 +73,8 @@ async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &I
     let (begun, mut rows) = upload::begin(&cx.app.env, place, file.clone(), window, now);
     let kept = Kept { object: begun.object, begun: now.0, window: window.as_secs() };
     let reply = link(target, file, &kept).await?;
-    let told = target.audit_entry(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
-    rows.push((TableName::Data, Write::Put { item: told, condition: None }));
+    let entry = target.audit_entry(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
+    rows.push((TableName::Data, Write::Put { item: entry, condition: None }));
     let kept = serde_json::to_value(&kept).map_err(Problem::internal)?;
     let remembered = once.rows(&bare(StatusCode::CREATED, Some(&kept)));
     if remembered.is_empty() {

@@ -1,4 +1,4 @@
-//! Why a read is refused, as the caller is told.
+//! Problems of refused reads.
 
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::Model;

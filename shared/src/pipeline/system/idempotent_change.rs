@@ -83,8 +83,8 @@ impl<'a> IdempotentChange<'a> {
     pub(super) fn riders(&self, change: &Change) -> Vec<(TableName, Write)> {
         let cx = self.cx;
         let entry = change.entry(audit::Entry::by(cx.principal, &cx.correlation));
-        let told = Write::Put { item: audit::item(entry, &cx.app.env), condition: None };
-        std::iter::once(told).chain(self.rows(&answer(change))).map(|write| (TableName::Data, write)).collect()
+        let entry = Write::Put { item: audit::item(entry, &cx.app.env), condition: None };
+        std::iter::once(entry).chain(self.rows(&answer(change))).map(|write| (TableName::Data, write)).collect()
     }
 
     /// Ends it: where it failed, perhaps because a repetition of the same request was faster, whose answer this is then.

@@ -34,14 +34,14 @@ struct UsageRequest {
 
 /// Answers it: JSON, or CSV to those who prefer that.
 pub(super) async fn usage(cx: &Context<'_>) -> Result<Reply, Problem> {
-    let asked = asked(cx)?;
+    let wanted = read_request(cx)?;
     flush_best_effort(cx).await;
-    let of = asked.account.consumer();
-    let sheets = read::series(&*cx.app.table, &cx.app.env, asked.level, of, asked.range).await?;
-    let rows = query::rows(&sheets, &asked.by, of);
+    let of = wanted.account.consumer();
+    let sheets = read::series(&*cx.app.table, &cx.app.env, wanted.level, of, wanted.range).await?;
+    let rows = query::rows(&sheets, &wanted.by, of);
     let weight = |media_type| negotiate::quality(&cx.request.headers, media_type);
     let reply = if negotiate::names(&cx.request.headers, CSV) && weight(CSV) >= weight(JSON) {
-        let body = query::csv(&rows, &asked.by).map_err(|error| Problem::internal(error.to_string()))?;
+        let body = query::csv(&rows, &wanted.by).map_err(|error| Problem::internal(error.to_string()))?;
         Reply::of(StatusCode::OK, HeaderValue::from_static("text/csv; charset=utf-8; header=present"), body)
     } else {
         let data: Vec<Value> = rows.iter().map(|row| Value::Object(row.document())).collect();
@@ -57,7 +57,7 @@ pub(super) async fn flush_best_effort(cx: &Context<'_>) {
     }
 }
 
-fn asked(cx: &Context<'_>) -> Result<UsageRequest, Problem> {
+fn read_request(cx: &Context<'_>) -> Result<UsageRequest, Problem> {
     let parameters = Parameters::read(cx.request, &KNOWN)?;
     let level = match parameters.get("granularity") {
         None | Some("hour") => Level::Hour,

@@ -18,11 +18,11 @@ const JSON_PATCH: &str = "application/json-patch+json";
 /// As [`Body::json`]; 422 for JSON that is not a JSON Patch.
 pub(super) fn patch<'a>(body: &'a Body<'_>) -> Result<(&'a Value, What<'a>), Problem> {
     let value = body.json(&[MERGE_PATCH, JSON_PATCH, JSON]).map_err(with_accepted)?;
-    let what = match body.media_type().as_deref() {
+    let change = match body.media_type().as_deref() {
         Some(JSON_PATCH) => What::JsonPatch(json_patch(value)?),
         _ => What::Merge(Cow::Borrowed(value)),
     };
-    Ok((value, what))
+    Ok((value, change))
 }
 
 /// A refusal of the media type names those that would be right (RFC 5789, 2.2).

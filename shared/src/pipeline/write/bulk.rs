@@ -178,7 +178,7 @@ fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &'a Value) -> Result<(Ve
             );
         }
         Some(all) => {
-            let mut seen: HashMap<String, usize> = HashMap::new();
+            let mut positions: HashMap<String, usize> = HashMap::new();
             for (at, operation) in all.iter().enumerate() {
                 let change = match change(cx, entity, at, operation) {
                     Ok(change) => change,
@@ -187,7 +187,7 @@ fn read<'a>(cx: &Context<'a>, entity: &'a Entity, body: &'a Value) -> Result<(Ve
                         continue;
                     }
                 };
-                if let Some(first) = change.id.as_ref().and_then(|id| seen.insert(id.clone(), at)) {
+                if let Some(first) = change.id.as_ref().and_then(|id| positions.insert(id.clone(), at)) {
                     let message = format!("operation {first} is on the same record; one call changes a record once");
                     refuse(format!("/operations/{at}/id"), "unique_items", message);
                 }

@@ -1,4 +1,4 @@
-//! A change of one record, as a caller asks for it.
+//! Change of one record, as a caller requests it.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::model::{Entity, Operation};
 
-/// What a caller wants to happen to one record.
+/// Requested change of one record.
 pub(super) struct Change<'a> {
     /// Entity of the record.
     pub(super) entity: &'a Entity,

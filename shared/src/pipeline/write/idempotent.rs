@@ -139,7 +139,7 @@ fn print(keys: &crate::store::idempotency::Keys, cx: &Context<'_>, body: Option<
 fn key(cx: &Context<'_>) -> Result<Option<String>, Problem> {
     let Some(value) = cx.request.headers.get(idempotency_key::NAME) else { return Ok(None) };
     let key = idempotency_key::parse(value.as_bytes(), cx.principal.anonymous);
-    key.map(Some).map_err(|what| Problem::malformed(format!("Idempotency-Key must be {what}.")))
+    key.map(Some).map_err(|rule| Problem::malformed(format!("Idempotency-Key must be {rule}.")))
 }
 
 /// A reply from an answer.

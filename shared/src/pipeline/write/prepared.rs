@@ -1,4 +1,4 @@
-//! A change that is allowed and valid, and the references that it sets.
+//! Allowed and valid changes, and the references that they set.
 
 use http::StatusCode;
 use serde_json::Value;

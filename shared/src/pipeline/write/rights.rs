@@ -1,4 +1,4 @@
-//! What a caller may do to one record in one state.
+//! Rights of a caller to one record in one state.
 
 use super::prepared::Prepared;
 use crate::http::problem::Problem;

@@ -227,25 +227,25 @@ fn join(
     Some(Join { parent: target, partitions: range::partitions(parent, by_field, combinations), index: by_reference.ix })
 }
 
-/// Whether rows in this order are in the order asked for, read forwards (`false`) or backwards (`true`).
-fn direction(entity: &Entity, order: &[SortPart], asked: Option<&[SortPart]>, own: &[&Comparison]) -> Option<bool> {
+/// Whether rows in this order are in the wanted order, read forwards (`false`) or backwards (`true`).
+fn direction(entity: &Entity, order: &[SortPart], wanted: Option<&[SortPart]>, own: &[&Comparison]) -> Option<bool> {
     let single = |path: Path| fixed(own, path).is_some_and(|values| values.len() == 1);
-    let asked: Vec<&SortPart> = asked.unwrap_or_default().iter().filter(|part| !single(part.by)).collect();
+    let wanted: Vec<&SortPart> = wanted.unwrap_or_default().iter().filter(|part| !single(part.by)).collect();
     let given: Vec<&SortPart> = order.iter().filter(|part| !single(part.by)).collect();
     // Behind the id nothing can change the order any more.
-    let to = asked.iter().position(|part| part.by == Path::Id).map_or(asked.len(), |at| at + 1);
-    let asked = &asked[..to];
-    if asked.is_empty() {
+    let to = wanted.iter().position(|part| part.by == Path::Id).map_or(wanted.len(), |at| at + 1);
+    let wanted = &wanted[..to];
+    if wanted.is_empty() {
         return Some(false);
     }
-    if asked.len() > given.len() || asked.iter().zip(&given).any(|(asked, given)| asked.by != given.by) {
+    if wanted.len() > given.len() || wanted.iter().zip(&given).any(|(wanted, given)| wanted.by != given.by) {
         return None;
     }
-    let same = asked.iter().zip(&given).filter(|(asked, given)| asked.descending == given.descending).count();
-    if same == asked.len() {
+    let same = wanted.iter().zip(&given).filter(|(wanted, given)| wanted.descending == given.descending).count();
+    if same == wanted.len() {
         return Some(false);
     }
     // Read backwards, nulls would come first.
-    let nullable = asked.iter().any(|part| matches!(part.by, Path::Own(field) if entity.field(field).nullable));
+    let nullable = wanted.iter().any(|part| matches!(part.by, Path::Own(field) if entity.field(field).nullable));
     (same == 0 && !nullable).then_some(true)
 }

@@ -1,4 +1,4 @@
-//! What is said of a list that cannot be planned, or counted: which index would serve it.
+//! Messages about a list that cannot be planned or counted: which index would serve it.
 
 use super::query_plan::{NoIndex, QueryPlan};
 use super::range::may_scan;
@@ -123,10 +123,10 @@ fn definition(equality: &[String], sort: &[String]) -> String {
 /// Filters that indexes serve, as they stand in a query string; only those by fields that the caller may read.
 fn access_paths(model: &Model, permitted: &Permitted<ListQuery>) -> Vec<String> {
     let entity = model.entity(permitted.query().entity);
-    let seen = permitted.access().widest();
+    let readable = permitted.access().widest();
     let mut paths = Vec::new();
     for index in entity.indexes.iter().filter(|index| index.is_stored() && !index.equality.is_empty()) {
-        let visible = index.equality.iter().all(|path| matches!(path, Path::Own(field) if seen.contains(*field)));
+        let visible = index.equality.iter().all(|path| matches!(path, Path::Own(field) if readable.contains(*field)));
         let names: Vec<String> = index.equality.iter().map(|path| format!("{}=", name(model, entity, *path))).collect();
         if visible && !paths.contains(&names.join("&")) && paths.len() < MAX_ACCESS_PATHS {
             paths.push(names.join("&"));

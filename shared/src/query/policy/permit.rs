@@ -5,7 +5,7 @@ use crate::identity::auth::Principal;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::query::{Include, ListQuery, Relation, Visibility};
 
-/// A query that policy has looked at. Only this module makes one.
+/// Query that policy has examined. Only this module makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Permitted<T> {
     query: T,
@@ -14,7 +14,7 @@ pub struct Permitted<T> {
     includes: Vec<PermittedInclude>,
 }
 
-/// An embedded relation that policy has looked at: its query has the relation's limit and sort.
+/// Embedded relation that policy has examined: its query has the relation's limit and sort.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PermittedInclude {
     /// Which relation.
@@ -24,7 +24,7 @@ pub struct PermittedInclude {
 }
 
 impl<T> Permitted<T> {
-    /// What is asked for.
+    /// The query.
     pub fn query(&self) -> &T {
         &self.query
     }
@@ -58,8 +58,8 @@ impl Permitted<ListQuery> {
         let Self { query, access, related, includes } = self;
         // Raw includes are the permitted ones once more.
         let ListQuery { entity, filters, fixed, sort, fields, includes: _, limit, cursor, count } = query;
-        let asked = format!("{entity:?} {filters:?} {fixed:?} {sort:?} {fields:?} {limit} {cursor:?} {count}");
-        let mut parts = vec![asked, access.fingerprint()];
+        let question = format!("{entity:?} {filters:?} {fixed:?} {sort:?} {fields:?} {limit} {cursor:?} {count}");
+        let mut parts = vec![question, access.fingerprint()];
         for (entity, access) in related {
             parts.push(format!("related {entity:?}"));
             parts.push(access.fingerprint());
@@ -189,11 +189,11 @@ fn mentioned(
                 own(via, "")?;
                 if let crate::model::FieldType::Ref { target, .. } = entity.field(via).kind {
                     let target = model.entity(target);
-                    let seen = Access::of(model, principal, target, Action::List);
-                    if !seen.widest().contains(field) {
+                    let access = Access::of(model, principal, target, Action::List);
+                    if !access.widest().contains(field) {
                         return Err(denied(target, target.field(field).name.clone()));
                     }
-                    related.push((target.ix, seen));
+                    related.push((target.ix, access));
                 }
             }
         }
@@ -203,8 +203,8 @@ fn mentioned(
             own(field, "sort=")?;
         }
     }
-    let asked: FieldMask = query.fields.as_ref().map(|fields| fields.mask.clone()).unwrap_or_default();
-    for field in asked.iter() {
+    let selected: FieldMask = query.fields.as_ref().map(|fields| fields.mask.clone()).unwrap_or_default();
+    for field in selected.iter() {
         own(field, "fields=")?;
     }
     Ok(related)

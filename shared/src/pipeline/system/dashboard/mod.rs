@@ -58,10 +58,10 @@ pub fn page(model: &Model) -> Reply {
 
 /// The page, or its data for those who prefer JSON.
 pub(super) async fn dashboard(cx: &Context<'_>) -> Result<Reply, Problem> {
-    let asked = DashboardRequest::read(cx.request)?;
+    let wanted = DashboardRequest::read(cx.request)?;
     let headers = &cx.request.headers;
     if negotiate::names(headers, JSON) && negotiate::quality(headers, JSON) >= negotiate::quality(headers, HTML) {
-        return Ok(Reply::json(StatusCode::OK, &data(cx, asked).await?));
+        return Ok(Reply::json(StatusCode::OK, &data(cx, wanted).await?));
     }
     Ok(page(cx.model()))
 }
@@ -84,7 +84,7 @@ pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
     Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).header(VARY, HeaderValue::from_static("Accept")))
 }
 
-/// What is asked for, of the page as of its data.
+/// Parameters of the page and of its data.
 struct DashboardRequest {
     /// Of [`RANGES`].
     range: (&'static str, Level, i64),
@@ -103,9 +103,9 @@ impl DashboardRequest {
     }
 }
 
-async fn data(cx: &Context<'_>, asked: DashboardRequest) -> Result<Value, Problem> {
-    let (name, level, points) = asked.range;
-    let account = Account::of(cx, asked.consumer.as_deref())?;
+async fn data(cx: &Context<'_>, wanted: DashboardRequest) -> Result<Value, Problem> {
+    let (name, level, points) = wanted.range;
+    let account = Account::of(cx, wanted.consumer.as_deref())?;
     flush_best_effort(cx).await;
     let now = cx.app.env.now().seconds();
     let from = level.start(now) - (points - 1) * level.seconds();
@@ -125,17 +125,17 @@ async fn data(cx: &Context<'_>, asked: DashboardRequest) -> Result<Value, Proble
     Ok(document)
 }
 
-/// Anomalies that were told since a moment, newest first.
+/// Anomalies with a notice since a moment, newest first.
 async fn anomalies(cx: &Context<'_>, of: Option<&str>, from: i64) -> Result<Vec<Value>, Problem> {
     let (notices, _) = notify::list(&*cx.app.table, of, ANOMALIES, None, cx.app.env.now()).await?;
     let first = Micros(from.saturating_mul(1_000_000)).rfc3339();
-    let told = notices.into_iter().filter_map(|notice| match &notice.notice.kind {
+    let anomalies = notices.into_iter().filter_map(|notice| match &notice.notice.kind {
         notify::Kind::Anomaly { hour, sign, seen, usual, evidence } if *hour >= first => Some(json!({
             "hour": hour, "consumer": notice.notice.consumer, "sign": sign, "seen": seen, "usual": usual, "evidence": evidence,
         })),
         _ => None,
     });
-    Ok(told.collect())
+    Ok(anomalies.collect())
 }
 
 /// The limits of one consumer, as units in one step of the chart; none for all together, or where they cannot be known: a plan
