@@ -286,6 +286,13 @@ mod tests {
         let refused = indexes(&fix).before_write(fix.deadline()).await;
         assert!(matches!(&refused, Err(TableError::Broken(why)) if why.contains("migrate --protocol-2")), "{refused:?}");
         assert!(indexes(&fix).states().await.is_err() && indexes(&fix).check_protocol().await.is_err());
+        // The books of the series are still to follow; neither may take the entry for one of its own.
+        assert!(fix.writer.sweep(fix.deadline()).await.is_err());
+        for repair in [false, true] {
+            let verifier = Verifier::new(Arc::new(fix.dynamo.table.clone()), fix.model.clone(), fix.env.clone(), repair);
+            assert!(verifier.run(fix.deadline(), |_| {}).await.is_err());
+        }
+        assert!(indexes(&fix).reindex("book", "id", Duration::ZERO, |_| {}).await.is_err());
         let Ok(Migrated::Done(done)) = migrated(&fix, Duration::ZERO).await else { panic!("it is converted") };
         assert_eq!((done.records, done.references, done.guards, done.resumed), (3, 4, 4, false));
         indexes(&fix).before_write(fix.deadline()).await.unwrap();

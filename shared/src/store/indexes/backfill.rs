@@ -91,6 +91,7 @@ impl Indexes {
         if !index.is_stored() {
             return Err(ReindexError::NotStored);
         }
+        self.check_protocol().await?;
         let (run, mut after) = self.begin(entity, index, settle).await?;
         let mut done = Progress { resumed: after.is_some(), ..Progress::default() };
         loop {

@@ -8,6 +8,7 @@
 //! A record that comes to restrict the deletion of one of the children after the first transaction loses against it: the
 //! deletion had been acknowledged before, so it goes as if `cascade` were declared.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::{Attempt, GivenUp, Removal, Stop};
@@ -17,6 +18,7 @@ use super::{Batch, Mutation, WriteError, Writer, Written};
 use crate::core::clock::{Env, Micros};
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, OnDelete};
+use crate::store::indexes::Indexes;
 use crate::store::references::{self, Reference, referred};
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Reason, TableError, TableName, Transaction, Write};
@@ -312,6 +314,8 @@ impl Writer {
     /// # Errors
     /// What the table says.
     pub async fn sweep(&self, deadline: Micros) -> Result<Swept, WriteError> {
+        // What an earlier version has begun looks finished to this one.
+        Indexes::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone()).check_protocol().await?;
         let mut swept = Swept::default();
         let mut query = RangeQuery::partition(TableName::Data, keys::TOMBSTONES.to_owned());
         loop {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::value::Record;
-use crate::store::table::{Attr, Item, Key, Table, TableName};
+use crate::store::table::{Attr, Item, Key, Returning, Table, TableName};
 use crate::store::testing::{Fixture, Later};
 use crate::store::{fence, gate, items, keys, settle, tags};
 
@@ -353,4 +353,32 @@ async fn all_gates_of_a_record_are_closed_whatever_number_this_model_gives_it() 
     let batch = Batch { mutations: vec![Mutation::delete(model.by_name("author").unwrap(), ann)], ..Batch::default() };
     other.settle(other.write(&batch, fix.deadline()).await.unwrap().unsettled).await;
     assert_eq!(gates().await, 0);
+}
+
+#[tokio::test]
+async fn what_dead_writers_left_in_a_gate_is_taken_out_by_later_ones() {
+    let fix = Fixture::new().await;
+    fix.create("series", "s", json!({})).await;
+    fix.create("book", "first", json!({"title": "t", "series_id": "s"})).await;
+    let gate = keys::gate(fix.entity("series"), "s", 0);
+    let left = async || {
+        let found = fix.dynamo.table.get(&[(TableName::Data, gate.clone())], true).await.unwrap().remove(0);
+        gate::unsettled(&found.unwrap()).len()
+    };
+    for _ in 0..8 {
+        let announced = gate::announce(&gate, &fence::Element::new(&fix.env));
+        fix.dynamo.table.write(TableName::Data, announced, Returning::Nothing).await.unwrap();
+    }
+    let clock = Arc::new(Later(fix.env.clock.clone(), Duration::from_secs(5)));
+    let env = Env { clock, random: fix.env.random.clone() };
+    let writer = Writer::new(Arc::new(fix.dynamo.table.clone()), fix.model.clone(), env.clone());
+    for number in 0..200 {
+        let book = fix.record(&format!("b{number}"), json!({"title": "t", "series_id": "s"}));
+        let batch = Batch { mutations: vec![Mutation::create(fix.entity("book"), book)], ..Batch::default() };
+        writer.settle(writer.write(&batch, env.now().plus(Duration::from_secs(20))).await.unwrap().unsettled).await;
+        if left().await == 0 {
+            return;
+        }
+    }
+    panic!("{} elements stay", left().await);
 }
