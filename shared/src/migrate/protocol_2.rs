@@ -329,13 +329,17 @@ mod tests {
         let fix = landed().await;
         // The landed writer meets the mark while the run waits, and marks it stale as it marks every index that it does not know.
         let landed_writer = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            let states = [(TableName::Data, keys::index_states(fix.entity("book")))];
+            let is_marked = |item: &Item| item.attrs.contains_key("i_!protocol");
+            while !fix.dynamo.table.get(&states, true).await.unwrap()[0].as_ref().is_some_and(is_marked) {
+                tokio::task::yield_now().await;
+            }
             let update = Expr::new("SET #i.#s = :stale").name("#i", "i_!protocol").name("#s", "s");
             let update = update.value(":stale", Attr::S("stale".to_owned()));
             let write = Write::Update { key: keys::index_states(fix.entity("book")), update, condition: None };
             fix.dynamo.table.write(TableName::Data, write, Returning::Nothing).await.unwrap();
         };
-        let (refused, ()) = futures::join!(migrated(&fix, Duration::from_millis(400)), landed_writer);
+        let (refused, ()) = futures::join!(migrated(&fix, Duration::from_secs(3)), landed_writer);
         assert_eq!(refused, Err(MigrateError::Landed("book".to_owned())));
         assert!(fix.all().await.iter().all(|item| !item.key.pk.starts_with("f#")), "nothing was converted");
         let why = indexes(&fix).before_write(fix.deadline()).await;
