@@ -26,6 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::core::clock::{Env, Micros};
 pub use crate::http::problem::header_value;
+use crate::usage::Cache;
 
 /// An answer as it leaves the function.
 pub type ApiResponse = http::Response<Bytes>;
@@ -110,6 +111,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// Version that the `ETag` begins with; without one there is no `ETag`.
     pub version: Option<String>,
+    /// Outcome of the cache, for the count; `None` where it has no part in the answer.
+    pub cache: Option<Cache>,
     /// Body, not coded.
     pub body: Bytes,
 }
@@ -117,7 +120,7 @@ pub struct Reply {
 impl Reply {
     /// Without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), version: None, body: Bytes::new() }
+        Self { status, headers: HeaderMap::new(), version: None, cache: None, body: Bytes::new() }
     }
 
     /// With a JSON body.

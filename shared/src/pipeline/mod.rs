@@ -72,6 +72,10 @@ async fn respond_to(cx: &RequestContext<'_>) -> ApiResponse {
         Ok(result) => result,
         Err(_) => Err(Problem::timeout()),
     };
+    // A read that the limits refuse after all was not answered by the cache.
+    if let Ok(Reply { cache: Some(outcome), .. }) = &result {
+        cx.metrics.cache(*outcome);
+    }
     respond::respond(cx.request, cx.model(), &cx.correlation, result)
 }
 

@@ -1,11 +1,8 @@
 //! What is legal in a model and hardly meant: printed by `model check` after the mistakes, of which there are none by then.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::model::schema::{
-    Action, Entity, EntityIx, Field, FieldType, IdKind, Index, Model, Operand, RatePlan, Role, Rule, TextLimits,
-};
+use crate::model::schema::{Action, Entity, EntityIx, Field, FieldType, IdKind, Index, Model, RatePlan, Role, TextLimits};
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,13 +179,6 @@ impl Warnings {
         if !model.plans.is_empty() && model.auth.default_plan.is_none() {
             self.add("auth", "there are plans and no `default_plan`: a consumer without a plan is not limited");
         }
-        let mut used = BTreeSet::new();
-        for grant in model.roles.iter().flat_map(|role| role.grants.values()).flatten() {
-            claims(&grant.rows, &mut used);
-        }
-        for claim in model.auth.used_claims.iter().filter(|claim| !used.contains(claim.as_str())) {
-            self.add("auth.claims", format!("no row condition uses `{claim}`"));
-        }
     }
 }
 
@@ -219,18 +209,6 @@ fn required_circle<'m>(model: &'m Model, start: &'m Entity) -> Option<Vec<&'m st
     }
     let mut path = vec![start.ix];
     follow(model, start.ix, start, &mut path).then(|| path.into_iter().map(|ix| model.entity(ix).name.as_str()).collect())
-}
-
-/// Names of the claims that a condition reads.
-fn claims<'m>(rule: &'m Rule, used: &mut BTreeSet<&'m str>) {
-    match rule {
-        Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| claims(rule, used)),
-        Rule::Not(rule) => claims(rule, used),
-        Rule::Compare { operands, .. } => used.extend(operands.iter().filter_map(|operand| match operand {
-            Operand::Claim(name) => Some(name.as_str()),
-            Operand::Constant(_) => None,
-        })),
-    }
 }
 
 /// The plural of an English word that does not simply take an `s`.
@@ -338,10 +316,6 @@ mod tests {
         let plan =
             |plan: &str, auth: &str| warned(&format!("{thing}{ROLES}plans: {{p: {plan}}}\nauth: {{default_plan: p{auth}}}\n"));
         assert_eq!(plan("{rates: {r: {rate: 100}}, quotas: {day: 10}, costs: {list: 11}}", "").len(), 1);
-        assert_eq!(
-            plan("{rates: {r: {rate: 100}}, quotas: {day: 10}}", ", claims: [c]"),
-            ["auth.claims: no row condition uses `c`"]
-        );
         let unplanned = warned(&format!("{thing}{ROLES}plans: {{p: {{rates: {{r: {{rate: 9}}}}}}}}\n"));
         assert_eq!(unplanned, ["auth: there are plans and no `default_plan`: a consumer without a plan is not limited"]);
     }

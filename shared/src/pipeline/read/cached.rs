@@ -52,9 +52,8 @@ pub(super) enum Status {
 }
 
 impl Status {
-    /// The reply with the status in its header (RFC 9211), and in the count.
-    pub(super) fn mark(self, cx: &Context<'_>, reply: Reply) -> Reply {
-        cx.metrics.cache(self.into());
+    /// The reply with the status, for the count and in its header (RFC 9211).
+    pub(super) fn mark(self, reply: Reply) -> Reply {
         let value = match self {
             Self::Hit => "holdfast; hit",
             Self::Stored => "holdfast; fwd=miss; stored",
@@ -63,6 +62,7 @@ impl Status {
             Self::Bypass => "holdfast; fwd=bypass",
             Self::Hot => "holdfast; fwd=bypass; detail=hot",
         };
+        let reply = Reply { cache: Some(self.into()), ..reply };
         reply.header(HeaderName::from_static("cache-status"), HeaderValue::from_static(value))
     }
 }

@@ -46,7 +46,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     // A list has no version of its own; its ETag is the hash of what it shows, under the model that shows it.
     let body = list_body(&answer, next.as_deref());
     let mut reply = Reply::of(StatusCode::OK, header_value(JSON), body).version(&answer.version);
-    reply = status.mark(cx, reply);
+    reply = status.mark(reply);
     if let Some(next) = next {
         reply = reply.also(LINK, header_value(next_link(cx, &next)));
     }
@@ -66,7 +66,7 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
     let record = |answer: &Answer| Reply::of(StatusCode::OK, header_value(JSON), answer.body.clone()).version(&answer.version);
     let reply = if cache::reads_others(model, &permitted) {
         let Answered { answer, status, .. } = cached::answer(cx, &permitted, Read::Record(id)).await?;
-        status.mark(cx, record(&answer))
+        status.mark(record(&answer))
     } else {
         // Nothing is embedded, so nothing has to be planned.
         record(&fresh::record(cx, &permitted, &[], id).await?)

@@ -126,7 +126,8 @@ entities:
       open: {type: boolean, required: true}
     indexes:
       by_shop: {equality: [shop], sort: [-rank]}
-      by_owner: {equality: [owner, shop], sort: [-rank]}
+      by_owner: {equality: [owner], sort: [-rank]}
+      by_owner_and_shop: {equality: [owner, shop], sort: [-rank]}
       by_open: {equality: [open], sort: [shop]}
   line:
     id: string
@@ -135,6 +136,7 @@ entities:
       amount: {type: integer, required: true}
     indexes:
       by_order: {equality: [order], sort: [amount]}
+      by_order_owner: {equality: [order.owner], sort: [amount]}
 roles:
   admin: {all: true}
   owner:
