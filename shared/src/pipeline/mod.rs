@@ -22,6 +22,7 @@ mod read;
 pub mod related;
 pub mod scan;
 pub mod system;
+mod unit_of_work;
 pub mod write;
 
 use std::pin::pin;

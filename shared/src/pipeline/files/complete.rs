@@ -13,17 +13,17 @@ use crate::files::upload::{self, Begun};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::route::FileRef;
 use crate::http::{Reply, VERSION, conditional};
-use crate::model::Action;
 use crate::model::value::{Record, new_version};
+use crate::model::{Action, Entity};
 use crate::pipeline::Context;
 use crate::pipeline::system::parameters::Parameters;
-use crate::pipeline::write::commit::{Pauses, deadline};
+use crate::pipeline::unit_of_work::{self, Committed, Failure, UnitOfWork, deadline, row_of};
 use crate::pipeline::write::idempotent::{KeyReservation, reply_of};
 use crate::pipeline::write::prepare::{merged, shown, stamp};
 use crate::pipeline::write::refused::unknown_outcome;
 use crate::pipeline::write::replay::masked;
 use crate::pipeline::write::rights::{EffectiveAccess, Rights};
-use crate::store::idempotency::{self, Answer};
+use crate::store::idempotency::Answer;
 use crate::store::keys;
 use crate::store::object::{self, File, media};
 use crate::store::pending_deletion::{PendingDeletion, RETAINED};
@@ -41,37 +41,55 @@ pub async fn complete(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem
     Parameters::read(cx.request, &[])?;
     empty_body(cx)?;
     let claim = KeyReservation::of(cx, None).await?;
-    let mut pauses = Pauses::new();
-    let mut verified = None;
-    loop {
-        let (record, begun) = read(cx, &target).await?;
-        let effective = rights.look(cx, &record).await?;
-        target.permit(&rights, &effective, Action::Upload)?;
-        if let Some(claim) = &claim
-            && let Some(kept) = claim.found(cx).await?
-        {
-            return reply_of(masked(cx, target.entity, false, kept).await?, true);
-        }
+    let mut completion = Completion { cx, target: &target, rights: &rights, verified: None };
+    Ok(unit_of_work::perform(cx, claim.as_ref(), &mut completion).await?.into_answer())
+}
+
+struct Completion<'a> {
+    cx: &'a Context<'a>,
+    target: &'a Target<'a>,
+    rights: &'a Rights<'a>,
+    /// Key of the object that was verified by an earlier attempt.
+    verified: Option<String>,
+}
+
+/// The record, what the caller may do with it, and the caller's upload.
+type State = (Record, EffectiveAccess, Option<Begun>);
+
+impl UnitOfWork for Completion<'_> {
+    type State = State;
+    type Answer = Reply;
+
+    async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, State), Problem> {
+        let (record, begun) = read(self.cx, self.target).await?;
+        let effective = self.rights.look(self.cx, &record).await?;
+        self.target.permit(self.rights, &effective, Action::Upload)?;
+        Ok((row_of(self.cx, claim).await?, (record, effective, begun)))
+    }
+
+    async fn replay(&self, kept: Answer) -> Result<Reply, Problem> {
+        reply_of(masked(self.cx, self.target.entity, false, kept).await?, true)
+    }
+
+    async fn attempt(
+        &mut self,
+        (record, effective, begun): State,
+        claim: Option<&KeyReservation>,
+    ) -> Result<Committed<Reply>, Failure> {
         let begun = begun.ok_or_else(|| Problem::conflict("You have begun no upload here; ask for a link with upload first."))?;
-        if object::key_of(&record.fields, target.field) == Some(&begun.object) {
-            return Ok(answer(&target, &record, &effective));
+        if object::key_of(&record.fields, self.target.field) == Some(&begun.object) {
+            return Ok(Committed { answer: answer(self.target, &record, &effective), unsettled: None });
         }
-        conditional::check_write(&cx.request.headers, Some(&record.version), false)?;
-        if verified.as_ref() != Some(&begun.object) {
-            cx.gate.passed().await;
-            verify(&target, &begun).await?;
-            verified = Some(begun.object.clone());
-        }
-        let error = match commit(cx, &target, &rights, (record, effective), &begun, claim.as_ref()).await {
-            Ok(reply) => return Ok(reply),
-            Err(CommitError::Refused(problem)) => return Err(problem),
-            Err(CommitError::Write(error)) => error,
-        };
-        match error {
-            WriteError::Rider(row) => return already(cx, &target, &rights, &begun, row.as_deref()).await,
-            WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_)
-                if pauses.pause(cx).await => {}
-            error => return Err(refused(error, claim.is_some())),
+        conditional::check_write(&self.cx.request.headers, Some(&record.version), false)?;
+        self.verify(&begun).await?;
+        let (batch, answer) = self.build(record, effective, &begun).await?;
+        match unit_of_work::write(self.cx, claim, batch, &kept(&answer)).await {
+            Ok(unsettled) => Ok(Committed { answer, unsettled: Some(unsettled) }),
+            Err(WriteError::Rider(row)) => {
+                let answer = already(self.cx, self.target, self.rights, &begun, row.as_deref()).await?;
+                Ok(Committed { answer, unsettled: None })
+            }
+            Err(error) => Err(failure(error, claim.is_some())),
         }
     }
 }
@@ -124,76 +142,62 @@ async fn verify(target: &Target<'_>, begun: &Begun) -> Result<(), Problem> {
     Ok(target.objects.keep(&begun.object).await?)
 }
 
-/// Reason why a completed upload is not committed.
-enum CommitError {
-    /// The record may not become this.
-    Refused(Problem),
-    /// The store does not take the transaction.
-    Write(WriteError),
-}
-
-impl From<Problem> for CommitError {
-    fn from(problem: Problem) -> Self {
-        Self::Refused(problem)
-    }
-}
-
-async fn commit(
-    cx: &Context<'_>,
-    target: &Target<'_>,
-    rights: &Rights<'_>,
-    (before, effective): (Record, EffectiveAccess),
-    begun: &Begun,
-    claim: Option<&KeyReservation>,
-) -> Result<Reply, CommitError> {
-    let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
-    let file = File {
-        filename: begun.file.filename.clone(),
-        content_type: begun.file.content_type.clone(),
-        size: begun.file.size,
-        sha256: begun.file.sha256.clone(),
-        uploaded_at: cx.app.env.now().rfc3339(),
-    };
-    after.fields.insert(target.field.name.clone(), serde_json::to_value(&file).map_err(Problem::internal)?);
-    let size = Value::Object(after.fields.clone()).to_string().len();
-    if size > target.entity.max_bytes {
-        let detail = format!(
-            "With this file's name and type the record takes {size} bytes, at most {} are stored.",
-            target.entity.max_bytes
-        );
-        return Err(Problem::new(Code::ValidationFailed, detail).into());
-    }
-    after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
-    stamp(cx, target.entity, &mut after, false);
-    let new = rights.look(cx, &after).await?;
-    if new.writable.is_none() {
-        return Err(rights.forbidden().into());
-    }
-    let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
-    let entry = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
-    let reply = answer(target, &after, &new);
-    let idempotency = match claim {
-        Some(claim) => idempotency::items(&claim.scope, &claim.print, &kept(&reply), cx.app.env.now()),
-        None => Ok(Vec::new()),
-    };
-    let batch = Batch {
-        mutations: vec![Mutation::update(target.entity, before, after)],
-        checks,
-        riders: AttachedWrites {
-            idempotency: idempotency.map_err(Problem::internal)?,
-            audit: vec![entry],
-            conditioned: vec![PendingDeletion::keep(begun.vanishing.clone())],
-            ..AttachedWrites::default()
-        },
-        voids: Vec::new(),
-    };
-    match cx.app.writer.write(&batch, deadline(cx)).await {
-        Ok(written) => {
-            cx.app.writer.settle(written.unsettled).await;
-            Ok(reply)
+impl Completion<'_> {
+    /// Verifies an upload, once: it keeps the object, which is an effect.
+    async fn verify(&mut self, begun: &Begun) -> Result<(), Problem> {
+        if self.verified.as_ref() != Some(&begun.object) {
+            self.cx.gate.passed().await;
+            verify(self.target, begun).await?;
+            self.verified = Some(begun.object.clone());
         }
-        Err(error) => Err(CommitError::Write(error)),
+        Ok(())
     }
+
+    /// The transaction, and its answer.
+    async fn build(&self, before: Record, effective: EffectiveAccess, begun: &Begun) -> Result<(Batch, Reply), Problem> {
+        let Self { cx, target, rights, .. } = self;
+        let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
+        let file = File {
+            filename: begun.file.filename.clone(),
+            content_type: begun.file.content_type.clone(),
+            size: begun.file.size,
+            sha256: begun.file.sha256.clone(),
+            uploaded_at: cx.app.env.now().rfc3339(),
+        };
+        after.fields.insert(target.field.name.clone(), serde_json::to_value(&file).map_err(Problem::internal)?);
+        check_size(target.entity, &after)?;
+        after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
+        stamp(cx, target.entity, &mut after, false);
+        let new = rights.look(cx, &after).await?;
+        if new.writable.is_none() {
+            return Err(rights.forbidden());
+        }
+        let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
+        let entry = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
+        let reply = answer(target, &after, &new);
+        let batch = Batch {
+            mutations: vec![Mutation::update(target.entity, before, after)],
+            checks,
+            riders: AttachedWrites {
+                audit: vec![entry],
+                conditioned: vec![PendingDeletion::keep(begun.vanishing.clone())],
+                ..AttachedWrites::default()
+            },
+            voids: Vec::new(),
+        };
+        Ok((batch, reply))
+    }
+}
+
+/// Refuses a record that the file's name and type make too large to be stored.
+fn check_size(entity: &Entity, record: &Record) -> Result<(), Problem> {
+    let size = Value::Object(record.fields.clone()).to_string().len();
+    if size <= entity.max_bytes {
+        return Ok(());
+    }
+    let most = entity.max_bytes;
+    let detail = format!("With this file's name and type the record takes {size} bytes, at most {most} are stored.");
+    Err(Problem::new(Code::ValidationFailed, detail))
 }
 
 /// The record as the caller may read it.
@@ -237,14 +241,16 @@ fn too_late(row: Option<&Item>) -> Problem {
 }
 
 /// `keyed`: a repetition with the idempotency key finds out what an unknown outcome was.
-fn refused(error: WriteError, keyed: bool) -> Problem {
+fn failure(error: WriteError, keyed: bool) -> Failure {
+    let conflict = || Problem::unavailable("conflicts until the deadline");
     match error {
-        WriteError::Busy | WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => {
-            Problem::unavailable("conflicts until the deadline")
+        WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => {
+            Failure::Outrun(conflict())
         }
-        WriteError::Unknown if keyed => unknown_outcome(),
-        WriteError::Unknown => Problem::timeout().logged("outcome unknown at the deadline"),
-        WriteError::Store(error) => error.into(),
-        error => Problem::internal(error),
+        WriteError::Busy => Failure::Refused(conflict()),
+        WriteError::Unknown if keyed => Failure::Refused(unknown_outcome()),
+        WriteError::Unknown => Failure::Refused(Problem::timeout().logged("outcome unknown at the deadline")),
+        WriteError::Store(error) => Failure::Refused(error.into()),
+        error => Failure::Refused(Problem::internal(error)),
     }
 }

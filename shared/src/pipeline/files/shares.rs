@@ -22,8 +22,9 @@ use crate::identity::consumer::record::Row;
 use crate::model::Action;
 use crate::pipeline::Context;
 use crate::pipeline::permission::identified;
-use crate::pipeline::system::idempotent_change::{Attempt, IdempotentChange, bare};
 use crate::pipeline::system::parameters::{Parameters, bad_cursor};
+use crate::pipeline::unit_of_work;
+use crate::pipeline::write::idempotent::{KeyReservation, bare, remembered};
 use crate::pipeline::write::rights::Rights;
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system::Consumers;
@@ -58,11 +59,9 @@ pub async fn create(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> 
     Parameters::read(cx.request, &[])?;
     let body = cx.body.optional_json()?;
     let wish = wished(body)?;
-    let once = match IdempotentChange::begin(cx, Some(body)).await? {
-        Attempt::First(once) => once,
-        Attempt::Repeated(reply) => return Ok(reply),
-    };
-    once.end(created(cx, &target, &rights, wish, &once).await).await
+    let claim = KeyReservation::of(cx, Some(body)).await?;
+    let claim = claim.as_ref();
+    unit_of_work::once(cx, claim, || created(cx, &target, &rights, wish, claim)).await
 }
 
 async fn created(
@@ -70,7 +69,7 @@ async fn created(
     target: &Target<'_>,
     rights: &Rights<'_>,
     (expires_in, most): (Option<u64>, Option<i64>),
-    once: &IdempotentChange<'_>,
+    claim: Option<&KeyReservation>,
 ) -> Result<Reply, Problem> {
     let id = target.id;
     let longest = target.limits.share_expiry.ok_or_else(Problem::not_found)?;
@@ -98,7 +97,7 @@ async fn created(
     let detail = json!({ "share": terms.id, "expires_at": ends.rfc3339(), "max_downloads": most });
     writes.push(Write::Put { item: target.audit_entry(cx, "share.create", detail), condition: None });
     let kept = json!({ "id": terms.id, "expires_at": ends.rfc3339() });
-    writes.extend(once.rows(&bare(StatusCode::CREATED, Some(&kept))));
+    writes.extend(remembered(cx, claim, &bare(StatusCode::CREATED, Some(&kept))));
     commit(cx, writes).await?;
     let url = format!("{}/v1/_shares/{secret}", cx.request.base_url);
     Ok(secret_json(StatusCode::CREATED, &json!({ "id": terms.id, "url": url, "expires_at": ends.rfc3339() })))
@@ -198,17 +197,26 @@ pub async fn revoke(cx: &Context<'_>, file: &FileRef, share: &str) -> Result<Rep
     let target = Target::of(cx, file)?;
     Parameters::read(cx.request, &[])?;
     let all = administers(cx, &target).await?;
-    let once = match IdempotentChange::begin(cx, None).await? {
-        Attempt::First(once) => once,
-        Attempt::Repeated(reply) => return Ok(reply),
-    };
+    let claim = KeyReservation::of(cx, None).await?;
+    let claim = claim.as_ref();
+    unit_of_work::once(cx, claim, || revoked(cx, &target, share, all, claim)).await
+}
+
+/// `all`: whether the caller revokes the shares of other consumers too.
+async fn revoked(
+    cx: &Context<'_>,
+    target: &Target<'_>,
+    share: &str,
+    all: bool,
+    claim: Option<&KeyReservation>,
+) -> Result<Reply, Problem> {
     let listing = keys::share_of_file(target.entity, target.id, &target.field.name, share);
     let found = share::one(&*cx.app.table, listing).await?;
     let share =
         found.filter(|share| all || share.terms.sharer.consumer == cx.principal.consumer).ok_or_else(Problem::not_found)?;
-    let remembered = once.rows(&bare(StatusCode::NO_CONTENT, None));
-    let ended = end_of(cx, std::slice::from_ref(&share), remembered).await;
-    once.end(ended.map(|()| Reply::empty(StatusCode::NO_CONTENT))).await
+    let remembered = remembered(cx, claim, &bare(StatusCode::NO_CONTENT, None));
+    end_of(cx, std::slice::from_ref(&share), remembered).await?;
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
 /// `DELETE .../shares`: all of the file that the caller sees.

@@ -17,13 +17,13 @@ use crate::http::route::FileRef;
 use crate::http::{JSON, Reply};
 use crate::model::Action;
 use crate::pipeline::Context;
-use crate::pipeline::system::idempotent_change::{IdempotentChange, bare};
 use crate::pipeline::system::parameters::Parameters;
-use crate::pipeline::write::idempotent::REPLAYED;
+use crate::pipeline::unit_of_work::{self, Committed, Failure, UnitOfWork, row_of};
+use crate::pipeline::write::idempotent::{KeyReservation, REPLAYED, bare, remembered};
 use crate::store::idempotency::Answer;
 use crate::store::keys;
 use crate::store::object::Upload;
-use crate::store::table::{TableName, Write};
+use crate::store::table::{Item, TableName, Write};
 
 /// What an `Idempotency-Key` remembers of an upload: enough to sign the same link again, and no link.
 #[derive(Serialize, Deserialize)]
@@ -53,21 +53,41 @@ pub async fn upload(cx: &Context<'_>, file: &FileRef) -> Result<Reply, Problem> 
     let record = record_of(cx.app.table.get(&place, true).await?.pop().flatten())?;
     target.permit(&rights, &rights.look(cx, &record).await?, Action::Upload)?;
 
-    let once = IdempotentChange::of(cx, Some(body)).await?;
-    if let Some(before) = once.before().await? {
-        return again(&target, &file, &before).await;
+    let claim = KeyReservation::of(cx, Some(body)).await?;
+    let mut beginning = Beginning { cx, target: &target, file: &file };
+    Ok(unit_of_work::perform(cx, claim.as_ref(), &mut beginning).await?.into_answer())
+}
+
+struct Beginning<'a> {
+    cx: &'a Context<'a>,
+    target: &'a Target<'a>,
+    file: &'a Announced,
+}
+
+impl UnitOfWork for Beginning<'_> {
+    type State = ();
+    type Answer = Reply;
+
+    async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, ()), Problem> {
+        Ok((row_of(self.cx, claim).await?, ()))
     }
-    match begin(cx, &target, &file, &once).await {
-        Ok(reply) => Ok(reply),
-        // Perhaps because a repetition was faster.
-        Err(problem) => match once.before().await? {
-            Some(before) => again(&target, &file, &before).await,
-            None => Err(problem),
-        },
+
+    async fn replay(&self, kept: Answer) -> Result<Reply, Problem> {
+        again(self.target, self.file, &kept).await
+    }
+
+    async fn attempt(&mut self, (): (), claim: Option<&KeyReservation>) -> Result<Committed<Reply>, Failure> {
+        let answer = begin(self.cx, self.target, self.file, claim).await.map_err(Failure::UnlessReplayed)?;
+        Ok(Committed { answer, unsettled: None })
     }
 }
 
-async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &IdempotentChange<'_>) -> Result<Reply, Problem> {
+async fn begin(
+    cx: &Context<'_>,
+    target: &Target<'_>,
+    file: &Announced,
+    claim: Option<&KeyReservation>,
+) -> Result<Reply, Problem> {
     let (now, window) = (cx.app.env.now(), whole(target.limits.link_expiry));
     let place = upload::place(target.entity, target.id, target.field, cx.principal);
     let (begun, mut rows) = upload::begin(&cx.app.env, place, file.clone(), window, now);
@@ -76,13 +96,13 @@ async fn begin(cx: &Context<'_>, target: &Target<'_>, file: &Announced, once: &I
     let entry = target.audit_entry(cx, "upload", json!({ "expires_at": end(now, window).rfc3339(), "size": file.size }));
     rows.push((TableName::Data, Write::Put { item: entry, condition: None }));
     let kept = serde_json::to_value(&kept).map_err(Problem::internal)?;
-    let remembered = once.rows(&bare(StatusCode::CREATED, Some(&kept)));
-    if remembered.is_empty() {
+    let kept_rows = remembered(cx, claim, &bare(StatusCode::CREATED, Some(&kept)));
+    if kept_rows.is_empty() {
         cx.gate.passed().await;
         // Not atomic, and need not be: without all of them no link is given.
         cx.app.table.write_batch(rows).await?;
     } else {
-        commit(cx, rows.into_iter().map(|(_, write)| write).chain(remembered).collect()).await?;
+        commit(cx, rows.into_iter().map(|(_, write)| write).chain(kept_rows).collect()).await?;
     }
     Ok(reply)
 }

@@ -6,17 +6,21 @@ use http::header::{CACHE_CONTROL, IF_MATCH, IF_NONE_MATCH, LOCATION, REFERRER_PO
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::idempotent_change::{Attempt, IdempotentChange};
 use super::parameters::{Parameters, bad_cursor};
 use crate::http::body::MERGE_PATCH;
 use crate::http::conditional::check_write;
 use crate::http::links;
 use crate::http::problem::{Code, FieldError, Problem};
-use crate::http::{JSON, Reply, header_value};
-use crate::identity::consumer::{AttachedWrites, Change, Consumer, ConsumerError, Consumers};
+use crate::http::{JSON, Reply, VERSION, header_value};
+use crate::identity::consumer::{AttachedWrites, Change, ChangeKind, Consumer, ConsumerError, Consumers};
 use crate::pipeline::Context;
+use crate::pipeline::unit_of_work;
+use crate::pipeline::write::idempotent::{KeyReservation, bare, remembered};
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system as permission;
+use crate::store::audit;
+use crate::store::idempotency::Answer;
+use crate::store::table::{TableName, Write};
 
 /// What every function here takes.
 type Permit = SystemPermit<permission::Consumers>;
@@ -100,6 +104,7 @@ pub(super) async fn delete_key(cx: &Context<'_>, _: Permit, id: &str, key_id: &s
 }
 
 /// What is to be done to a consumer, by id, or its keys.
+#[derive(Clone, Copy)]
 enum Work<'a> {
     Create,
     Put(&'a str),
@@ -121,17 +126,42 @@ impl Work<'_> {
 
 /// Does it once by its Idempotency-Key.
 async fn change(cx: &Context<'_>, body: Option<&Value>, work: Work<'_>) -> Result<Reply, Problem> {
-    let once = match IdempotentChange::begin(cx, body).await? {
-        Attempt::First(once) => once,
-        Attempt::Repeated(reply) => return Ok(reply),
-    };
-    let riders = |change: &Change| once.riders(change);
+    let claim = KeyReservation::of(cx, body).await?;
+    let claim = claim.as_ref();
     let body = body.unwrap_or(&Value::Null);
-    let changed = work.consumer(body).map(str::to_owned);
-    let outcome = done(cx, body, work, &riders).await;
-    // What other instances remember ends within a second.
-    changed.iter().for_each(|consumer| cx.app.limiter.forget(consumer));
-    once.end(outcome).await
+    let riders = |change: &Change| riders(cx, claim, change);
+    let attempt = || async {
+        let outcome = done(cx, body, work, &riders).await;
+        // What other instances remember ends within a second.
+        work.consumer(body).into_iter().for_each(|consumer| cx.app.limiter.forget(consumer));
+        outcome
+    };
+    unit_of_work::once(cx, claim, attempt).await
+}
+
+/// What commits with the change of a consumer: an entry of the audit trail, and what remembers it.
+fn riders(cx: &Context<'_>, claim: Option<&KeyReservation>, change: &Change) -> Vec<(TableName, Write)> {
+    let entry = change.entry(audit::Entry::by(cx.principal, &cx.correlation));
+    let entry = Write::Put { item: audit::item(entry, &cx.app.env), condition: None };
+    std::iter::once(entry).chain(remembered(cx, claim, &kept(change))).map(|write| (TableName::Data, write)).collect()
+}
+
+/// What is told again of a consumer: the answer without the secrets that only its first telling has. A repetition shows a key's
+/// id and not the key: whoever lost it revokes it and makes another.
+fn kept(change: &Change) -> Answer {
+    let (status, shown, location) = match change.kind {
+        ChangeKind::Create => (StatusCode::CREATED, change.after.as_ref(), Some(links::consumer(&change.consumer))),
+        ChangeKind::Update => (StatusCode::OK, change.after.as_ref(), None),
+        ChangeKind::CreateKey => {
+            let location = change.key_id.as_ref().map(|key_id| links::key(&change.consumer, key_id));
+            (StatusCode::CREATED, change.key.as_ref(), location)
+        }
+        ChangeKind::Delete | ChangeKind::DeleteKey => (StatusCode::NO_CONTENT, None, None),
+    };
+    let mut answer = bare(status, shown);
+    answer.headers.extend(location.map(|location| ("location".to_owned(), location)));
+    answer.headers.extend(change.version.as_ref().map(|version| (VERSION.to_owned(), version.clone())));
+    answer
 }
 
 async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: AttachedWrites<'_>) -> Result<Reply, Problem> {

@@ -6,7 +6,6 @@ mod audit;
 mod consumers;
 pub mod dashboard;
 mod health;
-pub(super) mod idempotent_change;
 mod me;
 mod notifications;
 pub(super) mod parameters;

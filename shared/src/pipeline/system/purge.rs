@@ -8,17 +8,18 @@ use std::collections::BTreeSet;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::idempotent_change::{Attempt, IdempotentChange, bare};
 use super::parameters::Parameters;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
 use crate::model::{Entity, Model};
 use crate::pipeline::Context;
-use crate::pipeline::write::commit::deadline;
+use crate::pipeline::unit_of_work::{self, Committed, Failure, Outcome, UnitOfWork, row_of};
+use crate::pipeline::write::idempotent::{KeyReservation, bare, reply_of};
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system as permission;
 use crate::store::audit;
-use crate::store::table::{Key, TableName};
+use crate::store::idempotency::Answer;
+use crate::store::table::{Item, Key, TableName};
 use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys, tags};
 
@@ -36,28 +37,47 @@ pub(super) async fn purge(cx: &Context<'_>, _: SystemPermit<permission::Cache>) 
     Parameters::read(cx.request, &[])?;
     let body = cx.body.json(&[JSON])?;
     let target = target(&cx.app.model, body)?;
-    let once = match IdempotentChange::begin(cx, Some(body)).await? {
-        Attempt::First(once) => once,
-        Attempt::Repeated(reply) => return Ok(reply),
-    };
-    once.end(purged(cx, &target, &once).await).await
+    let claim = KeyReservation::of(cx, Some(body)).await?;
+    let outcome = unit_of_work::perform(cx, claim.as_ref(), &mut Purge { cx, target }).await?;
+    if matches!(outcome, Outcome::Done(_)) {
+        // `bounded` answers in other memories last as long as their bound; here they need not.
+        cx.app.cache.clear_memory();
+    }
+    Ok(outcome.into_answer())
 }
 
-async fn purged(cx: &Context<'_>, target: &Target<'_>, once: &IdempotentChange<'_>) -> Result<Reply, Problem> {
-    let batch = Batch {
+struct Purge<'a> {
+    cx: &'a Context<'a>,
+    target: Target<'a>,
+}
+
+impl UnitOfWork for Purge<'_> {
+    type State = ();
+    type Answer = Reply;
+
+    async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, ()), Problem> {
+        Ok((row_of(self.cx, claim).await?, ()))
+    }
+
+    async fn replay(&self, kept: Answer) -> Result<Reply, Problem> {
+        reply_of(kept, true)
+    }
+
+    async fn attempt(&mut self, (): (), claim: Option<&KeyReservation>) -> Result<Committed<Reply>, Failure> {
+        let batch = batch(self.cx, &self.target).await.map_err(Failure::UnlessReplayed)?;
+        let answer = bare(StatusCode::NO_CONTENT, None);
+        let written = unit_of_work::write(self.cx, claim, batch, &answer).await;
+        let unsettled = written.map_err(|error| Failure::UnlessReplayed(refused(error)))?;
+        Ok(Committed { answer: Reply::empty(StatusCode::NO_CONTENT), unsettled: Some(unsettled) })
+    }
+}
+
+async fn batch(cx: &Context<'_>, target: &Target<'_>) -> Result<Batch, Problem> {
+    Ok(Batch {
         voids: tags_of(cx, target).await?.into_iter().collect(),
-        riders: AttachedWrites {
-            audit: vec![audit::item(entry(cx, target), &cx.app.env)],
-            conditioned: once.rows(&bare(StatusCode::NO_CONTENT, None)),
-            ..AttachedWrites::default()
-        },
+        riders: AttachedWrites { audit: vec![audit::item(entry(cx, target), &cx.app.env)], ..AttachedWrites::default() },
         ..Batch::default()
-    };
-    let written = cx.app.writer.write(&batch, deadline(cx)).await.map_err(refused)?;
-    cx.app.writer.settle(written.unsettled).await;
-    // `bounded` answers in other memories last as long as their bound; here they need not.
-    cx.app.cache.clear_memory();
-    Ok(Reply::empty(StatusCode::NO_CONTENT))
+    })
 }
 
 /// A purge has no condition of its own but that of its key.

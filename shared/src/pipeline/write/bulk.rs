@@ -8,7 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use super::change::{Change, What};
-use super::commit::{ChangeOutcome, run};
+use super::commit::run;
 use super::idempotent::{KeyReservation, reply_of};
 use super::prepared::Prepared;
 use super::{one_answer, rights};
@@ -16,6 +16,7 @@ use crate::http::body::Body;
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id, respond};
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
+use crate::pipeline::unit_of_work::Outcome;
 use crate::pipeline::{Context, deprecated};
 use crate::store::idempotency::Answer;
 
@@ -46,8 +47,8 @@ async fn apply_atomically(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]
         return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
     }
     match run(cx, changes, claim.as_ref(), true, all_answers).await? {
-        ChangeOutcome::Done(answer) => reply_of(answer, false),
-        ChangeOutcome::Replayed(answer) => reply_of(answer, true),
+        Outcome::Done(answer) => reply_of(answer, false),
+        Outcome::Replayed(answer) => reply_of(answer, true),
     }
 }
 
@@ -89,11 +90,11 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
     let (mut results, mut done, mut replayed) = (Vec::with_capacity(outcomes.len()), 0, 0);
     for outcome in outcomes {
         results.push(match outcome {
-            Ok(ChangeOutcome::Done(answer)) => {
+            Ok(Outcome::Done(answer)) => {
                 done += 1;
                 result(answer.status, &answer.body)
             }
-            Ok(ChangeOutcome::Replayed(answer)) => {
+            Ok(Outcome::Replayed(answer)) => {
                 replayed += 1;
                 result(answer.status, &answer.body)
             }
@@ -110,7 +111,7 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
 }
 
 /// The refusal of a call that did nothing because another request took its key at the same time.
-fn outrun(outcomes: &[Result<ChangeOutcome, Problem>]) -> Option<Problem> {
+fn outrun(outcomes: &[Result<Outcome<Answer>, Problem>]) -> Option<Problem> {
     let reused = |problem: &&Problem| problem.code == Code::IdempotencyKeyReused;
     let found = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(reused)?;
     outcomes.iter().all(Result::is_err).then(|| Problem::new(found.code, found.detail.clone()))

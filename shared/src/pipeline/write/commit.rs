@@ -1,9 +1,5 @@
-//! Reading what a write begins from, and committing it, until nobody else was faster.
+//! The write of records as a unit of work: what it begins from, and what is committed.
 
-use std::time::Duration;
-
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::change::{Change, What};
@@ -13,31 +9,18 @@ use super::prepared::Prepared;
 use super::references;
 use super::refused::{reference_missing, refused};
 use super::replay::masked;
-use crate::core::clock::Micros;
 use crate::http::problem::{Code, Problem};
 use crate::http::respond;
 use crate::model::Action;
 use crate::model::value::Record;
 use crate::pipeline::Context;
+use crate::pipeline::unit_of_work::{self, Committed, Failure, Outcome, UnitOfWork, deadline};
 use crate::query::policy::Access;
 use crate::store::audit;
 use crate::store::idempotency::{self, Answer};
 use crate::store::table::{Item, TableName};
-use crate::store::write::{Admission, AttachedWrites, Batch, WriteError};
+use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys};
-
-/// What a write leaves of the request's time, beyond what the pipeline keeps for the answer, so that it can say what happened.
-const RESERVE: i64 = 800_000;
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const MAX_PAUSE: Duration = Duration::from_millis(200);
-
-/// What a client is told, and whether it was told before.
-pub(super) enum ChangeOutcome {
-    /// It has been done.
-    Done(Answer),
-    /// It had been done already.
-    Replayed(Answer),
-}
 
 /// Does all of `changes` in one transaction, or nothing; with a claim, once. `many`: the answer is that of a `_bulk` call.
 ///
@@ -49,59 +32,60 @@ pub(super) async fn run(
     claim: Option<&KeyReservation>,
     many: bool,
     answer: fn(&[Prepared]) -> Answer,
-) -> Result<ChangeOutcome, Problem> {
+) -> Result<Outcome<Answer>, Problem> {
     if let Some(problem) = merge_problems(changes.iter().filter_map(|change| forbidden_for_all(cx, change)).collect()) {
         return Err(problem);
     }
-    let mut pauses = Pauses::new();
-    loop {
-        let (row, stored) = read(cx, changes, claim).await?;
-        if let (Some(claim), Some(entity)) = (claim, changes.first().map(|change| change.entity))
-            && let Some(kept) = claim.kept(cx, row.as_ref()).await?
-        {
-            return masked(cx, entity, many, kept).await.map(ChangeOutcome::Replayed);
+    unit_of_work::perform(cx, claim, &mut RecordWrite { cx, changes, many, answer }).await
+}
+
+struct RecordWrite<'a> {
+    cx: &'a Context<'a>,
+    changes: &'a [Change<'a>],
+    many: bool,
+    answer: fn(&[Prepared]) -> Answer,
+}
+
+impl UnitOfWork for RecordWrite<'_> {
+    /// The record of each change.
+    type State = Vec<Option<Record>>;
+    type Answer = Answer;
+
+    async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, Self::State), Problem> {
+        read(self.cx, self.changes, claim).await
+    }
+
+    async fn replay(&self, kept: Answer) -> Result<Answer, Problem> {
+        match self.changes.first() {
+            Some(change) => masked(self.cx, change.entity, self.many, kept).await,
+            None => Ok(kept),
         }
-        let prepared = prepare_all(cx, changes, &stored).await?;
-        let answer = answer(&prepared);
-        check_answer_size(cx, &answer)?;
-        let mut batch = batch(cx, changes, &prepared, claim, &answer)?;
-        if !cx.gate.is_sure {
-            cx.gate.passed().await;
-        }
-        let call = claim.and_then(|claim| claim.call.as_deref());
-        let turn = match call {
-            Some(call) => call.lock().await,
-            None => None,
-        };
-        if let (Some(call), Some(_)) = (call, &turn) {
-            batch.riders.conditioned = call.row(cx).map_err(Problem::internal)?;
-        }
-        let outcome = cx.app.writer.write_when(&batch, &admission(cx), deadline(cx)).await;
-        if let Some(mut turn) = turn {
-            *turn = outcome.is_ok();
-        }
-        match outcome {
-            Ok(written) => {
-                cx.app.writer.settle(written.unsettled).await;
-                return Ok(ChangeOutcome::Done(answer));
-            }
-            // Another request has taken the key, unless its row has gone again.
-            Err(WriteError::Rider(_)) if let Some(call) = call => {
-                call.claim().found(cx).await?;
-                if !pauses.pause(cx).await {
-                    return Err(Problem::unavailable("the row of a call changed until the deadline"));
-                }
-            }
-            Err(error) if is_outrun(changes, &error) && pauses.pause(cx).await => {}
-            Err(error) => return Err(refused(cx, changes, &prepared, error, claim.is_some())),
+    }
+
+    async fn attempt(&mut self, stored: Self::State, claim: Option<&KeyReservation>) -> Result<Committed<Answer>, Failure> {
+        let prepared = prepare_all(self.cx, self.changes, &stored).await?;
+        let answer = (self.answer)(&prepared);
+        check_answer_size(self.cx, &answer)?;
+        match unit_of_work::write(self.cx, claim, batch(self.cx, self.changes, &prepared), &answer).await {
+            Ok(unsettled) => Ok(Committed { answer, unsettled: Some(unsettled) }),
+            Err(error) => Err(self.failure(&prepared, error, claim).await),
         }
     }
 }
 
-fn admission<'a>(cx: &Context<'a>) -> Admission<'a> {
-    let gate = cx.gate;
-    let passed: BoxFuture<'a, ()> = Box::pin(gate.passed());
-    passed.shared()
+impl RecordWrite<'_> {
+    async fn failure(&self, prepared: &[Prepared], error: WriteError, claim: Option<&KeyReservation>) -> Failure {
+        let call = claim.and_then(|claim| claim.call.as_deref());
+        // Another request has taken the key, unless its row has gone again.
+        if let (WriteError::Rider(_), Some(call)) = (&error, call) {
+            return match call.claim().found(self.cx).await {
+                Ok(_) => Failure::Outrun(Problem::unavailable("the row of a call changed until the deadline")),
+                Err(problem) => Failure::Refused(problem),
+            };
+        }
+        let failure = if is_outrun(self.changes, &error) { Failure::Outrun } else { Failure::Refused };
+        failure(refused(self.cx, self.changes, prepared, error, claim.is_some()))
+    }
 }
 
 /// Refuses, before it has an effect, a write whose answer could not be sent.
@@ -114,11 +98,6 @@ fn check_answer_size(cx: &Context<'_>, answer: &Answer) -> Result<(), Problem> {
     let detail =
         format!("Nothing was done: the answer would have {sent} bytes, at most {most} can be sent; do less in one call.");
     Err(Problem::new(Code::ResponseTooLarge, detail).with_member("bytes", sent).with_member("limit", most))
-}
-
-/// When a write must have ended.
-pub(in crate::pipeline) fn deadline(cx: &Context<'_>) -> Micros {
-    Micros(cx.request.deadline.0.saturating_sub(RESERVE))
 }
 
 /// Whether the write failed only because somebody else changed something after it was read.
@@ -203,27 +182,13 @@ async fn unseen(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared])
     Ok(problems)
 }
 
-fn batch(
-    cx: &Context<'_>,
-    changes: &[Change<'_>],
-    prepared: &[Prepared],
-    claim: Option<&KeyReservation>,
-    answer: &Answer,
-) -> Result<Batch, Problem> {
-    let idempotency = match claim {
-        Some(claim) => idempotency::items(&claim.scope, &claim.print, answer, cx.app.env.now()).map_err(Problem::internal)?,
-        None => Vec::new(),
-    };
-    Ok(Batch {
+fn batch(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) -> Batch {
+    Batch {
         mutations: prepared.iter().map(|one| one.mutation.clone()).collect(),
         checks: prepared.iter().fold(Vec::new(), |checks, one| merged(checks, one.checks.clone())),
-        riders: AttachedWrites {
-            idempotency,
-            audit: audit_entry(cx, changes, prepared).into_iter().collect(),
-            ..AttachedWrites::default()
-        },
+        riders: AttachedWrites { audit: audit_entry(cx, changes, prepared).into_iter().collect(), ..AttachedWrites::default() },
         voids: Vec::new(),
-    })
+    }
 }
 
 /// One entry for a write; of a bulk it lists the operations, because every further item would be one that the transaction
@@ -249,29 +214,4 @@ fn audit_entry(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) 
         ..audit::Entry::by(cx.principal, &cx.correlation)
     };
     Some(audit::item(entry, &cx.app.env))
-}
-
-/// Pauses that grow, drawn at random.
-pub(in crate::pipeline) struct Pauses {
-    next: Duration,
-}
-
-impl Pauses {
-    /// From the shortest.
-    pub(in crate::pipeline) fn new() -> Self {
-        Self { next: FIRST_PAUSE }
-    }
-
-    /// Waits; `false` where the deadline would pass.
-    pub(in crate::pipeline) async fn pause(&mut self, cx: &Context<'_>) -> bool {
-        let env = &cx.app.env;
-        let bound = u32::try_from(self.next.as_micros()).unwrap_or(u32::MAX);
-        let pause = Duration::from_micros(u64::from(env.random.below(bound)));
-        if env.now().plus(pause) >= deadline(cx) {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        self.next = (self.next * 2).min(MAX_PAUSE);
-        true
-    }
 }

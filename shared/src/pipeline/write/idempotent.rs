@@ -24,12 +24,12 @@ pub(in crate::pipeline) struct KeyReservation {
     /// What the request is.
     pub(in crate::pipeline) print: Fingerprint,
     /// The call that it is an operation of, where that one does not take effect as a whole.
-    pub(super) call: Option<Arc<Call>>,
+    pub(in crate::pipeline) call: Option<Arc<Call>>,
 }
 
 /// A call whose operations take effect each on its own. The first of them to do so writes a row for the call, in its own
 /// transaction, where the row of any other request with the key would stand: from then on, and not before, the key is taken.
-pub(super) struct Call {
+pub(in crate::pipeline) struct Call {
     claim: KeyReservation,
     /// Whether the row is there; held while an operation tries to write it, because two at once would only conflict.
     taken: Mutex<bool>,
@@ -46,16 +46,15 @@ impl Call {
     }
 
     /// The turn to write the row; `None` where it is there. Whoever has written it says so in the guard.
-    pub(super) async fn lock(&self) -> Option<MutexGuard<'_, bool>> {
+    pub(in crate::pipeline) async fn lock(&self) -> Option<MutexGuard<'_, bool>> {
         let taken = self.taken.lock().await;
         (!*taken).then_some(taken)
     }
 
     /// The row, for the transaction of an operation: no other request may have one there; this call, sent twice, may.
-    pub(super) fn row(&self, cx: &Context<'_>) -> std::io::Result<Vec<Write>> {
+    pub(in crate::pipeline) fn row(&self, cx: &Context<'_>) -> std::io::Result<Vec<Write>> {
         let nothing = Answer { status: StatusCode::OK.as_u16(), headers: BTreeMap::new(), body: Vec::new() };
-        let KeyReservation { scope, print, .. } = &self.claim;
-        let rows = idempotency::items(scope, print, &nothing, cx.app.env.now())?;
+        let rows = self.claim.items(cx, &nothing)?;
         Ok(rows.into_iter().map(|item| Write::Put { condition: Some(items::is_free_or_same(&item)), item }).collect())
     }
 }
@@ -110,8 +109,24 @@ impl KeyReservation {
     /// # Errors
     /// As [`KeyReservation::kept`].
     pub(in crate::pipeline) async fn found(&self, cx: &Context<'_>) -> Result<Option<Answer>, Problem> {
-        let row = cx.app.table.get(&[row_key(&self.scope)], true).await?.pop().flatten();
+        let row = self.row(cx).await?;
         self.kept(cx, row.as_ref()).await
+    }
+
+    /// The row under this key as it is, strongly consistent.
+    ///
+    /// # Errors
+    /// 503 without the store.
+    pub(in crate::pipeline) async fn row(&self, cx: &Context<'_>) -> Result<Option<Item>, Problem> {
+        Ok(cx.app.table.get(&[row_key(&self.scope)], true).await?.pop().flatten())
+    }
+
+    /// The row that remembers an answer, and its further parts.
+    ///
+    /// # Errors
+    /// Those of compression.
+    pub(in crate::pipeline) fn items(&self, cx: &Context<'_>, answer: &Answer) -> std::io::Result<Vec<Item>> {
+        idempotency::items(&self.scope, &self.print, answer, cx.app.env.now())
     }
 
     /// What the row under this key says, if there is one: the answer to give again.
@@ -140,6 +155,30 @@ fn key(cx: &Context<'_>) -> Result<Option<String>, Problem> {
     let Some(value) = cx.request.headers.get(idempotency_key::NAME) else { return Ok(None) };
     let key = idempotency_key::parse(value.as_bytes(), cx.principal.anonymous);
     key.map(Some).map_err(|rule| Problem::malformed(format!("Idempotency-Key must be {rule}.")))
+}
+
+/// The rows that remember an answer, for the transaction of the change, which they let through once; none without a key.
+pub(in crate::pipeline) fn remembered(cx: &Context<'_>, claim: Option<&KeyReservation>, answer: &Answer) -> Vec<Write> {
+    let Some(claim) = claim else { return Vec::new() };
+    match claim.items(cx, answer) {
+        // The row alone is conditioned: its parts belong to it.
+        Ok(items) => items.into_iter().enumerate().map(|(part, item)| put(part, item)).collect(),
+        // Compressing into memory does not fail.
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be kept");
+            Vec::new()
+        }
+    }
+}
+
+fn put(part: usize, item: Item) -> Write {
+    Write::Put { condition: (part == 0).then(|| items::is_free(&item)), item }
+}
+
+/// An answer without headers; with a body, where there is one.
+pub(in crate::pipeline) fn bare(status: StatusCode, body: Option<&Value>) -> Answer {
+    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    Answer { status: status.as_u16(), headers: BTreeMap::new(), body }
 }
 
 /// A reply from an answer.

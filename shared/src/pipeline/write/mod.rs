@@ -10,7 +10,7 @@
 mod body;
 mod bulk;
 mod change;
-pub(super) mod commit;
+mod commit;
 pub(in crate::pipeline) mod idempotent;
 mod operations;
 pub(super) mod prepare;
@@ -27,6 +27,7 @@ use std::borrow::Cow;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use super::unit_of_work::Outcome;
 use super::{Context, deprecated};
 use crate::http::problem::Problem;
 use crate::http::{JSON, Reply};
@@ -35,7 +36,7 @@ use crate::model::{Action, Entity, EntityIx, IdKind};
 pub use bulk::{bulk, bulk_cost};
 
 use change::{Change, What};
-use commit::{ChangeOutcome, run};
+use commit::run;
 use idempotent::{KeyReservation, reply_of};
 use prepared::Prepared;
 
@@ -93,9 +94,8 @@ async fn single(
     let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
     let claim = KeyReservation::of(cx, body).await?;
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
-    let replayed = matches!(outcome, ChangeOutcome::Replayed(_));
-    let (ChangeOutcome::Done(answer) | ChangeOutcome::Replayed(answer)) = outcome;
-    Ok(deprecated::of_write(cx, reply_of(answer, replayed)?, entity, &[operation]))
+    let replayed = matches!(outcome, Outcome::Replayed(_));
+    Ok(deprecated::of_write(cx, reply_of(outcome.into_answer(), replayed)?, entity, &[operation]))
 }
 
 /// Notes the deprecated fields that a body sets.
