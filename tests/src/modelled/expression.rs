@@ -30,7 +30,7 @@ pub(super) fn updated(update: &Expr, mut item: Item) -> Item {
             _ => &part[..],
         };
         let name = update.names.get(words[0]).cloned().unwrap_or_else(|| words[0].to_owned());
-        let value = || update.values[*words.last().expect("a value")].clone();
+        let value = || update.values[words[words.len() - 1]].clone();
         match clause {
             "SET" => drop(item.attrs.insert(name, value())),
             "REMOVE" => drop(item.attrs.remove(&name)),
@@ -46,10 +46,10 @@ pub(super) fn updated(update: &Expr, mut item: Item) -> Item {
 fn clauses<'t>(part: &[&'t str]) -> Vec<Vec<&'t str>> {
     let mut all: Vec<Vec<&str>> = Vec::new();
     for token in part {
-        if all.is_empty() || matches!(*token, "SET" | "ADD" | "REMOVE" | "DELETE") {
-            all.push(Vec::new());
+        match all.last_mut() {
+            Some(clause) if !matches!(*token, "SET" | "ADD" | "REMOVE" | "DELETE") => clause.push(token),
+            _ => all.push(vec![token]),
         }
-        all.last_mut().expect("one was pushed").push(token);
     }
     all
 }
