@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::model::value::Record;
-use crate::store::table::{Attr, Item, Key, Returning, Table, TableName};
+use crate::store::double::{Double, Fail, TableCall};
+use crate::store::fence::{Element, Outcome};
+use crate::store::table::{Attr, Item, Key, Returning, SharedTable, Table, TableError, TableName};
 use crate::store::testing::{Fixture, Later};
 use crate::store::{fence, gate, items, keys, settle, tags};
 
@@ -381,4 +383,20 @@ async fn what_dead_writers_left_in_a_gate_is_taken_out_by_later_ones() {
         }
     }
     panic!("{} elements stay", left().await);
+}
+
+#[tokio::test]
+async fn a_committed_fence_proves_nothing_while_a_transaction_holds_an_item_of_it() {
+    let fix = Fixture::new().await;
+    let (element, now, tag) = (Element::new(&fix.env), fix.env.now(), keys::global_tag());
+    let fence = fence::committed(element.token(), &[keys::fence("an item of the same commit")], now);
+    let table: SharedTable = Arc::new(fix.dynamo.table.clone());
+    table.write(TableName::Data, fence, Returning::Nothing).await.unwrap();
+    let held = Fail::before(&[TableCall::GetTransaction], TableError::Busy("a transaction holds it".to_owned()));
+    let held = Double::<Fail>::new(Arc::clone(&table), held);
+    for (table, outcome, removed) in [(&held as &dyn Table, Outcome::Pending, 0), (&*table, Outcome::Committed, 1)] {
+        assert_eq!(fence::decide(table, element.token(), now).await.unwrap(), outcome);
+        assert_eq!(fence::look_up(table, element.token()).await.unwrap(), Some(outcome));
+        assert_eq!(settle::remove(table, &fix.env, &tag, vec![element.text()]).await.unwrap(), removed);
+    }
 }
