@@ -23,11 +23,11 @@ use holdfast::core::backoff::Backoff;
 use holdfast::core::clock::Env;
 use holdfast::model::value::{Record, new_version};
 use holdfast::model::{Model, parse};
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Transaction, Write};
 use holdfast::store::tags;
 use holdfast::store::verify::Verifier;
 use holdfast::store::write::{Batch, Mutation, Writer};
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use holdfast_tests::modelled::{Modelled, Times, landed};
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn seconds() -> u64 {
 /// Changes what many writes share within the transaction, and not outside of it.
 struct Landed(Vec<Key>);
 
-impl Otherwise for Landed {
+impl Intercept for Landed {
     fn transact<'a>(&'a self, table: &'a SharedTable, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
         table.transact(landed(transaction, &self.0))
     }
@@ -111,7 +111,7 @@ async fn run(of_tenant: bool, shared: Option<Vec<Key>>) -> Run {
         before.settle(before.write(&create(name, fields), deadline()).await.unwrap().unsettled).await;
     }
     let table: SharedTable = match shared {
-        Some(shared) => Arc::new(Delegate { table: direct.clone(), otherwise: Arc::new(Landed(shared)) }),
+        Some(shared) => Arc::new(Double::new(direct.clone(), Landed(shared))),
         None => direct.clone(),
     };
     let writer = Writer::new(table, model.clone(), env.clone());

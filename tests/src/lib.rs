@@ -7,8 +7,6 @@
 
 mod actor;
 pub mod crash;
-pub mod delegate;
-pub mod intercept;
 pub mod modelled;
 pub mod modules;
 pub mod oracle;

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use holdfast::core::clock::{Random as _, SystemRandom};
+use holdfast::store::double::Intercept;
 use holdfast::store::table::{Item, Returning, SharedTable, TableError, TableName, Transaction, Write};
 use tokio::sync::watch;
-
-use crate::delegate::Otherwise;
 
 /// In how many calls of a thousand.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +97,7 @@ impl Unreliable {
     }
 }
 
-impl Otherwise for Unreliable {
+impl Intercept for Unreliable {
     fn write<'a>(
         &'a self,
         table: &'a SharedTable,

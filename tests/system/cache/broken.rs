@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use holdfast::store::tags;
-use holdfast_tests::delegate::{Delegate, Otherwise};
 
 /// A part of the protocol that is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub fn perhaps_broken(table: &SharedTable, breach: Option<Breach>) -> SharedTabl
     let table = Arc::clone(table);
     match breach {
         None => table,
-        Some(Breach::TagsAfterData) => Arc::new(Delegate::<TagsLast> { table, otherwise: Arc::default() }),
-        Some(Breach::NoUnsettledSet) => Arc::new(Delegate { table, otherwise: Arc::new(NeverUnsettled) }),
-        Some(Breach::LeftOut(entity)) => Arc::new(Delegate { table, otherwise: Arc::new(Deaf { tag: format!("t#e#{entity}") }) }),
+        Some(Breach::TagsAfterData) => Arc::new(Double::<TagsLast>::new(table, Arc::default())),
+        Some(Breach::NoUnsettledSet) => Arc::new(Double::new(table, NeverUnsettled)),
+        Some(Breach::LeftOut(entity)) => Arc::new(Double::new(table, Deaf { tag: format!("t#e#{entity}") })),
     }
 }
 
@@ -42,7 +42,7 @@ struct TagsLast {
     ahead: Mutex<HashMap<String, RangePage>>,
 }
 
-impl Otherwise for TagsLast {
+impl Intercept for TagsLast {
     fn get<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -81,7 +81,7 @@ impl Otherwise for TagsLast {
 /// Takes the elements out of announcements at tags.
 struct NeverUnsettled;
 
-impl Otherwise for NeverUnsettled {
+impl Intercept for NeverUnsettled {
     fn write<'a>(
         &'a self,
         table: &'a SharedTable,
@@ -106,7 +106,7 @@ struct Deaf {
     tag: String,
 }
 
-impl Otherwise for Deaf {
+impl Intercept for Deaf {
     fn get<'a>(
         &'a self,
         table: &'a SharedTable,

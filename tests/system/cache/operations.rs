@@ -12,10 +12,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, join_all};
 use holdfast::core::clock::{Clock, Env, Micros};
 use holdfast::model::parse;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{SharedTable, TableError, TableName, Transaction};
 use holdfast::store::verify::{Kind, Report, Verifier};
 use holdfast::store::write::Writer;
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use holdfast_tests::modelled::{Chances, Modelled, Times, Unreliable};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -84,7 +84,7 @@ impl Stop {
     }
 }
 
-impl Otherwise for Stop {
+impl Intercept for Stop {
     fn transact<'a>(&'a self, table: &'a SharedTable, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
         Box::pin(async move {
             let is_commit = transaction.writes.iter().any(|(_, write)| write.key().pk.starts_with("tf#"));
@@ -167,7 +167,7 @@ impl History {
         let model = Arc::new(parse("model.yaml", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:#?}")));
         let world = World { direct: direct.clone(), model, dynamo: None };
         let network = Unreliable::new(Chances { late: 10, twice: 50, lost: 20, by: Duration::from_millis(60) });
-        let through: SharedTable = Arc::new(Delegate { table: direct, otherwise: Arc::clone(&network) });
+        let through: SharedTable = Arc::new(Double::<Unreliable>::new(direct, Arc::clone(&network)));
         let instances = (0..CLIENTS).map(|_| world.instance_over(&through, Env::system(), patient())).collect();
         let readers = (0..READERS).map(|number| {
             let env = if number == 0 { Env::system() } else { ahead(Duration::from_secs(10)) };
@@ -190,7 +190,7 @@ impl History {
                 let phase = if rng.percent(50) { Phase::BeforeCommit } else { Phase::BeforeSettling };
                 let frozen = rng.percent(25).then(|| Duration::from_millis(10 + rng.below(40) as u64));
                 let stop = Arc::new(Stop { phase, frozen, dead: Notify::new() });
-                let table: SharedTable = Arc::new(Delegate { table: self.through.clone(), otherwise: Arc::clone(&stop) });
+                let table: SharedTable = Arc::new(Double::<Stop>::new(self.through.clone(), Arc::clone(&stop)));
                 let instance = self.world.instance_over(&table, Env::system(), patient());
                 tokio::select! {
                     biased;

@@ -5,14 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use holdfast::store::double::{Double, Intercept};
 use holdfast::store::fence::{self, Element, Outcome};
-use holdfast::store::table::{
-    Attr, Expr, Item, Key, RangePage, RangeQuery, Returning, ScanPage, SharedTable, Table, TableError, TableName, Transaction,
-    Write,
-};
+use holdfast::store::table::{Attr, Expr, Item, Key, Returning, SharedTable, TableError, TableName, Transaction, Write};
 use holdfast::store::write::{Batch, Mutation, WriteError};
 use holdfast::store::{gate, keys, tags};
-use holdfast_tests::delegate::{Delegate, Otherwise};
 use holdfast_tests::proxy::Faults;
 use serde_json::json;
 
@@ -32,7 +29,6 @@ pub enum Mechanism {
 }
 
 struct Broken {
-    table: SharedTable,
     mechanism: Mechanism,
     held_back: Mutex<Vec<(TableName, Write)>>,
 }
@@ -40,7 +36,7 @@ struct Broken {
 /// The table as it is, or with one mechanism broken.
 pub fn perhaps_broken(table: SharedTable, mechanism: Option<Mechanism>) -> SharedTable {
     match mechanism {
-        Some(mechanism) => Arc::new(Broken { table, mechanism, held_back: Mutex::default() }),
+        Some(mechanism) => Arc::new(Double::new(table, Broken { mechanism, held_back: Mutex::default() })),
         None => table,
     }
 }
@@ -72,7 +68,7 @@ fn settled(write: Write) -> Write {
 }
 
 impl Broken {
-    async fn break_and_send(&self, mut transaction: Transaction) -> Result<(), TableError> {
+    async fn break_and_send(&self, through: &SharedTable, mut transaction: Transaction) -> Result<(), TableError> {
         let concerned = |write: &Write, prefix: &str| write.key().pk.starts_with(prefix);
         let mut outside = Vec::new();
         let mut inside = Vec::new();
@@ -87,16 +83,22 @@ impl Broken {
         }
         transaction.writes = inside;
         if !transaction.writes.is_empty() {
-            self.table.transact(transaction).await?;
+            through.transact(transaction).await?;
         }
         let late = std::mem::take(&mut *self.held_back.lock().unwrap());
         for (table, write) in outside.into_iter().chain(late) {
-            self.table.write(table, write, Returning::Nothing).await?;
+            through.write(table, write, Returning::Nothing).await?;
         }
         Ok(())
     }
 
-    async fn break_and_write(&self, table: TableName, write: Write, returning: Returning) -> Result<Option<Item>, TableError> {
+    async fn break_and_write(
+        &self,
+        through: &SharedTable,
+        table: TableName,
+        write: Write,
+        returning: Returning,
+    ) -> Result<Option<Item>, TableError> {
         let write = match self.mechanism {
             Mechanism::Unconditioned(prefix) if write.key().pk.starts_with(prefix) => unconditioned(write),
             Mechanism::NeverUnsettled if announces(&write) => Some(settled(write)),
@@ -107,49 +109,25 @@ impl Broken {
             _ => Some(write),
         };
         match write {
-            Some(write) => self.table.write(table, write, returning).await,
+            Some(write) => through.write(table, write, returning).await,
             None => Ok(None),
         }
     }
 }
 
-impl Table for Broken {
-    fn transact<'a>(&'a self, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
-        Box::pin(self.break_and_send(transaction))
-    }
-
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get(keys, consistent)
-    }
-
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
-        self.table.get_transaction(keys)
-    }
-
-    fn query<'a>(&'a self, query: RangeQuery) -> BoxFuture<'a, Result<RangePage, TableError>> {
-        self.table.query(query)
+impl Intercept for Broken {
+    fn transact<'a>(&'a self, table: &'a SharedTable, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
+        Box::pin(self.break_and_send(table, transaction))
     }
 
     fn write<'a>(
         &'a self,
-        table: TableName,
+        table: &'a SharedTable,
+        name: TableName,
         write: Write,
         returning: Returning,
     ) -> BoxFuture<'a, Result<Option<Item>, TableError>> {
-        Box::pin(self.break_and_write(table, write, returning))
-    }
-
-    fn write_batch<'a>(&'a self, writes: Vec<(TableName, Write)>) -> BoxFuture<'a, Result<(), TableError>> {
-        self.table.write_batch(writes)
-    }
-
-    fn scan<'a>(
-        &'a self,
-        table: TableName,
-        after: Option<Key>,
-        segment: (u32, u32),
-    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
-        self.table.scan(table, after, segment)
+        Box::pin(self.break_and_write(table, name, write, returning))
     }
 }
 
@@ -194,7 +172,7 @@ struct Before {
     write: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
-impl Otherwise for Before {
+impl Intercept for Before {
     fn transact<'a>(&'a self, table: &'a SharedTable, transaction: Transaction) -> BoxFuture<'a, Result<(), TableError>> {
         let removes = |write: &Write| matches!(write, Write::Delete { key, .. } if *key == self.gate);
         let write = match transaction.writes.iter().any(|(_, write)| removes(write)) {
@@ -230,7 +208,7 @@ async fn closing(store: &Store, table: &SharedTable) -> Result<(), String> {
     };
     let gate = keys::gate(store.entity("series"), "s", 0);
     let before = Before { gate, write: Mutex::new(Some(Box::pin(late))) };
-    let deleters: SharedTable = Arc::new(Delegate { table: table.clone(), otherwise: Arc::new(before) });
+    let deleters: SharedTable = Arc::new(Double::new(table.clone(), before));
     write(store, &deleters, Mutation::delete(store.entity("series"), record)).await.map_err(|error| error.to_string())?;
     sound(store).await
 }

@@ -13,13 +13,12 @@ use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, Reply, path_id};
 use crate::model::{Entity, Model};
 use crate::pipeline::Context;
-use crate::pipeline::unit_of_work::{self, Committed, Failure, Outcome, UnitOfWork, row_of};
-use crate::pipeline::write::idempotent::{KeyReservation, bare, reply_of};
+use crate::pipeline::unit_of_work;
+use crate::pipeline::write::idempotent::{KeyReservation, bare};
 use crate::query::policy::SystemPermit;
 use crate::query::policy::system as permission;
 use crate::store::audit;
-use crate::store::idempotency::Answer;
-use crate::store::table::{Item, Key, TableName};
+use crate::store::table::{Key, TableName};
 use crate::store::write::{AttachedWrites, Batch, WriteError};
 use crate::store::{items, keys, tags};
 
@@ -38,38 +37,16 @@ pub(super) async fn purge(cx: &Context<'_>, _: SystemPermit<permission::Cache>) 
     let body = cx.body.json(&[JSON])?;
     let target = target(&cx.app.model, body)?;
     let claim = KeyReservation::of(cx, Some(body)).await?;
-    let outcome = unit_of_work::perform(cx, claim.as_ref(), &mut Purge { cx, target }).await?;
-    if matches!(outcome, Outcome::Done(_)) {
-        // `bounded` answers in other memories last as long as their bound; here they need not.
-        cx.app.cache.clear_memory();
-    }
-    Ok(outcome.into_answer())
+    unit_of_work::once(cx, claim.as_ref(), || purged(cx, &target, claim.as_ref())).await
 }
 
-struct Purge<'a> {
-    cx: &'a Context<'a>,
-    target: Target<'a>,
-}
-
-impl UnitOfWork for Purge<'_> {
-    type State = ();
-    type Answer = Reply;
-
-    async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, ()), Problem> {
-        Ok((row_of(self.cx, claim).await?, ()))
-    }
-
-    async fn replay(&self, kept: Answer) -> Result<Reply, Problem> {
-        reply_of(kept, true)
-    }
-
-    async fn attempt(&mut self, (): (), claim: Option<&KeyReservation>) -> Result<Committed<Reply>, Failure> {
-        let batch = batch(self.cx, &self.target).await.map_err(Failure::UnlessReplayed)?;
-        let answer = bare(StatusCode::NO_CONTENT, None);
-        let written = unit_of_work::write(self.cx, claim, batch, &answer).await;
-        let unsettled = written.map_err(|error| Failure::UnlessReplayed(refused(error)))?;
-        Ok(Committed { answer: Reply::empty(StatusCode::NO_CONTENT), unsettled: Some(unsettled) })
-    }
+async fn purged(cx: &Context<'_>, target: &Target<'_>, claim: Option<&KeyReservation>) -> Result<Reply, Problem> {
+    let (batch, answer) = (batch(cx, target).await?, bare(StatusCode::NO_CONTENT, None));
+    let unsettled = unit_of_work::write(cx, claim, batch, &answer).await.map_err(refused)?;
+    cx.app.writer.settle(unsettled).await;
+    // `bounded` answers in other memories last as long as their bound; here they need not.
+    cx.app.cache.clear_memory();
+    Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
 async fn batch(cx: &Context<'_>, target: &Target<'_>) -> Result<Batch, Problem> {

@@ -108,7 +108,7 @@ impl Writer {
         }
         let Some(change) = heat::due(tag, now) else { return };
         if let Err(error) = settle::call(self.table.as_ref(), change).await {
-            tracing::debug!(%error, "a tag keeps its heat for now");
+            tracing::debug!(%error, "the heat of a tag is left for the next writer to change");
         }
     }
 
