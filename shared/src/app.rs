@@ -13,7 +13,7 @@ use crate::limit::address::AddressLimiter;
 use crate::model::Model;
 use crate::openapi::Documents;
 use crate::query::plan::Cursor;
-use crate::store::indexes::Indexes;
+use crate::store::constraints::Constraints;
 use crate::store::object::SharedObjects;
 use crate::store::table::{SharedTable, TableError};
 use crate::store::write::Writer;
@@ -32,8 +32,8 @@ pub struct App {
     pub writer: Writer,
     /// Keeps answers of reads.
     pub cache: Cache,
-    /// Which indexes may be read.
-    pub indexes: Indexes,
+    /// Which constraints and indexes are complete.
+    pub constraints: Arc<Constraints>,
     /// Admits requests.
     pub limiter: Limiter,
     /// Admits what has no consumer.
@@ -58,10 +58,11 @@ pub struct App {
 impl App {
     /// Puts the parts together over a table. No call is made.
     pub fn new(model: Arc<Model>, table: SharedTable, authenticator: Arc<Authenticator>, env: Env, environment: &str) -> Self {
+        let constraints = Arc::new(Constraints::new(table.clone(), model.clone(), env.clone()));
         Self {
-            writer: Writer::new(table.clone(), model.clone(), env.clone()),
+            writer: Writer::new(table.clone(), model.clone(), env.clone()).with_constraints(Arc::clone(&constraints)),
             cache: Cache::new(table.clone(), env.clone(), cache::CacheSettings::default()),
-            indexes: Indexes::new(table.clone(), model.clone(), env.clone()),
+            constraints,
             limiter: Limiter::new(table.clone(), env.clone(), crate::limit::LimiterSettings::default()),
             addresses: AddressLimiter::new(model.limits.per_address),
             usage: Usage::new(table.clone(), env.clone()),
@@ -122,7 +123,7 @@ impl App {
     /// Opens the connection to the table and reads what every instance reads once anyway: in the init phase, which Lambda runs at full
     /// speed, so that the first request need not wait for it. Best effort: a request that finds nothing reads for itself.
     pub async fn warm(&self) {
-        if !matches!(tokio::time::timeout(WARMING, self.indexes.states()).await, Ok(Ok(_))) {
+        if !matches!(tokio::time::timeout(WARMING, self.constraints.states()).await, Ok(Ok(_))) {
             tracing::warn!("the table did not answer in the init phase");
         }
     }

@@ -9,7 +9,7 @@ use holdfast::model::{Model, parse};
 use holdfast::query::ListQuery;
 use holdfast::query::plan::plan;
 use holdfast::query::policy::permit_list;
-use holdfast::store::indexes::States;
+use holdfast::store::constraints::States;
 use holdfast_tests::oracle::{Somebody, pairs};
 use holdfast_tests::{northwind_data, northwind_model, root};
 use serde_json::{Map, Value, json};

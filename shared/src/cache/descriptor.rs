@@ -8,7 +8,7 @@ use crate::model::{CacheMode, Entity, EntityIx, FieldType, Model, Path};
 use crate::query::ListQuery;
 use crate::query::plan::{QueryPlan, Scan};
 use crate::query::policy::Permitted;
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 use crate::store::table::Key;
 use crate::store::{keys, tags};
 

@@ -10,7 +10,7 @@ use super::snapshot::Stamp;
 use crate::model::Model;
 use crate::query::ListQuery;
 use crate::query::policy::Permitted;
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 use crate::store::keys;
 use crate::store::table::Key;
 

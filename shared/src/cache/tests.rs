@@ -12,7 +12,7 @@ use crate::model::{Entity, Model, parse};
 use crate::query::plan;
 use crate::query::policy::{Permitted, permit_get, permit_list};
 use crate::query::{ListQuery, parse_get, parse_list};
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 
 const MODEL: &str = "
 name: Test

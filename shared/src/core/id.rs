@@ -9,5 +9,11 @@ pub fn is_id_part(text: &str) -> bool {
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._:@-".contains(&byte))
 }
 
+/// Whether a text may be an id: parts as above, joined by `,`.
+pub fn is_id(text: &str) -> bool {
+    // As many parts as a key holds.
+    text.len() <= 1024 && text.split(',').all(is_id_part)
+}
+
 /// The greatest whole number that a JSON number carries exactly everywhere: 2^53 - 1.
 pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;

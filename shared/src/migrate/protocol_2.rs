@@ -3,7 +3,7 @@
 //! ```text
 //! mark every entity -> wait, so that every landed writer has met the mark -> is it untouched? -> convert -> untouched still? -> set
 //! ```
-//! A landed writer marks what it does not know `stale` before it writes ([`crate::store::indexes::protocol`]): so a mark that does not stay
+//! A landed writer marks what it does not know `stale` before it writes ([`crate::store::constraints::protocol`]): so a mark that does not stay
 //! as it was tells of one, and nothing is converted beside it. This version does not write before the mark is set. So nobody writes
 //! meanwhile, and everything here may be done again: an interrupted run goes on where it was.
 //!
@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use crate::core::clock::Env;
 use crate::model::{FieldType, Model};
-use crate::store::indexes::protocol::Mark;
-use crate::store::indexes::{self, Indexes};
+use crate::store::constraints::protocol::Mark;
+use crate::store::constraints::{self, Constraints};
 use crate::store::references::{self, referred};
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use crate::store::{gate, items, keys};
 
 /// How long every landed writer needs to meet the mark, and what it has sent to be executed or never.
-pub const SETTLE: Duration = indexes::SETTLE;
+pub const SETTLE: Duration = constraints::SETTLE;
 /// Name of its place.
 const NAME: &str = "protocol-2";
 /// What every guard has: the references counted in it.
@@ -93,7 +93,7 @@ pub async fn convert(
     settle: Duration,
     mut progress: impl FnMut(&Progress) + Send,
 ) -> Result<Migrated, MigrateError> {
-    let migration = Migration { indexes: Indexes::new(table.clone(), model.clone(), env.clone()), table, model, env };
+    let migration = Migration { indexes: Constraints::new(table.clone(), model.clone(), env.clone()), table, model, env };
     let marks = migration.indexes.marks().await?;
     if marks.iter().all(|(_, mark)| *mark == Mark::Set) {
         return Ok(Migrated::Already);
@@ -125,7 +125,7 @@ struct Migration {
     table: SharedTable,
     model: std::sync::Arc<Model>,
     env: Env,
-    indexes: Indexes,
+    indexes: Constraints,
 }
 
 impl Migration {
@@ -225,14 +225,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::indexes::protocol;
+    use crate::store::constraints::protocol;
     use crate::store::table::{Expr, Table};
     use crate::store::testing::Fixture;
     use crate::store::verify::Verifier;
     use crate::store::write::{Mutation, WriteError};
 
-    fn indexes(fix: &Fixture) -> Indexes {
-        Indexes::new(Arc::new(fix.dynamo.table.clone()), fix.model.clone(), fix.env.clone())
+    fn indexes(fix: &Fixture) -> Constraints {
+        Constraints::new(Arc::new(fix.dynamo.table.clone()), fix.model.clone(), fix.env.clone())
     }
 
     async fn migrated(fix: &Fixture, settle: Duration) -> Result<Migrated, MigrateError> {

@@ -13,7 +13,7 @@ use crate::identity::consumer::record::Row;
 use crate::model::value::{Record, new_version};
 use crate::model::{Entity, FieldIx, Model, Path, SubjectPath, limits, subject_paths};
 use crate::store::audit;
-use crate::store::indexes::Indexes;
+use crate::store::constraints::Constraints;
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
 use crate::store::write::{AttachedWrites, Batch, Mutation, WriteError, Writer};
@@ -39,7 +39,7 @@ pub struct Subjects {
     model: Arc<Model>,
     env: Env,
     writer: Writer,
-    indexes: Indexes,
+    indexes: Constraints,
     names: Names,
     paths: Vec<SubjectPath>,
 }
@@ -55,7 +55,7 @@ impl Subjects {
     /// Over the records of a model in a table.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env, names: Names) -> Self {
         let writer = Writer::new(Arc::clone(&table), Arc::clone(&model), env.clone());
-        let indexes = Indexes::new(Arc::clone(&table), Arc::clone(&model), env.clone());
+        let indexes = Constraints::new(Arc::clone(&table), Arc::clone(&model), env.clone());
         let paths = subject_paths(&model);
         Self { table, model, env, writer, indexes, names, paths }
     }

@@ -16,6 +16,7 @@ use crate::query::ListQuery;
 use crate::query::plan::{ChildrenPlan, IncludePlan, NoIndex, QueryPlan, Reads};
 use crate::query::policy::Permitted;
 use crate::query::shape;
+use crate::store::references::referred;
 use crate::store::table::TableName;
 use crate::store::{items, keys};
 
@@ -77,7 +78,9 @@ async fn to_one(
     // Who may not read the reference does not learn where it leads.
     let ids: Vec<Option<String>> = rows
         .iter()
-        .map(|(record, mask)| mask.contains(relation.field).then(|| id_text(&record.get(entity, Path::Own(relation.field))))?)
+        .map(|(record, mask)| {
+            mask.contains(relation.field).then(|| referred(Some(&record.get(entity, Path::Own(relation.field)))))?
+        })
         .collect();
     let mut wanted: Vec<&String> = ids.iter().flatten().collect();
     wanted.sort();
@@ -123,13 +126,4 @@ async fn to_many(
     let records: Vec<(Record, FieldMask)> = pages.iter().flat_map(|page| page.rows.iter().cloned()).collect();
     let mut shown = show(app, permitted, &plan.includes, &records).await?.into_iter();
     Ok(pages.iter().map(|page| shown.by_ref().take(page.rows.len()).map(Value::Object).collect()).collect())
-}
-
-/// The id in a reference, as it stands in keys.
-fn id_text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
 }

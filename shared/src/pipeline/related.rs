@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model, Path};
 use crate::query::condition::Values;
+use crate::store::references::referred;
 use crate::store::table::{TableError, TableName};
 use crate::store::write::Check;
 use crate::store::{items, keys};
@@ -123,9 +124,5 @@ fn target(entity: &Entity, via: FieldIx) -> Option<EntityIx> {
 
 /// The id in a ref field, as it stands in keys.
 fn id_of(entity: &Entity, record: &Record, via: FieldIx) -> Option<String> {
-    match record.get(entity, Path::Own(via)).as_ref() {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
+    referred(Some(record.get(entity, Path::Own(via)).as_ref()))
 }

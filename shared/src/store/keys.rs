@@ -52,6 +52,11 @@ pub fn record(entity: &Entity, id: &str) -> Key {
     Key::new(format!("r#{}#{id}", entity.name), ONLY)
 }
 
+/// A record of an entity that the model may not have.
+pub fn record_of(entity: &str, id: &str) -> Key {
+    Key::new(format!("r#{entity}#{id}"), ONLY)
+}
+
 /// One of the gates of a record.
 pub fn gate(entity: &Entity, id: &str, shard: u16) -> Key {
     Key::new(format!("g#{}#{id}", entity.name), shard.to_be_bytes())
@@ -133,6 +138,20 @@ pub fn sort_key(model: &Model, entity: &Entity, index: &Index, record: &Record) 
     }
     if !has_id {
         encode::append(&mut sk, &encode::order_of_id(&entity.id), &record.id_value(entity), false);
+    }
+    fitting(sk)
+}
+
+/// Most bytes of a sort key.
+const MAX_SORT_KEY: usize = 1024;
+
+/// A sort key that DynamoDB takes. The model bounds the values of what it indexes, so only values that an older model allowed are longer:
+/// behind what fits, a hash tells them apart, so that each still has a place of its own, near its order.
+fn fitting(mut sk: Vec<u8>) -> Vec<u8> {
+    if sk.len() > MAX_SORT_KEY {
+        let hash = <sha2::Sha256 as sha2::Digest>::digest(&sk);
+        sk.truncate(MAX_SORT_KEY - hash.len());
+        sk.extend(hash);
     }
     sk
 }

@@ -12,7 +12,7 @@ pub mod gate;
 pub mod heat;
 pub mod idempotency;
 
-pub mod indexes;
+pub mod constraints;
 pub mod items;
 pub mod keys;
 pub mod meter;

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::keys;
 use super::table::{Attr, Item, Key, RangeQuery, Table, TableError, TableName};
+use crate::core::id::is_id;
+use crate::model::value::Record;
 use crate::model::{Entity, Field, OnDelete};
 
 const ON_DELETE: &str = "o";
@@ -26,13 +28,15 @@ pub struct Reference {
     pub on_delete: Option<OnDelete>,
 }
 
-/// The id that a ref field's value names; `None` for null.
+/// The id that a ref field's value names; `None` for null, and for what is no id: a field may have held other values before it became
+/// a ref, and those refer to nothing.
 pub(crate) fn referred(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::String(id) => Some(id.clone()),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    }
+    let id = match value? {
+        Value::String(id) => id.clone(),
+        Value::Number(id) => id.to_string(),
+        _ => return None,
+    };
+    is_id(&id).then_some(id)
 }
 
 /// The row of a reference to the record `parent_id`.
@@ -53,6 +57,18 @@ impl Reference {
             id: parts.next()?,
             on_delete: row.s(ON_DELETE).and_then(OnDelete::parse),
         })
+    }
+}
+
+impl Reference {
+    /// Where the record stands that refers.
+    pub fn record(&self) -> Key {
+        keys::record_of(&self.entity, &self.id)
+    }
+
+    /// Whether this record, the one that the row names, refers to `parent` by the row's field.
+    pub(crate) fn is_of(&self, record: &Record, parent: &str) -> bool {
+        referred(record.fields.get(&self.field)).as_deref() == Some(parent)
     }
 }
 

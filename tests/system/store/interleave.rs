@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use holdfast::store::indexes::{Indexes, ReindexError};
+use holdfast::store::constraints::{BuildError, Constraints};
 use holdfast::store::table::SharedTable;
 use holdfast::store::write::WriteError;
 use holdfast_tests::crash::{End, crashing};
@@ -78,7 +78,7 @@ async fn insist(store: &Store, chance: &Seeded, request: &Request, key: &str) ->
 
 async fn round(seed: u64) {
     let store = Arc::new(Store::behind_proxy(Faults::bad_day_with_late_requests(seed)).await);
-    let indexes = Indexes::new(Arc::clone(&store.table), Arc::clone(&store.model), store.env.clone());
+    let indexes = Constraints::new(Arc::clone(&store.table), Arc::clone(&store.model), store.env.clone());
     indexes.before_write(store.deadline()).await.unwrap();
     for author in AUTHORS {
         store.create("author", author, json!({"tally": 0})).await;
@@ -103,7 +103,7 @@ async fn round(seed: u64) {
     let reindex = async {
         for _ in 0..3 {
             match indexes.reindex("book", "by_title", Duration::ZERO, |_| {}).await {
-                Ok(_) | Err(ReindexError::Table(_)) => {}
+                Ok(_) | Err(BuildError::Table(_)) => {}
                 Err(error) => panic!("{error}"),
             }
         }

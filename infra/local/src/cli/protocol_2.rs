@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use holdfast::migrate::protocol_2::{self, Migrated, Progress};
-use holdfast::store::indexes::Indexes;
+use holdfast::store::constraints::Constraints;
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::Failure;
@@ -20,7 +20,7 @@ use super::target::Target;
 pub async fn run(target: &Target, settle: Option<Duration>, plan: bool) -> Result<ExitCode, Failure> {
     let table = Arc::new(target.table.clone());
     if plan {
-        return Ok(match Indexes::new(table, target.model.clone(), target.env.clone()).check_protocol().await {
+        return Ok(match Constraints::new(table, target.model.clone(), target.env.clone()).check_protocol().await {
             Ok(()) => {
                 anstream::println!("protocol 2: nothing to do");
                 ExitCode::SUCCESS

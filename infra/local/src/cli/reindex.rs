@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use holdfast::store::indexes::{Indexes, SETTLE};
+use holdfast::store::constraints::{Constraints, SETTLE};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::target::{Target, TargetArgs};
@@ -33,8 +33,8 @@ pub async fn run(args: ReindexArgs) -> Result<ExitCode, Failure> {
     let target = Target::open(&args.target).await?;
     let settle = args.settle.unwrap_or(if target.is_exclusive() { Duration::ZERO } else { SETTLE });
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let indexes = Indexes::new(Arc::new(target.table.clone()), target.model.clone(), target.env.clone());
-    let progress = |done: &holdfast::store::indexes::Progress| {
+    let indexes = Constraints::new(Arc::new(target.table.clone()), target.model.clone(), target.env.clone());
+    let progress = |done: &holdfast::store::constraints::Progress| {
         spinner.set_message(format!("{} items, {} records, {} rows written", done.items, done.records, done.written));
     };
     let outcome = indexes.reindex(&args.entity, &args.index, settle, progress).await;

@@ -86,6 +86,8 @@ codes! {
         "The fault is ours; the log has the cause under `correlation_id`.";
     Unavailable, "unavailable", SERVICE_UNAVAILABLE, "Unavailable for the moment",
         "A service that we depend on does not answer; repeat the request after `Retry-After` seconds.";
+    Building, "building", SERVICE_UNAVAILABLE, "Constraint not built yet",
+        "The model has changed over stored data, and what the request asks for cannot be decided before `holdfast migrate` has built it.";
     Timeout, "timeout", GATEWAY_TIMEOUT, "Timed out",
         "The request could not be finished in time; a write may be repeated safely with its idempotency key.";
 }
@@ -107,7 +109,8 @@ mod tests {
         method_not_allowed 405, not_acceptable 406, conflict 409, unique_violation 409, restricted 409, request_in_progress 409, \
         gone 410, precondition_failed 412, payload_too_large 413, response_too_large 413, unsupported_media_type 415, \
         validation_failed 422, reference_not_found 422, cost_exceeds_limit 422, idempotency_key_reused 422, \
-        precondition_required 428, rate_limited 429, quota_exceeded 429, internal 500, unavailable 503, timeout 504";
+        precondition_required 428, rate_limited 429, quota_exceeded 429, internal 500, unavailable 503, \
+        building 503, timeout 504";
 
     #[test]
     fn the_catalogue_is_that_of_the_contract() {

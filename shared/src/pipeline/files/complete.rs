@@ -108,7 +108,7 @@ fn empty_body(cx: &Context<'_>) -> Result<(), Problem> {
 async fn read(cx: &Context<'_>, target: &Target<'_>) -> Result<(Record, Option<Begun>), Problem> {
     let row = upload::place(target.entity, target.id, target.field, cx.principal);
     let places = [(TableName::Data, keys::record(target.entity, target.id)), (TableName::Data, row)];
-    let (found, ready) = futures::join!(cx.app.table.get(&places, true), cx.app.indexes.before_write(deadline(cx)));
+    let (found, ready) = futures::join!(cx.app.table.get(&places, true), cx.app.constraints.before_write(deadline(cx)));
     ready?;
     let mut found = found?.into_iter();
     let record = record_of(found.next().flatten())?;

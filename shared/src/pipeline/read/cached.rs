@@ -21,7 +21,7 @@ use crate::pipeline::Context;
 use crate::query::ListQuery;
 use crate::query::plan::ReadPlan;
 use crate::query::policy::Permitted;
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 use crate::usage;
 
 /// What is read.
@@ -79,8 +79,8 @@ pub(super) async fn answer<'a>(
     let app = cx.app;
     let wanted = !is_refused(&cx.request.headers);
     // The states of indexes are guessed from the last time and read at the same time if that is long ago: one wait.
-    let guess = app.indexes.last_known();
-    let (states, looked) = futures::join!(app.indexes.states(), lookup(cx, permitted, read, &guess, wanted));
+    let guess = app.constraints.last_known();
+    let (states, looked) = futures::join!(app.constraints.states(), lookup(cx, permitted, read, &guess, wanted));
     let states = states?;
     let looked = if states == guess { looked } else { lookup(cx, permitted, read, &states, wanted).await };
     let (plan, found) = looked?;

@@ -38,7 +38,7 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
     }
     // Whether the table is of the protocol that this version speaks: an instance must not be given requests before it is.
     if failing.is_empty()
-        && let Err(error) = app.indexes.check_protocol().await
+        && let Err(error) = app.constraints.check_protocol().await
     {
         failing.push("protocol");
         causes.push(format!("protocol: {error}"));

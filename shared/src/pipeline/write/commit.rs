@@ -139,7 +139,7 @@ async fn read(
             false => cx.app.table.get(&places, true).await,
         }
     };
-    let (found, ready) = futures::join!(get, cx.app.indexes.before_write(deadline(cx)));
+    let (found, ready) = futures::join!(get, cx.app.constraints.before_write(deadline(cx)));
     ready?;
     let mut found = found?.into_iter();
     let row = if claim.is_some() { found.next().flatten() } else { None };

@@ -53,6 +53,7 @@ pub(super) fn refused(
             let who = by.map_or_else(|| "Other records".to_owned(), |by| format!("Records of {}", by.plural));
             at(mutation, Problem::new(Code::Restricted, format!("{who} refer to this one, so it cannot be deleted.")))
         }
+        WriteError::Building { mutation, constraint } => at(mutation, building(&constraint)),
         WriteError::Contradiction { mutation } => {
             let detail = "This operation and an earlier one claim the same value or record; only one of them can.";
             at(mutation, Problem::new(Code::UniqueViolation, detail))
@@ -66,6 +67,12 @@ pub(super) fn refused(
         WriteError::Rider(_) => Problem::internal("a rider's condition failed, and none was set"),
         WriteError::Store(error) => Problem::from(error),
     }
+}
+
+/// A write that cannot be decided before a rule of the model is complete. Which rule is the operators' to know.
+fn building(constraint: &str) -> Problem {
+    let detail = "A constraint of the model is not built yet, so this cannot be decided; it can after `holdfast migrate`.";
+    Problem::new(Code::Building, detail).retry_after(30).logged(format!("{constraint} is not built: run `holdfast migrate`"))
 }
 
 /// The problem of a reference to a record that does not exist, or that the caller may not read: the same to the byte.

@@ -11,7 +11,7 @@ use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Op, Path,
 use crate::query::ListQuery;
 use crate::query::condition::{Comparison, Condition};
 use crate::query::policy::Permitted;
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 
 /// A planned list, and what its plan would be for other values of the same query.
 #[derive(Debug, Clone, PartialEq)]

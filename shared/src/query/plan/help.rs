@@ -6,7 +6,7 @@ use crate::model::{Entity, FieldType, IndexIx, Model, Op, Path, is_sortable};
 use crate::query::ListQuery;
 use crate::query::condition::Comparison;
 use crate::query::policy::Permitted;
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 
 /// Most access paths that a message names.
 const MAX_ACCESS_PATHS: usize = 5;

@@ -8,7 +8,7 @@ use super::query_plan::{NoIndex, QueryPlan};
 use crate::model::{FieldIx, Model};
 use crate::query::policy::{Permitted, PermittedInclude};
 use crate::query::{ListQuery, Relation};
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 
 /// Plan of a read with what is embedded in its records.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use crate::identity::auth::Principal;
 use crate::model::{EntityIx, IdKind, IndexIx, Model, parse};
 use crate::query::policy::{Permitted, permit_list};
 use crate::query::{Everything, ListQuery, Relation, parse_list};
-use crate::store::indexes::States;
+use crate::store::constraints::States;
 
 const MODEL: &str = "
 name: T

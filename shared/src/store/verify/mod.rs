@@ -49,10 +49,14 @@ impl Verifier {
         self
     }
 
-    /// Removes those of these index rows that no record puts there; how many. For `reindex`.
+    /// Removes those of these rows of indexes, unique fields and references that no record needs; how many. For builds.
     pub(crate) async fn remove_orphans(&self, rows: Vec<Item>) -> Result<u64, TableError> {
         let mut report = Report::default();
-        self.rows(rows, &mut report).await?;
+        let (of_indexes, others): (Vec<Item>, Vec<Item>) = rows.into_iter().partition(|row| row.key.pk.starts_with("i#"));
+        let (of_unique, of_references): (Vec<Item>, Vec<Item>) = others.into_iter().partition(|row| row.key.pk.starts_with("u#"));
+        self.rows(of_indexes, &mut report).await?;
+        self.owned(of_unique, &mut report).await?;
+        self.reference_rows(of_references, &mut report).await?;
         Ok(report.repaired)
     }
 

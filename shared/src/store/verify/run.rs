@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Verifier;
 use super::report::Report;
 use crate::core::clock::Micros;
-use crate::store::indexes::Indexes;
+use crate::store::constraints::Constraints;
 use crate::store::table::{TableError, TableName};
 
 impl Verifier {
@@ -14,7 +14,7 @@ impl Verifier {
     /// # Errors
     /// What the table says; [`TableError::Broken`] for one that an earlier version has written and nobody has converted.
     pub async fn run(&self, deadline: Micros, mut progress: impl FnMut(&Report) + Send) -> Result<Report, TableError> {
-        Indexes::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone()).check_protocol().await?;
+        Constraints::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone()).check_protocol().await?;
         let mut report = Report::default();
         if self.repair {
             self.sweep(deadline).await?;

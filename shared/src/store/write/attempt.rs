@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::stale_rows::RefusedRow;
 use super::{WriteError, Written};
 use crate::core::clock::Env;
 use crate::model::{Entity, EntityIx};
@@ -19,6 +20,8 @@ pub(super) enum Stop {
     Again,
     /// It does not fit into one transaction.
     Large(WriteError),
+    /// A unique row belongs to another.
+    Taken(RefusedRow),
 }
 
 impl From<WriteError> for Stop {

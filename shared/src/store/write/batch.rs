@@ -146,6 +146,13 @@ pub enum WriteError {
         /// The ref field.
         field: FieldIx,
     },
+    /// A rule of the model is not complete yet, so that the write cannot be decided.
+    Building {
+        /// Index into [`Batch::mutations`].
+        mutation: usize,
+        /// The rule, as `unique order.number` or `reference order.customer_id`.
+        constraint: String,
+    },
     /// The record cannot be deleted because others refer to it (`on_delete: restrict`).
     Restricted {
         /// Index into [`Batch::mutations`].

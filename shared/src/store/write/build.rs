@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::attempt::{Attempt, Removal};
+use super::stale_rows::{StaleRow, StaleRows};
 use super::unique::{self, UniqueClaim};
 use super::{Batch, Mutation, WriteError};
 use crate::core::clock::Env;
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model};
 use crate::store::pending_deletion::PendingDeletion;
-use crate::store::references::{self, referred};
+use crate::store::references::{self, Reference, referred};
 use crate::store::table::{Attr, Expr, Item, Key, TableName, Transaction, Write};
 use crate::store::{fence, gate, idempotency, items, keys, object, tags};
 
@@ -24,8 +25,8 @@ pub(super) enum Purpose {
     Row,
     /// The row of a reference, without a condition.
     Reference,
-    /// A unique value of these mutations and fields, the one that takes it first.
-    Unique(Vec<(usize, FieldIx)>),
+    /// The row of a unique value.
+    Unique(UniqueRow),
     /// A gate: what another attempt has done to it makes this one begin again.
     Gate,
     /// The fence.
@@ -40,6 +41,18 @@ pub(super) enum Purpose {
     Conditioned,
     /// A row whose record refers to something else: the record must still be so.
     Leftover,
+}
+
+/// Whose unique value a row stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct UniqueRow {
+    pub(super) key: Key,
+    pub(super) entity: EntityIx,
+    pub(super) field: FieldIx,
+    /// The mutation that takes the value, or that releases it.
+    pub(super) mutation: usize,
+    /// Whether one takes it.
+    pub(super) is_wanted: bool,
 }
 
 /// A reference that comes, at the gate where it is announced.
@@ -58,10 +71,18 @@ pub(super) struct Gain {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Leftover {
     pub(super) row: Key,
-    pub(super) entity: EntityIx,
-    pub(super) id: String,
+    /// The record that it names.
+    pub(super) record: Key,
     /// The version of the record as it was read; `None`: there is none.
     pub(super) version: Option<String>,
+}
+
+impl Leftover {
+    /// The row of a reference that `record`, as it was read, does not have.
+    pub(super) fn of(reference: Reference, record: Option<Record>) -> Self {
+        let key = reference.record();
+        Self { row: reference.key, record: key, version: record.map(|record| record.version) }
+    }
 }
 
 /// What a batch comes to: what is announced, and the actions of its transaction but those that name the attempt.
@@ -71,6 +92,10 @@ pub(super) struct TransactionPlan {
     /// Records that change.
     records: HashSet<Key>,
     claims: Merged<(UniqueClaim, Vec<(usize, FieldIx)>)>,
+    /// Entity of each mutation.
+    entities: Vec<EntityIx>,
+    /// Unique rows that say what is not so.
+    stale: StaleRows,
     /// Tags at which the write is announced, each once.
     pub(super) tags: Vec<Key>,
     /// References that come, each gate once.
@@ -118,6 +143,7 @@ impl TransactionPlan {
         let mut plan = Self::default();
         for (at, mutation) in batch.mutations.iter().enumerate() {
             let entity = model.entity(mutation.entity);
+            plan.entities.push(entity.ix);
             plan.record(entity, at, mutation)?;
             plan.rows(model, entity, mutation);
             plan.unique(model, entity, at, mutation)?;
@@ -166,16 +192,50 @@ impl TransactionPlan {
     }
 
     /// Rows of references that are none: each goes if the record that it names is still as it was read.
-    pub(super) fn leftovers(&mut self, model: &Model, leftovers: &[Leftover]) {
+    pub(super) fn leftovers(&mut self, leftovers: &[Leftover]) {
         let mut checked = HashSet::new();
         for leftover in leftovers {
             self.actions.push((Purpose::Leftover, Write::Delete { key: leftover.row.clone(), condition: None }));
-            let key = keys::record(model.entity(leftover.entity), &leftover.id);
-            if !self.records.contains(&key) && checked.insert(key.clone()) {
+            if !self.records.contains(&leftover.record) && checked.insert(&leftover.record) {
                 let condition = leftover.version.as_deref().map_or_else(absent_or_tombstone, of_version);
-                self.actions.push((Purpose::Leftover, Write::Check { key, condition }));
+                self.actions.push((Purpose::Leftover, Write::Check { key: leftover.record.clone(), condition }));
             }
         }
+    }
+
+    /// With what is known of unique rows.
+    pub(super) fn past(mut self, stale: &StaleRows) -> Self {
+        self.stale = stale.clone();
+        self
+    }
+
+    /// The actions on unique rows, and the checks of the owners from whom a value is taken over.
+    fn unique_rows(&self) -> Vec<(Purpose, Write)> {
+        let mut writes = Vec::new();
+        let mut owners: HashSet<&Key> = HashSet::new();
+        for (key, (claim, who)) in &self.claims.items {
+            let Some((mutation, field)) = who.first().copied() else { continue };
+            let is_wanted = claim.taken.is_some();
+            let void = match self.stale.get(key) {
+                Some(StaleRow::OfAnother) if !is_wanted => continue,
+                Some(StaleRow::Void { owner, record, version }) => {
+                    if !self.is_checked(record) && owners.insert(record) {
+                        let condition = version.as_deref().map_or_else(absent_or_tombstone, of_version);
+                        writes.push((Purpose::Leftover, Write::Check { key: record.clone(), condition }));
+                    }
+                    Some(owner.as_str())
+                }
+                _ => None,
+            };
+            let row = UniqueRow { key: key.clone(), entity: self.entities[mutation], field, mutation, is_wanted };
+            writes.push((Purpose::Unique(row), claim.write(key, void)));
+        }
+        writes
+    }
+
+    /// Whether the transaction has a condition on a record already.
+    fn is_checked(&self, record: &Key) -> bool {
+        self.records.contains(record) || self.actions.iter().any(|(_, write)| write.key() == record)
     }
 
     /// The actions alone, for a transaction that is no change of a record.
@@ -305,7 +365,7 @@ impl TransactionPlan {
     /// The transaction of an attempt. Another attempt's is another body: keep what was sent.
     pub(super) fn transaction(&self, env: &Env, attempt: &Attempt) -> Built {
         let actions = self.actions.iter().cloned();
-        let claims = self.claims.items.iter().map(|(key, (claim, who))| (Purpose::Unique(who.clone()), claim.write(key)));
+        let claims = self.unique_rows();
         let gates = self.removals.iter().flat_map(|removal| self.of_removal(attempt, removal));
         let mut all: Vec<(Purpose, Write)> = actions.chain(claims).chain(gates).collect();
         let now = env.now();

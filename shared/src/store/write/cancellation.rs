@@ -2,6 +2,7 @@
 
 use super::attempt::Stop;
 use super::build::Purpose;
+use super::stale_rows::RefusedRow;
 use super::{Batch, WriteError, Writer};
 use crate::store::items;
 use crate::store::table::{Item, Reason, TableError};
@@ -46,10 +47,10 @@ fn failed(batch: &Batch, purpose: &Purpose, old: Option<Item>) -> (u8, Stop) {
         Purpose::Conditioned => (3, WriteError::Rider(old.map(Box::new))),
         Purpose::Record(at) => (3, changed(batch, *at, old.as_ref())),
         Purpose::Check(check) => (4, WriteError::CheckFailed { check: *check }),
-        Purpose::Unique(who) => match who.first() {
-            Some((mutation, field)) => (6, WriteError::Unique { mutation: *mutation, field: *field }),
-            None => (6, damaged("a unique row belongs to nobody of this write")),
-        },
+        Purpose::Unique(row) => {
+            let who = (row.entity, row.field, row.mutation);
+            return (6, Stop::Taken(RefusedRow::new(row.key.clone(), old.as_ref(), who, row.is_wanted)));
+        }
         // A gate came, or was opened by somebody who did not wait; a record that had no such reference has changed.
         Purpose::Gate | Purpose::Leftover => return (5, Stop::Again),
         Purpose::Row | Purpose::Reference | Purpose::Rider | Purpose::Tombstone | Purpose::Fence => {

@@ -41,6 +41,14 @@ struct Referrers {
     has_open_gate: bool,
 }
 
+/// A row under a record that goes, by a field that is no reference to it in this model.
+struct Stray {
+    at: usize,
+    reference: Reference,
+    /// Whether it counts if its record has the value: this model does not know the field at all.
+    counts: bool,
+}
+
 /// A record that refers to one that goes, by a field that the model knows.
 struct Child {
     at: usize,
@@ -66,14 +74,18 @@ impl Writer {
                 return Ok(expanded);
             }
             let found = wave.iter().map(|at| self.referrers(&expanded.batch.mutations[*at], *at, attempt));
-            let mut children = Vec::new();
+            let (mut children, mut strays) = (Vec::new(), Vec::new());
             for referrers in future::join_all(found).await {
                 let referrers = referrers?;
-                children.extend(self.children_of(&mut expanded, referrers, &known, forced)?);
+                children.extend(self.children_of(&mut expanded, referrers, &known, &mut strays, forced)?);
             }
             let places = children.iter().map(|child| keys::record(self.model.entity(child.entity), &child.reference.id));
-            let places: Vec<_> = places.map(|key| (TableName::Data, key)).collect();
-            let records = self.table.get(&places, true).await?;
+            let of_strays = strays.iter().map(|stray| stray.reference.record());
+            let places: Vec<_> = places.chain(of_strays).map(|key| (TableName::Data, key)).collect();
+            let mut records = self.table.get(&places, true).await?;
+            for (stray, item) in strays.into_iter().zip(records.split_off(children.len())) {
+                self.leave_behind(&mut expanded, stray, item.as_ref())?;
+            }
             for (child, record) in children.into_iter().zip(records) {
                 self.bring_along(&mut expanded, &mut known, child, record.as_ref())?;
             }
@@ -105,6 +117,7 @@ impl Writer {
         expanded: &mut Expanded,
         referrers: Referrers,
         known: &HashMap<(EntityIx, String), usize>,
+        strays: &mut Vec<Stray>,
         forced: bool,
     ) -> Result<Vec<Child>, Stop> {
         let Referrers { at, references, has_open_gate } = referrers;
@@ -115,7 +128,8 @@ impl Writer {
         let mut children = Vec::new();
         for reference in references {
             let Some((entity, field, on_delete)) = self.known_field(parent_entity, &reference) else {
-                return Err(self.restricted(expanded, mutation, None).into());
+                strays.push(Stray { at, counts: !self.has_field(&reference), reference });
+                continue;
             };
             let place = known.get(&(entity, reference.id.clone())).copied().filter(|place| *place < expanded.own);
             let restricts = on_delete == OnDelete::Restrict && !forced;
@@ -144,6 +158,24 @@ impl Writer {
         Ok(children)
     }
 
+    /// A row by a field that is no reference to the record in this model: it goes, unless its record has the value in a field that
+    /// only another version of the model knows.
+    fn leave_behind(&self, expanded: &mut Expanded, stray: Stray, item: Option<&Item>) -> Result<(), Stop> {
+        let Stray { at, reference, counts } = stray;
+        let parent_id = expanded.batch.mutations[at].id();
+        let record = items::stored(item).map_err(WriteError::Store)?;
+        if counts && record.as_ref().is_some_and(|record| reference.is_of(record, parent_id)) {
+            return Err(self.restricted(expanded, at, None).into());
+        }
+        expanded.leftovers.push(Leftover::of(reference, record));
+        Ok(())
+    }
+
+    /// Whether the model has the field of a reference, whatever it is there.
+    pub(super) fn has_field(&self, reference: &Reference) -> bool {
+        self.model.by_name(&reference.entity).is_some_and(|entity| entity.by_field(&reference.field).is_some())
+    }
+
     fn restricted(&self, expanded: &Expanded, mutation: usize, by: Option<EntityIx>) -> WriteError {
         let mutation = if mutation < expanded.own { mutation } else { expanded.first };
         WriteError::Restricted { mutation, by }
@@ -163,8 +195,7 @@ impl Writer {
         let record = items::stored(item).map_err(WriteError::Store)?;
         let refers = |record: &Record| referred(record.fields.get(name)).as_ref() == Some(&parent_id);
         let Some(record) = record.as_ref().filter(|record| refers(record)) else {
-            let version = record.map(|record| record.version);
-            expanded.leftovers.push(Leftover { row: reference.key, entity, id: reference.id, version });
+            expanded.leftovers.push(Leftover::of(reference, record));
             return Ok(());
         };
         let stays = self.on_delete(entity, field) == OnDelete::SetNull;

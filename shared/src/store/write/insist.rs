@@ -13,9 +13,12 @@ use futures::future;
 
 use super::attempt::{Attempt, GivenUp, Stop};
 use super::build::{Built, TransactionPlan};
+use super::building;
 use super::commit::Pauses;
+use super::stale_rows::StaleRows;
 use super::{Admission, Batch, MAX_ACTIONS, MAX_BYTES, WriteError, Writer, Written};
 use crate::core::clock::Micros;
+use crate::store::constraints::States;
 use crate::store::fence::{self, Outcome};
 use crate::store::table::TableError;
 use crate::store::{gate, settle};
@@ -30,9 +33,11 @@ impl Writer {
         deadline: Micros,
     ) -> Result<Written, WriteError> {
         let mut pauses = Pauses::new(self, deadline);
+        let states = self.states(&batch.mutations, deadline).await?;
+        let mut stale = StaleRows::default();
         loop {
             let mut attempt = self.begin();
-            let stop = match self.run(batch, forced, admission, &mut attempt, deadline).await {
+            let stop = match self.run(batch, forced, admission, &mut attempt, (&states, &stale), deadline).await {
                 Ok(actions) => return Ok(attempt.written(actions)),
                 Err(stop) => stop,
             };
@@ -46,8 +51,11 @@ impl Writer {
                 Stop::Error(error) => return Err(error),
                 Stop::Large(_) if batch.is_one_deletion() => return self.delete_in_steps(batch, forced, deadline).await,
                 Stop::Large(error) => return Err(error),
-                Stop::Again if pauses.pause().await => {}
-                Stop::Again => return Err(WriteError::Busy),
+                Stop::Taken(refused) if self.look_at_owner(&refused, &mut stale).await? => {}
+                // Another attempt may see that what a delete brought along has changed.
+                Stop::Taken(refused) if refused.mutation < batch.mutations.len() => return Err(refused.error()),
+                Stop::Again | Stop::Taken(_) if pauses.pause().await => {}
+                Stop::Again | Stop::Taken(_) => return Err(WriteError::Busy),
             }
         }
     }
@@ -63,10 +71,12 @@ impl Writer {
         forced: bool,
         admission: &Admission<'_>,
         attempt: &mut Attempt,
+        (states, stale): (&States, &StaleRows),
         deadline: Micros,
     ) -> Result<usize, Stop> {
         // What is wrong in itself is told before anything is looked at.
-        let plan = TransactionPlan::new(&self.model, batch)?;
+        let plan = TransactionPlan::new(&self.model, batch)?.past(stale);
+        building::check(&self.model, states, &batch.mutations, batch.mutations.len())?;
         let built = self.fitting(&plan, attempt)?;
         if plan.removals.is_empty() {
             self.announce(&plan, attempt, deadline).await?;
@@ -76,8 +86,10 @@ impl Writer {
         admission.clone().await;
         loop {
             let expanded = self.expand(batch, forced, attempt).await?;
-            let mut plan = TransactionPlan::new(&self.model, &expanded.batch).map_err(|error| expanded.of_caller(error))?;
-            plan.leftovers(&self.model, &expanded.leftovers);
+            building::check(&self.model, states, &expanded.batch.mutations, batch.mutations.len())?;
+            let plan = TransactionPlan::new(&self.model, &expanded.batch).map_err(|error| expanded.of_caller(error))?;
+            let mut plan = plan.past(stale);
+            plan.leftovers(&expanded.leftovers);
             let built = self.fitting(&plan, attempt)?;
             self.announce(&plan, attempt, deadline).await.map_err(|stop| expanded.stop_of_caller(stop))?;
             if expanded.open.is_empty() {

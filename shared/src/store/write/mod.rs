@@ -12,11 +12,13 @@ mod announce;
 mod attempt;
 mod batch;
 mod build;
+mod building;
 mod cancellation;
 mod cascade;
 mod close;
 mod commit;
 mod insist;
+mod stale_rows;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 
+use super::constraints::Constraints;
 use super::settle::Unsettled;
 use super::table::{Key, SharedTable};
 use crate::core::clock::{Env, Micros};
@@ -45,6 +48,7 @@ pub struct Writer {
     model: Arc<Model>,
     env: Env,
     hot: HotTags,
+    constraints: Option<Arc<Constraints>>,
 }
 
 /// Ends when a request is admitted; never, where it is refused.
@@ -88,7 +92,14 @@ impl HotTags {
 impl Writer {
     /// A writer: once per process.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env) -> Self {
-        Self { table, model, env, hot: HotTags::default() }
+        Self { table, model, env, hot: HotTags::default(), constraints: None }
+    }
+
+    /// With the states of the model's constraints, of a table that versions with another model may have written; otherwise all count
+    /// as complete.
+    #[must_use]
+    pub fn with_constraints(self, constraints: Arc<Constraints>) -> Self {
+        Self { constraints: Some(constraints), ..self }
     }
 
     /// Does all of `batch` or nothing. The outcome of the deletes among it includes what they bring along: `cascade` and

@@ -13,13 +13,15 @@ use std::time::Duration;
 
 use super::attempt::{Attempt, GivenUp, Removal, Stop};
 use super::build::{Leftover, TransactionPlan};
+use super::building;
 use super::commit::Pauses;
+use super::stale_rows::StaleRows;
 use super::{Batch, Mutation, WriteError, Writer, Written};
 use crate::core::clock::{Env, Micros};
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, OnDelete};
-use crate::store::indexes::Indexes;
-use crate::store::references::{self, Reference, referred};
+use crate::store::constraints::Constraints;
+use crate::store::references::{self, Reference};
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Expr, Item, Key, RangeQuery, Reason, TableError, TableName, Transaction, Write};
 use crate::store::{gate, items, keys, settle};
@@ -85,9 +87,12 @@ impl Writer {
     /// The first transaction.
     async fn delete_first(&self, batch: &Batch, forced: bool, deadline: Micros) -> Result<Written, WriteError> {
         let mut pauses = Pauses::new(self, deadline);
+        let states = self.states(&batch.mutations, deadline).await?;
+        building::check(&self.model, &states, &batch.mutations, 1)?;
+        let mut stale = StaleRows::default();
         loop {
             let mut attempt = self.begin();
-            let stop = match self.try_first(batch, forced, &mut attempt, deadline).await {
+            let stop = match self.try_first(batch, forced, &mut attempt, &stale, deadline).await {
                 Ok(actions) => return Ok(attempt.written(actions)),
                 Err(stop) => stop,
             };
@@ -98,17 +103,25 @@ impl Writer {
             }
             match stop {
                 Stop::Error(error) | Stop::Large(error) => return Err(error),
-                Stop::Again if pauses.pause().await => {}
-                Stop::Again => return Err(WriteError::Busy),
+                Stop::Taken(refused) if self.look_at_owner(&refused, &mut stale).await? => {}
+                Stop::Again | Stop::Taken(_) if pauses.pause().await => {}
+                Stop::Again | Stop::Taken(_) => return Err(WriteError::Busy),
             }
         }
     }
 
-    async fn try_first(&self, batch: &Batch, forced: bool, attempt: &mut Attempt, deadline: Micros) -> Result<usize, Stop> {
+    async fn try_first(
+        &self,
+        batch: &Batch,
+        forced: bool,
+        attempt: &mut Attempt,
+        stale: &StaleRows,
+        deadline: Micros,
+    ) -> Result<usize, Stop> {
         let mutation = &batch.mutations[0];
         let entity = self.model.entity(mutation.entity);
         let entry = entry(&self.env, entity, mutation.id());
-        let plan = TransactionPlan::in_steps(&self.model, batch, entry, attempt.element.token())?;
+        let plan = TransactionPlan::in_steps(&self.model, batch, entry, attempt.element.token())?.past(stale);
         self.announce(&plan, attempt, deadline).await?;
         self.close_all(&[Removal::of(entity, mutation.id())], attempt, deadline).await?;
         // Behind the closed gate, this is the last word on who refers.
@@ -123,7 +136,10 @@ impl Writer {
         let mut cascading = Vec::new();
         for reference in references::kinds(self.table.as_ref(), entity, id).await? {
             match self.known_field(entity.ix, &reference) {
-                None => return Err(WriteError::Restricted { mutation: 0, by: None }),
+                None if !self.is_stray(entity, id, &reference).await? => {
+                    return Err(WriteError::Restricted { mutation: 0, by: None });
+                }
+                None => {}
                 Some((child, _, OnDelete::Restrict)) if !forced => {
                     return Err(WriteError::Restricted { mutation: 0, by: Some(child) });
                 }
@@ -132,6 +148,22 @@ impl Writer {
             }
         }
         Ok(cascading)
+    }
+
+    /// Whether no record refers by the field of this row, which is no reference to the record in this model.
+    async fn is_stray(&self, entity: &Entity, id: &str, kind: &Reference) -> Result<bool, TableError> {
+        if self.has_field(kind) {
+            return Ok(true);
+        }
+        let rows = references::under(self.table.as_ref(), entity, id, usize::MAX).await?;
+        let rows: Vec<Reference> =
+            rows.into_iter().filter(|row| (&row.entity, &row.field) == (&kind.entity, &kind.field)).collect();
+        let places: Vec<_> = rows.iter().map(|row| (TableName::Data, row.record())).collect();
+        let found = self.table.get(&places, true).await?;
+        let refers = |(row, item): (&Reference, &Option<Item>)| {
+            item.as_ref().and_then(items::decode).is_some_and(|record| row.is_of(&record, id))
+        };
+        Ok(!rows.iter().zip(&found).any(refers))
     }
 
     /// Refuses where something below restricts, before anything is done. Later ones lose, see above.
@@ -196,29 +228,19 @@ impl Writer {
     /// The records that these rows name, as far as they refer to the record.
     async fn followers(&self, entity: &Entity, id: &str, found: Vec<Reference>) -> Result<Followers, WriteError> {
         let mut followers = Followers { children: Vec::new(), leftovers: Vec::new(), unknown: false };
-        let mut known = Vec::new();
-        for reference in found {
-            match self.known_field(entity.ix, &reference) {
-                Some((child, field, _)) => known.push((child, field, reference)),
-                None => followers.unknown = true,
-            }
-        }
-        let places = known.iter().map(|(child, _, reference)| keys::record(self.model.entity(*child), &reference.id));
-        let places: Vec<_> = places.map(|key| (TableName::Data, key)).collect();
-        for ((child, field, reference), item) in known.into_iter().zip(self.table.get(&places, true).await?) {
-            let name = &self.model.entity(child).field(field).name;
+        let places: Vec<_> = found.iter().map(|reference| (TableName::Data, reference.record())).collect();
+        for (reference, item) in found.into_iter().zip(self.table.get(&places, true).await?) {
+            let known = self.known_field(entity.ix, &reference);
             let record = items::stored(item.as_ref()).map_err(WriteError::Store)?;
-            match record {
-                Some(record) if referred(record.fields.get(name)).as_deref() == Some(id) => {
+            match (known, record) {
+                (Some((child, field, _)), Some(record)) if reference.is_of(&record, id) => {
                     match followers.children.iter_mut().find(|(of, by, _)| (*of, *by) == (child, field)) {
                         Some((_, _, records)) => records.push(record),
                         None => followers.children.push((child, field, vec![record])),
                     }
                 }
-                other => {
-                    let version = other.map(|record| record.version);
-                    followers.leftovers.push(Leftover { row: reference.key, entity: child, id: reference.id, version });
-                }
+                (None, Some(record)) if !self.has_field(&reference) && reference.is_of(&record, id) => followers.unknown = true,
+                (_, record) => followers.leftovers.push(Leftover::of(reference, record)),
             }
         }
         Ok(followers)
@@ -232,7 +254,7 @@ impl Writer {
         }
         if !followers.leftovers.is_empty() {
             let mut plan = TransactionPlan::default();
-            plan.leftovers(&self.model, &followers.leftovers);
+            plan.leftovers(&followers.leftovers);
             moved &= self.maintain(plan.writes()).await?;
         }
         Ok(moved)
@@ -315,7 +337,7 @@ impl Writer {
     /// What the table says.
     pub async fn sweep(&self, deadline: Micros) -> Result<Swept, WriteError> {
         // What an earlier version has begun looks finished to this one.
-        Indexes::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone()).check_protocol().await?;
+        Constraints::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone()).check_protocol().await?;
         let mut swept = Swept::default();
         let mut query = RangeQuery::partition(TableName::Data, keys::TOMBSTONES.to_owned());
         loop {

@@ -296,10 +296,16 @@ async fn a_reference_by_a_field_that_this_model_does_not_know_restricts() {
     let fix = Fixture::new().await;
     let ann = fix.create("author", "ann", json!({})).await;
     let row = keys::reference(fix.entity("author"), "ann", "essay", "author_id", "e1");
-    left(&fix, crate::store::table::Write::Put { item: Item::new(row.clone()), condition: None }).await;
+    let mut essay = items::record(fix.entity("note"), &fix.record("e1", json!({"author_id": "ann"})));
+    essay.key = keys::record_of("essay", "e1");
+    for item in [Item::new(row.clone()), essay.clone()] {
+        left(&fix, crate::store::table::Write::Put { item, condition: None }).await;
+    }
     assert_eq!(fix.delete("author", &ann).await, Err(WriteError::Restricted { mutation: 0, by: None }));
-    left(&fix, crate::store::table::Write::Delete { key: row, condition: None }).await;
+    // Without its record the row means nothing, and goes.
+    left(&fix, crate::store::table::Write::Delete { key: essay.key, condition: None }).await;
     fix.delete("author", &ann).await.unwrap();
+    assert!(fix.all().await.iter().all(|item| item.key != row));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::value::encode;
+use crate::model::value::encode::{self, Order};
 use crate::model::{Entity, Field, Model};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Write};
@@ -13,7 +13,14 @@ pub const OWNER: &str = "id";
 
 /// The name of a value in its row's key: a hash, because a value may be long and keys stand in more places than values do.
 pub fn unique_hash(model: &Model, field: &Field, value: &Value) -> String {
-    let digest = Sha256::digest(encode::encode(&encode::order_of(model, &field.kind), value));
+    // By what it means: a word stays what it is wherever the model lists it.
+    let order = match encode::order_of(model, &field.kind) {
+        Order::Enum(_) => Order::Text,
+        order => order,
+    };
+    let encoded = encode::encode(&order, value);
+    // A value of another type, stored under an older model, is one of its own.
+    let digest = if encode::is_null(&encoded) { Sha256::digest(value.to_string()) } else { Sha256::digest(encoded) };
     hex::encode(digest)
 }
 
@@ -33,9 +40,11 @@ pub(super) struct UniqueClaim {
 }
 
 impl UniqueClaim {
-    pub(super) fn write(&self, key: &Key) -> Write {
+    /// The part of the transaction. `void`: the owner in the row that does not have the value.
+    pub(super) fn write(&self, key: &Key, void: Option<&str>) -> Write {
         let mut condition = Expr::new("attribute_not_exists(pk)");
-        for (name, id) in [(":taken", &self.taken), (":released", &self.released)] {
+        let void = void.map(str::to_owned);
+        for (name, id) in [(":taken", &self.taken), (":released", &self.released), (":void", &void)] {
             if let Some(id) = id {
                 condition.text.push_str(&format!(" OR #id = {name}"));
                 condition = condition.name("#id", OWNER).value(name, Attr::S(id.clone()));

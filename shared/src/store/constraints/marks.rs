@@ -1,11 +1,11 @@
 //! Reading and setting the mark of the protocol ([`super::protocol`]).
 
-use super::Indexes;
+use super::Constraints;
 use super::entry::{Entry, State};
 use super::protocol::{self, MARK, Mark};
 use crate::store::table::TableError;
 
-impl Indexes {
+impl Constraints {
     /// Whether the table is of this protocol, as it is now.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::*;
 use crate::model::parse;
+use crate::store::double::{Double, Intercept};
 use crate::store::items;
-use crate::store::table::Key;
+use crate::store::table::{Key, ScanPage};
 use crate::store::testing::{Fixture, Later, MODEL};
 use crate::store::write::{Batch, Mutation, Writer};
 
@@ -16,8 +18,8 @@ fn newer() -> Arc<Model> {
     Arc::new(parse("model.yaml", &source).unwrap_or_else(|mistakes| panic!("{mistakes:?}")))
 }
 
-fn indexes(fix: &Fixture, model: &Arc<Model>) -> Indexes {
-    Indexes::new(Arc::new(fix.dynamo.table.clone()), Arc::clone(model), fix.env.clone())
+fn indexes(fix: &Fixture, model: &Arc<Model>) -> Constraints {
+    Constraints::new(Arc::new(fix.dynamo.table.clone()), Arc::clone(model), fix.env.clone())
 }
 
 fn index<'a>(model: &'a Model, entity: &str, name: &str) -> (&'a Entity, &'a Index) {
@@ -25,7 +27,7 @@ fn index<'a>(model: &'a Model, entity: &str, name: &str) -> (&'a Entity, &'a Ind
     (entity, entity.by_index(name).unwrap())
 }
 
-async fn is_ready(indexes: &Indexes, name: &str) -> bool {
+async fn is_ready(indexes: &Constraints, name: &str) -> bool {
     let (entity, index) = index(&indexes.model, "book", name);
     indexes.memory().read = None;
     indexes.states().await.unwrap().is_ready(entity.ix, index.ix)
@@ -67,7 +69,7 @@ async fn a_new_index_is_read_only_once_it_is_complete() {
     let again = new.reindex("book", "newest", NOW, |_| {}).await.unwrap();
     assert_eq!((again.written, again.removed), (0, 0));
     let unknown = new.reindex("book", "by_nothing", NOW, |_| {}).await;
-    assert!(matches!(unknown, Err(ReindexError::Unknown(_))));
+    assert!(matches!(unknown, Err(BuildError::Unknown(_))));
 }
 
 #[tokio::test]
@@ -91,7 +93,7 @@ async fn an_older_version_makes_stale_what_it_cannot_keep_and_reindex_mends_it()
     assert!(!is_ready(&new, "newest").await);
     let clock = Arc::new(Later(fix.env.clock.clone(), REFRESH));
     let later = Env { clock, random: fix.env.random.clone() };
-    let old = Indexes { env: later, ..old };
+    let old = Constraints { env: later, ..old };
     old.before_write(fix.deadline()).await.unwrap();
     let gone = fix.read("book", "b1").await.unwrap();
     fix.delete("book", &gone).await.unwrap();
@@ -126,8 +128,32 @@ async fn a_run_that_is_overtaken_does_not_make_ready() {
     };
     let (run, met) = futures::join!(run, meets);
     assert!(matches!(met, Err(TableError::Busy(_))));
-    assert_eq!(run, Err(ReindexError::Overtaken));
+    assert_eq!(run, Err(BuildError::Overtaken));
     assert!(!is_ready(&new, "newest").await);
+}
+
+/// Scans item by item, and fails once at one of them.
+struct Interrupted(std::sync::atomic::AtomicU32);
+
+impl Intercept for Interrupted {
+    fn scan<'a>(
+        &'a self,
+        table: &'a SharedTable,
+        name: TableName,
+        after: Option<Key>,
+        segment: (u32, u32),
+    ) -> BoxFuture<'a, Result<ScanPage, TableError>> {
+        Box::pin(async move {
+            if self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed) == 0 {
+                return Err(TableError::Broken("killed".to_owned()));
+            }
+            let (mut page, _) = table.scan(name, after, segment).await?;
+            let is_last = page.len() <= 1;
+            page.truncate(1);
+            let next = page.first().map(|item| item.key.clone()).filter(|_| !is_last);
+            Ok((page, next))
+        })
+    }
 }
 
 #[tokio::test]
@@ -138,17 +164,19 @@ async fn an_interrupted_run_goes_on_where_it_was() {
         fix.create("book", &format!("b{number}"), json!({"title": "t"})).await;
     }
     let model = newer();
+    let killed = Double::new(Arc::new(fix.dynamo.table.clone()), Interrupted(20.into()));
+    let killed = Constraints::new(Arc::new(killed), Arc::clone(&model), fix.env.clone());
+    let broken = killed.reindex("book", "newest", NOW, |_| {}).await;
+    assert!(matches!(broken, Err(BuildError::Table(_))), "{broken:?}");
     let new = indexes(&fix, &model);
-    let (book, newest) = index(&model, "book", "newest");
-    let (run, place) = new.begin(book, newest, NOW).await.unwrap();
-    assert_eq!(place, None);
-    // As if it had died behind this item of the scan.
-    let all = fix.all().await;
-    new.keep_place(book, newest, &run, &all[all.len() / 2].key).await.unwrap();
+    assert!(!is_ready(&new, "newest").await);
+    let all = fix.all().await.len() as u64;
     let progress = new.reindex("book", "newest", NOW, |_| {}).await.unwrap();
-    assert!(progress.resumed && progress.items < all.len() as u64, "{progress:?}");
-    // The run that was taken over for dead cannot go on.
-    assert_eq!(new.keep_place(book, newest, &run, &all[0].key).await, Err(ReindexError::Overtaken));
+    assert!(progress.resumed && progress.items < all, "{progress:?}");
+    assert!(is_ready(&new, "newest").await);
+    assert_eq!(rows(&fix, "i#book#newest").await.len(), 5);
+    // Nothing is left of the run.
+    assert!(rows(&fix, "m#").await.is_empty());
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum State {
     /// Writers keep it; older records are not in it.
     Writing,
     /// Older records are being added.
-    Backfilling,
+    Building,
     /// Complete: it may be read.
     Ready,
     /// A version of the model that does not keep it has written.
@@ -25,14 +25,14 @@ impl State {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Writing => "writing",
-            Self::Backfilling => "backfilling",
+            Self::Building => "building",
             Self::Ready => "ready",
             Self::Stale => "stale",
         }
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [Self::Writing, Self::Backfilling, Self::Ready, Self::Stale].into_iter().find(|state| state.name() == name)
+        [Self::Writing, Self::Building, Self::Ready, Self::Stale].into_iter().find(|state| state.name() == name)
     }
 }
 
@@ -51,7 +51,12 @@ pub(super) fn attribute(index: &str) -> String {
 
 impl Entry {
     pub(super) fn of(item: &Item, index: &str) -> Option<Self> {
-        let Attr::M(map) = item.attrs.get(&attribute(index))? else { return None };
+        Self::at(item, &attribute(index))
+    }
+
+    /// What stands at an attribute of a state item.
+    pub(super) fn at(item: &Item, attribute: &str) -> Option<Self> {
+        let Attr::M(map) = item.attrs.get(attribute)? else { return None };
         Self::parse(map)
     }
 

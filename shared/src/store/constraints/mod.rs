@@ -1,7 +1,7 @@
 //! The states of indexes, so that only what is complete is read, also while two versions of the model are at work.
 //!
 //! ```text
-//! (absent) -> writing -> backfilling -> ready      by `reindex`
+//! (absent) -> writing -> building -> ready      by `reindex`
 //!             any of these -> stale                by an instance whose model does not keep the index
 //! ```
 //! Every instance writes all indexes of its own model in the transactions of its writes, whatever their state. What it does not
@@ -13,11 +13,17 @@
 //!
 //! Beside them stand the *tag policy*: which tags writers keep, see [`tag_policy`], and the mark of the protocol, see [`protocol`].
 
-mod backfill;
+mod build;
 mod entry;
 mod marks;
+mod page;
 pub mod protocol;
+mod rule;
+#[cfg(test)]
+mod rule_tests;
+mod state_item;
 mod tag_policy;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +40,12 @@ use crate::core::clock::{Env, Micros};
 use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
 
 use entry::{Entry, FINGERPRINT, RUN, STATE, attribute};
+use state_item::StateItem;
 
-pub use backfill::{Progress, ReindexError, SETTLE};
+pub use build::{BuildError, Finding, Progress, SETTLE};
 pub use entry::State;
+pub use rule::{Rule, RuleKind, class};
+pub use target::Target;
 
 /// How long states are remembered.
 pub const REFRESH: Duration = Duration::from_secs(5);
@@ -45,6 +54,8 @@ pub const REFRESH: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct States {
     not_ready: Vec<(EntityIx, IndexIx)>,
+    /// Rules that cannot be relied on, and whether they were prepared for.
+    pending: Vec<(Rule, bool)>,
     /// Whether the last writer kept other tags than this model names.
     other_tags: bool,
 }
@@ -53,7 +64,7 @@ impl States {
     /// States in which these indexes are not complete.
     #[cfg(test)]
     pub(crate) fn without(not_ready: Vec<(EntityIx, IndexIx)>) -> Self {
-        Self { not_ready, other_tags: false }
+        Self { not_ready, ..Self::default() }
     }
 
     /// Whether an index may be read. One that stores no rows always may.
@@ -66,9 +77,28 @@ impl States {
         !self.other_tags
     }
 
-    /// Indexes that need `reindex` before they can be read.
+    /// Indexes that need a build before they can be read.
     pub fn not_ready(&self) -> &[(EntityIx, IndexIx)] {
         &self.not_ready
+    }
+
+    /// Rules that are not complete: older records may have values without a row.
+    pub fn pending(&self) -> impl Iterator<Item = &Rule> {
+        self.pending.iter().map(|(rule, _)| rule)
+    }
+
+    /// Rules of unique fields that nothing was prepared for: whoever took a value could not know that another has it.
+    pub fn unprepared(&self) -> impl Iterator<Item = &Rule> {
+        let is_unprepared = |(rule, prepared): &&(Rule, bool)| rule.kind == RuleKind::Unique && !prepared;
+        self.pending.iter().filter(is_unprepared).map(|(rule, _)| rule)
+    }
+
+    /// The rule, not complete yet, of a field by which records may refer to those of an entity: it is not known who does.
+    pub fn unknown_references(&self, model: &Model, to: EntityIx) -> Option<&Rule> {
+        self.pending().find(|rule| {
+            let kind = &model.entity(rule.entity).field(rule.field).kind;
+            rule.kind == RuleKind::Reference && matches!(kind, FieldType::Ref { target, .. } if *target == to)
+        })
     }
 }
 
@@ -81,14 +111,14 @@ struct Memory {
 }
 
 /// Knows, for one instance, which indexes may be read.
-pub struct Indexes {
+pub struct Constraints {
     table: SharedTable,
     model: Arc<Model>,
     env: Env,
     memory: Mutex<Memory>,
 }
 
-impl Indexes {
+impl Constraints {
     /// Once per process.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env) -> Self {
         Self { table, model, env, memory: Mutex::default() }
@@ -114,7 +144,7 @@ impl Indexes {
     }
 
     /// The states as they were last read, however long ago, or as they are in a new table: a guess that costs nothing, for what is
-    /// looked at while [`Indexes::states`] reads them.
+    /// looked at while [`Constraints::states`] reads them.
     pub fn last_known(&self) -> Arc<States> {
         self.memory().read.as_ref().map_or_else(Arc::default, |(_, states)| Arc::clone(states))
     }
@@ -124,7 +154,7 @@ impl Indexes {
     ///
     /// # Errors
     /// [`TableError::Busy`] where the waiting would pass `deadline`; what the table says.
-    pub async fn before_write(&self, deadline: Micros) -> Result<(), TableError> {
+    pub async fn before_write(&self, deadline: Micros) -> Result<Arc<States>, TableError> {
         let now = self.env.now();
         let is_fresh = self.memory().read.as_ref().is_some_and(|(read, _)| now >= *read && now < read.plus(REFRESH));
         let enrolled = self.memory().hold.is_some();
@@ -133,13 +163,13 @@ impl Indexes {
         }
         let hold = self.memory().hold.unwrap_or(now);
         if hold <= now {
-            return Ok(());
+            return Ok(self.last_known());
         }
         if hold >= deadline {
             return Err(TableError::Busy("an index is being taken out of use".to_owned()));
         }
         tokio::time::sleep(Duration::from_micros(u64::try_from(hold.0 - now.0).unwrap_or(0))).await;
-        Ok(())
+        Ok(self.last_known())
     }
 
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
@@ -154,9 +184,10 @@ impl Indexes {
     }
 
     fn known(&self, items: &[Option<Item>]) -> States {
-        let mut not_ready = Vec::new();
+        let (mut not_ready, mut pending) = (Vec::new(), Vec::new());
         for (entity, item) in self.model.entities.iter().zip(items) {
             let Some(item) = item else { continue };
+            pending.extend(pending_rules(&self.model, entity, &StateItem::read(item)));
             for index in entity.indexes.iter().filter(|index| index.is_stored()) {
                 let entry = Entry::of(item, &index.name);
                 let own = fingerprint(&self.model, entity, index);
@@ -166,7 +197,7 @@ impl Indexes {
             }
         }
         let recorded = items.last().and_then(Option::as_ref);
-        States { not_ready, other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)) }
+        States { not_ready, pending, other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)) }
     }
 
     async fn enroll(&self) -> Result<(), TableError> {
@@ -175,10 +206,9 @@ impl Indexes {
         let (mut marked, mut created) =
             (false, tag_policy::announce(&*self.table, &self.env, &self.model, items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
-            match item {
-                None => created |= self.found(entity).await?,
-                Some(item) => marked |= self.mark(entity, item).await?,
-            }
+            let (changed, demoted) = self.enroll_entity(entity, item.clone()).await?;
+            created |= changed;
+            marked |= demoted;
         }
         if marked || created {
             items = self.load().await?;
@@ -191,42 +221,52 @@ impl Indexes {
         Ok(())
     }
 
-    /// The first writer of an entity: nothing is stored, so everything is complete.
-    async fn found(&self, entity: &Entity) -> Result<bool, TableError> {
-        let mut item = Item::new(keys::index_states(entity));
-        for index in entity.indexes.iter().filter(|index| index.is_stored()) {
-            let entry = Entry { fingerprint: fingerprint(&self.model, entity, index), state: State::Ready, run: String::new() };
-            item = item.with(attribute(&index.name), entry.attr());
+    /// Takes up this model's writers in the state of an entity. Whether something has changed, and whether anything is complete no longer.
+    async fn enroll_entity(&self, entity: &Entity, mut item: Option<Item>) -> Result<(bool, bool), TableError> {
+        loop {
+            let before = item.as_ref().map(StateItem::read);
+            let (after, demoted) = match &before {
+                None => (StateItem::of_new(&self.model, entity), false),
+                Some(before) => {
+                    let mut after = before.clone();
+                    let demoted = after.enroll(&self.model, entity);
+                    (after, demoted)
+                }
+            };
+            if before.as_ref() == Some(&after) {
+                return Ok((false, false));
+            }
+            if self.save(before.as_ref(), after).await? {
+                return Ok((true, demoted));
+            }
+            item = self.state_item(entity).await?;
         }
-        item = protocol::marked(item);
-        let write = Write::Put { item, condition: Some(Expr::new("attribute_not_exists(pk)")) };
+    }
+
+    async fn state_item(&self, entity: &Entity) -> Result<Option<Item>, TableError> {
+        let place = [(TableName::Data, keys::index_states(entity))];
+        Ok(self.table.get(&place, true).await?.into_iter().next().flatten())
+    }
+
+    /// Whether it still was as it was read.
+    async fn save(&self, before: Option<&StateItem>, after: StateItem) -> Result<bool, TableError> {
+        let write = after.replacing(before);
         match repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await {
-            Ok(_) | Err(TableError::ConditionFailed(_)) => Ok(true),
+            Ok(_) => Ok(true),
+            Err(TableError::ConditionFailed(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Marks what this model does not keep. Whether there was something.
-    async fn mark(&self, entity: &Entity, item: &Item) -> Result<bool, TableError> {
-        let mut marked = false;
-        for (name, entry) in Entry::all(item).into_iter().filter(|(name, _)| name != protocol::MARK) {
-            let own = entity.by_index(&name).filter(|index| index.is_stored());
-            let keeps = own.is_some_and(|index| fingerprint(&self.model, entity, index) == entry.fingerprint);
-            if keeps || entry.state == State::Stale {
-                continue;
-            }
-            let stale = Entry { state: State::Stale, run: String::new(), ..entry.clone() };
-            marked = true;
-            // Where another has changed the entry meanwhile, the next look decides.
-            self.replace(entity, &name, Some(&entry), stale.attr()).await?;
-            tracing::warn!(entity = entity.name, index = name, "an index of another version of the model is stale from now on");
-        }
-        Ok(marked)
+    /// Replaces the entry of an index, or of the mark of the protocol, if it still is what it was. Whether it was.
+    async fn replace(&self, entity: &Entity, name: &str, before: Option<&Entry>, after: Attr) -> Result<bool, TableError> {
+        self.replace_at(entity, &attribute(name), before, after).await
     }
 
-    /// Replaces an entry if it still is what it was. Whether it was.
-    async fn replace(&self, entity: &Entity, name: &str, before: Option<&Entry>, after: Attr) -> Result<bool, TableError> {
-        let mut update = Expr::new("SET #i = :after").name("#i", attribute(name)).value(":after", after.clone());
+    /// Replaces what stands at an attribute of the state item if it still is what it was. Whether it was.
+    async fn replace_at(&self, entity: &Entity, place: &str, before: Option<&Entry>, after: Attr) -> Result<bool, TableError> {
+        let update = Expr::new("SET #i = :after ADD #n :one").name("#n", state_item::REVISION).value(":one", Attr::N(1));
+        let mut update = update.name("#i", place).value(":after", after.clone());
         let condition = match before {
             None => Expr::new("attribute_not_exists(#i)"),
             Some(before) => {
@@ -243,10 +283,20 @@ impl Indexes {
         match repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await {
             Ok(_) => Ok(true),
             // An earlier sending whose answer was lost may have done it.
-            Err(TableError::ConditionFailed(now)) => Ok(now.is_some_and(|now| now.attrs.get(&attribute(name)) == Some(&after))),
+            Err(TableError::ConditionFailed(now)) => Ok(now.is_some_and(|now| now.attrs.get(place) == Some(&after))),
             Err(error) => Err(error),
         }
     }
+}
+
+/// The rules of an entity that are not complete, and whether something was prepared for them. Those of fields that were never stored
+/// are: whoever writes first says so.
+fn pending_rules(model: &Model, entity: &Entity, state: &StateItem) -> Vec<(Rule, bool)> {
+    let known = state.known();
+    let is_new = |rule: &Rule| known.as_ref().is_some_and(|known| !known.contains_key(&entity.field(rule.field).name));
+    let rules = Rule::of_entity(entity).filter(|rule| !is_new(rule));
+    let entries = rules.map(|rule| (state.entry(&rule.attribute(model)).map(|entry| entry.state), rule));
+    entries.filter(|(state, _)| *state != Some(State::Ready)).map(|(state, rule)| (rule, state.is_some())).collect()
 }
 
 /// Whether two definitions put the same bytes at the same places: 16 hex digits over all that decides that.

@@ -34,7 +34,7 @@ pub(crate) fn of(states: &Item) -> Mark {
         None => Mark::Missing,
         Some(State::Ready) => Mark::Set,
         Some(State::Stale) => Mark::Broken,
-        Some(State::Writing | State::Backfilling) => Mark::Begun,
+        Some(State::Writing | State::Building) => Mark::Begun,
     }
 }
 

@@ -1,0 +1,105 @@
+//! Rules that rows of their own uphold: unique values, and references that keep what they refer to from vanishing.
+//!
+//! A rule of a model is *kept* by every version whose writes leave no value without its row. A version that does not know the field at
+//! all keeps it: it writes no value of the field, and a row too many hinders nobody, because whoever meets one looks for the record.
+//! A version that has the field, but not the rule, breaks it.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, Model};
+
+/// Kind of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RuleKind {
+    /// No two records have one value.
+    Unique,
+    /// What a record refers to is there.
+    Reference,
+}
+
+impl RuleKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Unique => "u_",
+            Self::Reference => "f_",
+        }
+    }
+}
+
+/// A rule of an entity of the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Entity of the field.
+    pub entity: EntityIx,
+    /// The field.
+    pub field: FieldIx,
+    /// Kind.
+    pub kind: RuleKind,
+}
+
+impl Rule {
+    /// The rules of a field.
+    pub fn of_field(entity: &Entity, field: &Field) -> impl Iterator<Item = Self> + use<> {
+        let (entity, ix) = (entity.ix, field.ix);
+        let rule = move |kind| Self { entity, field: ix, kind };
+        let reference = matches!(field.kind, FieldType::Ref { .. }).then(|| rule(RuleKind::Reference));
+        field.unique.then(|| rule(RuleKind::Unique)).into_iter().chain(reference)
+    }
+
+    /// The rules of an entity.
+    pub fn of_entity(entity: &Entity) -> impl Iterator<Item = Self> {
+        entity.fields.iter().flat_map(|field| Self::of_field(entity, field))
+    }
+
+    /// What the rows of the rule depend on beside the field's name: 16 hex digits.
+    pub fn fingerprint(&self, model: &Model) -> String {
+        let field = model.entity(self.entity).field(self.field);
+        let mut text = class(model, &field.kind);
+        if let (RuleKind::Reference, FieldType::Ref { target, .. }) = (self.kind, &field.kind) {
+            let _infallible = write!(text, " of {}", model.entity(*target).name);
+        }
+        hex::encode(&Sha256::digest(text.as_bytes())[..8])
+    }
+
+    /// Where its state stands in the state item of its entity: two forms of one rule stand side by side.
+    pub(super) fn attribute(&self, model: &Model) -> String {
+        let field = model.entity(self.entity).field(self.field);
+        format!("{}{}.{}", self.kind.prefix(), field.name, self.fingerprint(model))
+    }
+}
+
+/// Whether writes of this model may leave values without the rows of a rule that somebody's model has, told by its attribute.
+pub(super) fn is_broken_by(model: &Model, entity: &Entity, attribute: &str) -> bool {
+    let Some((kind, name)) = parse(attribute) else { return false };
+    let Some(field) = entity.by_field(name) else { return false };
+    !Rule::of_field(entity, field).any(|rule| rule.kind == kind && rule.attribute(model) == attribute)
+}
+
+/// Kind and field of a rule's attribute; `None` for any other attribute.
+pub(super) fn parse(attribute: &str) -> Option<(RuleKind, &str)> {
+    let of_kind = |kind: RuleKind| Some((kind, attribute.strip_prefix(kind.prefix())?.split_once('.')?.0));
+    of_kind(RuleKind::Unique).or_else(|| of_kind(RuleKind::Reference))
+}
+
+/// The form in which values of a type are stored: types of one class can read each other's values, and hash them alike.
+pub fn class(model: &Model, kind: &FieldType) -> String {
+    let name = match kind {
+        FieldType::String(_) | FieldType::Text(_) | FieldType::Formatted(_) | FieldType::Enum(_) => "text",
+        FieldType::Integer { .. } => "integer",
+        FieldType::Decimal { .. } => "decimal",
+        FieldType::Number { .. } => "number",
+        FieldType::Boolean => "boolean",
+        FieldType::Date => "date",
+        FieldType::Timestamp => "timestamp",
+        FieldType::Json { .. } => "json",
+        FieldType::File(_) => "file",
+        FieldType::Ref { target, .. } => match model.entity(*target).id {
+            IdKind::Integer => "integer",
+            IdKind::Uuid | IdKind::String | IdKind::Composite(_) => "text",
+        },
+        FieldType::List { item, .. } => return format!("list of {}", class(model, item)),
+    };
+    name.to_owned()
+}

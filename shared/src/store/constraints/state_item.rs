@@ -1,0 +1,171 @@
+//! The state item of an entity: what is complete, which fields were ever stored and in which form, and what no record lacks.
+//!
+//! Whoever changes it does so on condition that its revision is the one that was read, so every change is made of the whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::entry::Entry;
+use super::rule::{self, Rule, class};
+use super::{State, attribute, fingerprint, protocol};
+use crate::model::{Entity, Model};
+use crate::store::keys;
+use crate::store::table::{Attr, Expr, Item, Write};
+
+/// Attribute: counts the changes of the item.
+pub(super) const REVISION: &str = "n";
+/// Attribute: by field that was ever stored, the form of its values.
+const KNOWN: &str = "k";
+/// Attribute: fields that every record has.
+const COMPLETE: &str = "c";
+/// Form of a field whose values several versions of the model have stored in several forms.
+const MIXED: &str = "mixed";
+
+/// A state item in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct StateItem(Item);
+
+impl StateItem {
+    /// That of an entity without records: everything is complete.
+    pub(super) fn of_new(model: &Model, entity: &Entity) -> Self {
+        let mut state = Self(protocol::marked(Item::new(keys::index_states(entity))));
+        for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+            state.set(attribute(&index.name), &ready(fingerprint(model, entity, index)));
+        }
+        for rule in Rule::of_entity(entity) {
+            state.set(rule.attribute(model), &ready(rule.fingerprint(model)));
+        }
+        let known = entity.fields.iter().map(|field| (field.name.clone(), class(model, &field.kind)));
+        state.set_known(known.collect());
+        state.set_complete(entity.fields.iter().filter(|field| !field.nullable).map(|field| field.name.clone()).collect());
+        state
+    }
+
+    pub(super) fn read(item: &Item) -> Self {
+        Self(item.clone())
+    }
+
+    pub(super) fn entry(&self, attribute: &str) -> Option<Entry> {
+        Entry::at(&self.0, attribute)
+    }
+
+    pub(super) fn set(&mut self, attribute: String, entry: &Entry) {
+        self.0.attrs.insert(attribute, entry.attr());
+    }
+
+    /// The rules that some version of the model has, by attribute.
+    pub(super) fn rules(&self) -> Vec<(String, Entry)> {
+        let names = self.0.attrs.keys().filter(|name| rule::parse(name).is_some());
+        names.filter_map(|name| Some((name.clone(), self.entry(name)?))).collect()
+    }
+
+    /// The form of the stored values of each field that was ever stored; `None`: written by a version that did not record it.
+    pub(super) fn known(&self) -> Option<BTreeMap<String, String>> {
+        let Attr::M(map) = self.0.attrs.get(KNOWN)? else { return None };
+        Some(map.iter().filter_map(|(name, class)| Some((name.clone(), class.as_s()?.to_owned()))).collect())
+    }
+
+    fn set_known(&mut self, known: BTreeMap<String, String>) {
+        let map = known.into_iter().map(|(name, class)| (name, Attr::S(class))).collect();
+        self.0.attrs.insert(KNOWN.to_owned(), Attr::M(map));
+    }
+
+    /// The fields that every record has.
+    pub(super) fn complete(&self) -> BTreeSet<String> {
+        let fields = self.0.attrs.get(COMPLETE).and_then(Attr::as_ss).unwrap_or_default();
+        fields.iter().cloned().collect()
+    }
+
+    pub(super) fn set_complete(&mut self, fields: BTreeSet<String>) {
+        match fields.is_empty() {
+            true => self.0.attrs.remove(COMPLETE),
+            false => self.0.attrs.insert(COMPLETE.to_owned(), Attr::Ss(fields.into_iter().collect())),
+        };
+    }
+
+    /// Whether all stored values of a field have the form that the model reads.
+    pub(super) fn has_form(&self, name: &str, class: &str) -> bool {
+        self.known().is_some_and(|known| known.get(name).is_none_or(|known| known == class))
+    }
+
+    /// Notes that all values of a field have this form.
+    pub(super) fn set_form(&mut self, name: &str, class: String) {
+        let mut known = self.known().unwrap_or_default();
+        known.insert(name.to_owned(), class);
+        self.set_known(known);
+    }
+
+    /// Takes up a version of the model that is about to write: new fields have nothing stored, so their rules hold; what the version
+    /// does not keep is complete no longer. Whether something ceased to be complete that readers or writers may rely on.
+    pub(super) fn enroll(&mut self, model: &Model, entity: &Entity) -> bool {
+        self.enroll_fields(model, entity);
+        let complete = self.complete();
+        let is_kept = |name: &&String| entity.by_field(name).is_some_and(|field| !field.nullable);
+        let kept: BTreeSet<String> = complete.iter().filter(is_kept).cloned().collect();
+        if kept != complete {
+            self.set_complete(kept);
+        }
+        let mut demoted = self.enroll_indexes(model, entity);
+        for (attribute, entry) in self.rules() {
+            if entry.state != State::Writing && rule::is_broken_by(model, entity, &attribute) {
+                self.set(attribute, &Entry { state: State::Writing, run: String::new(), ..entry });
+                demoted = true;
+            }
+        }
+        demoted
+    }
+
+    /// Marks the indexes that this model does not keep. Whether there was one.
+    fn enroll_indexes(&mut self, model: &Model, entity: &Entity) -> bool {
+        let mut demoted = false;
+        for (name, entry) in Entry::all(&self.0).into_iter().filter(|(name, _)| name != protocol::MARK) {
+            let own = entity.by_index(&name).filter(|index| index.is_stored());
+            let keeps = own.is_some_and(|index| fingerprint(model, entity, index) == entry.fingerprint);
+            if keeps || entry.state == State::Stale {
+                continue;
+            }
+            self.set(attribute(&name), &Entry { state: State::Stale, run: String::new(), ..entry });
+            demoted = true;
+            tracing::warn!(entity = entity.name, index = name, "an index of another version of the model is stale from now on");
+        }
+        demoted
+    }
+
+    fn enroll_fields(&mut self, model: &Model, entity: &Entity) {
+        let recorded = self.known();
+        let mut known = recorded.clone().unwrap_or_default();
+        for field in &entity.fields {
+            let class = class(model, &field.kind);
+            match known.get(&field.name) {
+                Some(stored) if *stored == class => {}
+                Some(_) => drop(known.insert(field.name.clone(), MIXED.to_owned())),
+                None => {
+                    known.insert(field.name.clone(), class);
+                    // Of a table that did not record fields, nobody knows whether the field is new.
+                    for rule in Rule::of_field(entity, field).filter(|_| recorded.is_some()) {
+                        if self.entry(&rule.attribute(model)).is_none() {
+                            self.set(rule.attribute(model), &ready(rule.fingerprint(model)));
+                        }
+                    }
+                }
+            }
+        }
+        self.set_known(known);
+    }
+
+    /// Puts it in the place of the one that was read; `None`: there was none.
+    pub(super) fn replacing(mut self, before: Option<&Self>) -> Write {
+        let revision = before.map(|before| before.0.n(REVISION));
+        let condition = match revision {
+            None => Expr::new("attribute_not_exists(pk)"),
+            Some(None) => Expr::new("attribute_exists(pk) AND attribute_not_exists(#n)").name("#n", REVISION),
+            Some(Some(revision)) => Expr::new("#n = :n").name("#n", REVISION).value(":n", Attr::N(revision)),
+        };
+        let next = revision.flatten().unwrap_or(0) + 1;
+        self.0.attrs.insert(REVISION.to_owned(), Attr::N(next));
+        Write::Put { item: self.0, condition: Some(condition) }
+    }
+}
+
+fn ready(fingerprint: String) -> Entry {
+    Entry { fingerprint, state: State::Ready, run: String::new() }
+}
