@@ -6,13 +6,14 @@
 //! A mistake never ends the reading: [`parse`] returns all of them, each with its place and what would be right.
 //!
 //! - Owns: the model and everything that follows from it alone. Its rooms, each importing only rooms above it:
-//!   `schema` and `suggest`; `source`, `body`, `report` and `value`; `resolve`.
+//!   `schema` and `suggest`; `source`, `body`, `report` and `value`; `evolution`; `resolve`.
 //! - May import: `core`.
 //! - Never here: I/O, a caller, and a store.
 //!
 //! This file is a facade: it defines nothing.
 
 mod body;
+pub mod evolution;
 mod report;
 mod resolve;
 mod schema;

@@ -73,7 +73,7 @@ pub(super) fn projection(entity: &Entity, index: &Index) -> Option<Vec<String>> 
 }
 
 /// Name of a type without its limits; that of a ref with its target.
-pub(super) fn kind(model: &Model, kind_: &FieldType) -> String {
+pub(in crate::model) fn kind(model: &Model, kind_: &FieldType) -> String {
     match kind_ {
         FieldType::String(_) => "string".to_owned(),
         FieldType::Text(_) => "text".to_owned(),
@@ -93,7 +93,7 @@ pub(super) fn kind(model: &Model, kind_: &FieldType) -> String {
 }
 
 /// Kind of an id; a composite one with its fields.
-pub(super) fn id(entity: &Entity) -> String {
+pub(in crate::model) fn id(entity: &Entity) -> String {
     match &entity.id {
         IdKind::Uuid => "uuid".to_owned(),
         IdKind::String => "string".to_owned(),

@@ -18,6 +18,7 @@ mod warnings;
 pub use changes::{Change, Class};
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
 pub(super) use check::{MAX_ITEMS, most_items};
+pub(super) use describe::{id as describe_id, kind as describe_kind};
 pub use diff::{diff, diff_roles};
 pub(super) use served::missing_index;
 pub(super) use subjects::{SUBJECT, can_hold_subject};

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::names::api_name;
 use crate::model::body::{Fault, limits, normalise};
 use crate::model::schema::{Entity, FieldType, compile};
-use crate::model::source::{Data, Node, RawEntity, Reader, to_json};
+use crate::model::source::{Data, Node, RawEntity, RawKind, Reader, to_json};
 
 /// The normalised value of a node.
 ///
@@ -33,7 +33,7 @@ fn as_written(kind: &FieldType, node: &Node) -> Value {
     }
 }
 
-/// Sets defaults and examples, which depend on the kinds of all ids.
+/// Sets defaults, examples and fills, which depend on the kinds of all ids.
 pub(super) fn constants(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: usize, entities: &mut [Entity]) {
     for (position, field) in raw.fields.iter().enumerate() {
         let mut read = |node: Option<&Node>, what: &str| {
@@ -48,8 +48,10 @@ pub(super) fn constants(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: usize,
             }
         };
         let (default, example) = (read(field.default, "default"), read(field.example, "example"));
+        // A file that has one is refused as such.
+        let fill = if matches!(field.kind, RawKind::Plain(FieldType::File(_))) { None } else { read(field.fill, "fill") };
         if let Some(resolved) = entities[at].fields.get_mut(position) {
-            (resolved.default, resolved.example) = (default, example);
+            (resolved.default, resolved.example, resolved.fill) = (default, example, fill);
         }
     }
 }

@@ -7,6 +7,7 @@ use super::fields::fields;
 use super::ids::ids;
 use super::indexes;
 use super::relations::relations;
+use super::renames;
 use crate::model::schema::{Entity, EntityIx};
 use crate::model::source::{RawEntity, Reader, Spot};
 
@@ -17,9 +18,11 @@ const MAX_ENTITIES: usize = 500;
 /// broken part is left out.
 pub(super) fn entities(reader: &mut Reader<'_>, raw: &[RawEntity<'_>]) -> Vec<Entity> {
     let by_name = names(reader, raw);
+    renames::entities(reader, raw);
     let mut entities: Vec<Entity> = raw.iter().enumerate().map(|(at, raw)| fields(reader, raw, ix(at), &by_name)).collect();
     for (at, raw) in raw.iter().enumerate() {
         ids(reader, raw, &mut entities[at]);
+        renames::fields(reader, raw, &entities[at]);
     }
     for (at, raw) in raw.iter().enumerate() {
         relations(reader, raw, ix(at), &mut entities);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::names::api_name;
+use super::renames::api_name_before;
 use crate::model::schema::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, OnDelete, PER_ITEM, TextLimits, is_sortable};
 use crate::model::source::{RESERVED_FIELDS, RawEntity, RawField, RawKind, Reader, Spot};
 use crate::model::suggest::nearest;
@@ -13,6 +14,7 @@ pub(super) fn fields(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: EntityIx,
     let mut entity = Entity {
         ix: at,
         name: raw.name.value.clone(),
+        was: raw.was.as_ref().map(|was| was.value.clone()),
         plural: raw.plural.value.clone(),
         description: raw.description.clone(),
         id: IdKind::Uuid,
@@ -69,10 +71,12 @@ fn timestamp(name: &str) -> Field {
     Field {
         ix: FieldIx(0),
         name: name.to_owned(),
+        was: None,
         kind: FieldType::Timestamp,
         required: false,
         nullable: false,
         default: None,
+        fill: None,
         unique: false,
         immutable: false,
         read_only: true,
@@ -138,10 +142,12 @@ fn declared(reader: &mut Reader<'_>, raw: &RawField<'_>, kind: FieldType) -> Fie
     Field {
         ix: FieldIx(0),
         name,
+        was: api_name_before(raw),
         kind,
         required: raw.required,
         nullable: nullable || server_set || file,
         default: None,
+        fill: None,
         unique: raw.unique,
         immutable: raw.immutable,
         read_only: raw.read_only,

@@ -77,6 +77,22 @@ mistakes! {
         "6:7: the field name `updated_at` is reserved; Holdfast keeps it itself; remove the field or say `timestamps: false`",
         "7:7: the field name `cursor` is reserved; it is a parameter of lists; choose another",
     ];
+    renames: entities("  a:\n    was: b\n    fields: {t: {type: string, was: u}, u: text, v: {type: string, was: w}, x: {type: date, was: w}, y: {ref: b, was: y}}\n  b: {was: c, fields: {t: {type: string, was: t}}}\n  d: {was: c, fields: {t: {ref: b, was: Old}, u: {type: string, was: created_at}}}\n") => [
+        "4:10: there is still the entity `b`; `was` names what the entity replaces, which is gone; remove one of the two",
+        "5:37: there is still the field `u`; `was` names what the field replaces, which is gone; remove one of the two",
+        "5:98: two of them were the field `w`; line 5 says so already",
+        "6:47: there is still the field `t`; `was` names what the field replaces, which is gone; remove one of the two",
+        "7:12: two of them were the entity `c`; line 6 says so already",
+        "7:41: `Old` cannot name a field; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
+        "7:70: there is still the field `created_at`; `was` names what the field replaces, which is gone; remove one of the two",
+    ];
+    fills: entities("  a:\n    id: [x, y]\n    fields:\n      x: {type: string, fill: z}\n      y: string\n      f: {type: file, fill: none}\n      u: {type: string, unique: true, fill: z}\n      s: {type: string, max: 2, fill: abc}\n      n: {type: integer, required: true, fill: many}\n") => [
+        "6:31: `x` is part of the id, which every record has; remove `fill`",
+        "8:29: `f` is a file, which is uploaded; remove `fill`",
+        "9:45: `u` is unique: one value fills one record at most; fill the records by PATCH, then make it unique",
+        "10:39: the fill of `s` must have at most 2 characters",
+        "11:48: the fill of `n` must be a whole number",
+    ];
     names: entities("  Order: {fields: {t: string}}\n  a: {fields: {firstName: string}}\n") => [
         "3:3: `Order` cannot name an entity; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
         "4:16: `firstName` cannot name a field; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
@@ -85,7 +101,7 @@ mistakes! {
         "4:10: unknown type `strng`; did you mean `string`?",
         "5:10: the field has no type; add `type: ...`, one of `string`, `text`, `integer`, `decimal`, `number`, `boolean`, `date`, `timestamp`, `enum`, `email`, `url`, `uuid`, `json`, `ref`, `file`, `list`",
         "6:7: the field has no type; write `title: string` or `title: {type: string, max: 80}`",
-        "7:26: unknown key `max`; known here: `type`, `required`, `nullable`, `default`, `unique`, `immutable`, `read_only`, `write_only`, `description`, `example`, `deprecated`, `filter`",
+        "7:26: unknown key `max`; known here: `type`, `was`, `required`, `nullable`, `default`, `fill`, `unique`, `immutable`, `read_only`, `write_only`, `description`, `example`, `deprecated`, `filter`",
         "8:17: an enum needs at least one word; write `enum: [open, paid]`",
         "9:17: a list holds scalars only; a type other than list, json, ref and file",
     ];

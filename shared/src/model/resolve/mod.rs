@@ -19,6 +19,7 @@ mod names;
 mod parse;
 mod plans;
 mod relations;
+mod renames;
 mod roles;
 mod rules;
 mod sort_keys;

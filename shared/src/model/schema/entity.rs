@@ -22,6 +22,8 @@ pub struct Entity {
     pub ix: EntityIx,
     /// Singular name: `order`.
     pub name: String,
+    /// Name that it had in an earlier model (`was`).
+    pub was: Option<String>,
     /// Plural and path segment: `orders`.
     pub plural: String,
     /// Description, Markdown.

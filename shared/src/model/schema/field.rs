@@ -13,6 +13,8 @@ pub struct Field {
     pub ix: FieldIx,
     /// API name.
     pub name: String,
+    /// API name that it had in an earlier model (`was`).
+    pub was: Option<String>,
     /// Type with its own limits.
     pub kind: FieldType,
     /// Whether a creation must give it, unless it has a default.
@@ -21,6 +23,8 @@ pub struct Field {
     pub nullable: bool,
     /// Value of a record whose creation gives none.
     pub default: Option<Value>,
+    /// Value that records get which are older than the field, or than the promise that it is not null.
+    pub fill: Option<Value>,
     /// Whether no two records may have the same value (nulls apart).
     pub unique: bool,
     /// Whether it is fixed after creation.

@@ -10,6 +10,7 @@ use crate::model::suggest::list;
 /// An entity as the file states it.
 pub(in crate::model) struct RawEntity<'n> {
     pub name: At<String>,
+    pub was: Option<At<String>>,
     pub plural: At<String>,
     pub description: Option<String>,
     pub id: At<RawId>,
@@ -46,7 +47,8 @@ const RESERVED_PLURALS: [&str; 3] = ["docs", "openapi.json", "openapi.yaml"];
 pub(in crate::model) const RESERVED_FIELDS: [&str; 7] = ["id", "limit", "cursor", "sort", "fields", "include", "count"];
 
 /// Keys of an entity.
-pub(in crate::model) const KEYS: [&str; 11] = [
+pub(in crate::model) const KEYS: [&str; 12] = [
+    "was",
     "plural",
     "description",
     "id",
@@ -108,6 +110,7 @@ impl Reader<'_> {
                 .and_then(|node| self.bytes(node, "`max_bytes`", MAX_BYTES))
                 .and_then(|number| usize::try_from(number).ok())
                 .unwrap_or(64 * 1024),
+            was: keys.get("was").and_then(|node| self.was(node, "an entity")),
             timestamps: self.flag(keys.get("timestamps"), "`timestamps`", true),
             name,
             plural,

@@ -13,7 +13,9 @@ pub(in crate::model) struct RawField<'n> {
     pub kind: RawKind,
     pub required: bool,
     pub nullable: Option<bool>,
+    pub was: Option<At<String>>,
     pub default: Option<&'n Node>,
+    pub fill: Option<&'n Node>,
     pub unique: bool,
     pub immutable: bool,
     pub read_only: bool,
@@ -25,10 +27,12 @@ pub(in crate::model) struct RawField<'n> {
 }
 
 /// Keys of every field.
-pub(in crate::model) const COMMON: [&str; 11] = [
+pub(in crate::model) const COMMON: [&str; 13] = [
+    "was",
     "required",
     "nullable",
     "default",
+    "fill",
     "unique",
     "immutable",
     "read_only",
@@ -57,7 +61,9 @@ impl Reader<'_> {
             kind: kind?,
             required: self.flag(get("required"), "`required`", false),
             nullable: get("nullable").and_then(|node| self.boolean(node, "`nullable`")),
+            was: get("was").and_then(|node| self.was(node, "a field")),
             default: get("default"),
+            fill: get("fill"),
             unique: self.flag(get("unique"), "`unique`", false),
             immutable: self.flag(get("immutable"), "`immutable`", false),
             read_only: self.flag(get("read_only"), "`read_only`", false),

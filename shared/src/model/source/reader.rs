@@ -179,6 +179,12 @@ impl<'f> Reader<'f> {
         None
     }
 
+    /// The name that something had before; `what` says what (`a field`).
+    pub fn was(&mut self, node: &Node, what: &str) -> Option<At<String>> {
+        let text = self.text(node, "`was`")?;
+        self.name(text.spot, what, &text.value)
+    }
+
     /// A whole number within limits.
     pub fn integer(&mut self, node: &Node, what: &str, min: i64, max: i64) -> Option<i64> {
         let number = match &node.data {

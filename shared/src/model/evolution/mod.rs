@@ -1,0 +1,25 @@
+//! Evolution: what stored data needs when a model changes over it.
+//!
+//! ```text
+//! (old model, new model) -> pairs (what became what) -> steps (what has to be done, before or after the deployment)
+//! ```
+//! - Owns: the list of steps that `model diff` and `migrate --plan` both print, the forms of rows by which a store decides whether rows
+//!   of an earlier model are still right, and the conversion of stored values.
+//! - May import: [`crate::model::schema`], `body` (the one form of a value), [`crate::model::value`] (orders), and of `report` the words
+//!   and where subjects are.
+//! - Never here: a table, and what clients see of a change ([`crate::model::diff`]).
+
+mod convert;
+mod form;
+mod narrow;
+mod pairs;
+mod step;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use convert::{Conversion, conversion, convert};
+pub use form::{Form, index_form, reference_form, unique_form};
+pub use pairs::Pairs;
+pub use step::{FillValue, MigrationStep, Step, When};
+pub use steps::steps;
