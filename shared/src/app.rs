@@ -13,10 +13,10 @@ use crate::limit::address::AddressLimiter;
 use crate::model::Model;
 use crate::openapi::Documents;
 use crate::query::plan::Cursor;
+use crate::query::policy::Writer;
 use crate::store::constraints::Constraints;
 use crate::store::object::SharedObjects;
 use crate::store::table::{SharedTable, TableError};
-use crate::store::write::Writer;
 use crate::usage::Usage;
 
 /// Longest wait for the table in the init phase.
@@ -28,7 +28,7 @@ pub struct App {
     pub model: Arc<Model>,
     /// The tables.
     pub table: SharedTable,
-    /// Writes records.
+    /// Writes what policy permitted.
     pub writer: Writer,
     /// Keeps answers of reads.
     pub cache: Cache,

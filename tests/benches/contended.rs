@@ -23,11 +23,12 @@ use holdfast::core::backoff::Backoff;
 use holdfast::core::clock::Env;
 use holdfast::model::value::{Record, new_version};
 use holdfast::model::{Model, parse};
+use holdfast::query::policy::Writer;
 use holdfast::store::double::{Double, Intercept};
 use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Transaction, Write};
 use holdfast::store::tags;
 use holdfast::store::verify::Verifier;
-use holdfast::store::write::{Batch, Mutation, Writer};
+use holdfast::store::write::{Batch, Mutation};
 use holdfast_tests::modelled::{Modelled, Times, landed};
 use serde_json::{Value, json};
 
@@ -108,7 +109,7 @@ async fn run(of_tenant: bool, shared: Option<Vec<Key>>) -> Run {
     };
     let deadline = || env.now().plus(Duration::from_secs(20));
     for (name, fields) in [("tenant", json!({})), ("order", json!({"tenant_id": "t"}))] {
-        before.settle(before.write(&create(name, fields), deadline()).await.unwrap().unsettled).await;
+        before.settle(before.write_unchecked(&create(name, fields), deadline()).await.unwrap().unsettled).await;
     }
     let table: SharedTable = match shared {
         Some(shared) => Arc::new(Double::new(direct.clone(), Landed(shared))),
@@ -133,7 +134,7 @@ async fn run(of_tenant: bool, shared: Option<Vec<Key>>) -> Run {
                 return;
             }
             let soon = env.now().plus(Duration::from_secs(20));
-            let Ok(written) = writers.write(&create("order", fields), soon).await else {
+            let Ok(written) = writers.write_unchecked(&create("order", fields), soon).await else {
                 Backoff::new(env, Duration::from_millis(8), Duration::from_millis(250)).pause().await;
                 continue;
             };

@@ -84,6 +84,18 @@ impl Modules {
         self.modules.iter().map(|(path, module)| (path.clone(), of(path, module))).collect()
     }
 
+    /// The files that name an item of a module.
+    pub fn importers(&self, module: &[&str], item: &str) -> BTreeSet<ModulePath> {
+        let names = |from: &ModulePath, path: &Vec<String>| {
+            path.last().is_some_and(|last| last == item) && self.resolve(from, path, 0).is_some_and(|found| found == module)
+        };
+        let of = |(from, file): (&ModulePath, &Module)| {
+            let mut paths = file.imported.iter().map(|import| &import.path).chain(&file.paths);
+            paths.any(|path| names(from, path)).then(|| from.clone())
+        };
+        self.modules.iter().filter_map(of).collect()
+    }
+
     /// Every file with the first segments of the paths that it names: crates, for a test of who may name which.
     pub fn crates(&self) -> BTreeMap<ModulePath, BTreeSet<String>> {
         let first = |module: &Module| {

@@ -74,6 +74,19 @@ fn only_adapters_know_an_sdk() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Everything else writes what `query::policy` has permitted.
+#[test]
+fn only_policy_the_store_and_migrations_name_the_writer_that_asks_nobody() {
+    let writers = modules().importers(&["store", "write"], "Writer");
+    let may = |path: &ModulePath| match path[0].as_str() {
+        "store" | "migrate" => true,
+        _ => path[..] == ["query", "policy", "write"],
+    };
+    assert!(writers.iter().any(|path| path[0] == "query"), "{writers:?}");
+    let wrong: Vec<_> = writers.iter().filter(|path| !may(path)).collect();
+    assert!(wrong.is_empty(), "{wrong:?} must write through query::policy::Writer");
+}
+
 #[test]
 fn no_files_import_one_another_in_a_circle() {
     let circles: Vec<String> = modules().circles().into_iter().map(|files| files.join(" <-> ")).collect();

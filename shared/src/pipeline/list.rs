@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::model::value::Record;
 use crate::model::{Entity, FieldMask, Path};
 use crate::query::ListQuery;
-use crate::query::condition::{Values, own_fields};
+use crate::query::condition::{Targets as _, Values, own_fields};
 use crate::query::plan::QueryPlan;
 use crate::query::policy::{Access, Permitted};
 

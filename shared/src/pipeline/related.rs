@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::app::App;
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model, Path};
-use crate::query::condition::Values;
+use crate::query::condition::{RecordValues, Targets, Values};
 use crate::store::references::referred;
 use crate::store::table::{TableError, TableName};
 use crate::store::write::Check;
@@ -67,14 +67,7 @@ impl Related {
 
     /// A record of the entity, with what its refs reach.
     pub fn values<'a>(&'a self, record: &'a Record) -> impl Values + 'a {
-        RelatedValues { related: self, record }
-    }
-
-    /// The record that a ref of `record` points to, if it was loaded and exists.
-    pub fn target(&self, record: &Record, via: FieldIx) -> Option<&Record> {
-        let entity = self.model.entity(self.entity);
-        let place = (target(entity, via)?, id_of(entity, record, via)?);
-        self.made.get(&place).or_else(|| self.targets.get(&place))
+        RecordValues { model: &self.model, entity: self.model.entity(self.entity), record, targets: self }
     }
 
     /// Forgets the record that a ref of `record` points to, as if there were none.
@@ -97,21 +90,11 @@ impl Related {
     }
 }
 
-struct RelatedValues<'a> {
-    related: &'a Related,
-    record: &'a Record,
-}
-
-impl Values for RelatedValues<'_> {
-    fn value(&self, path: Path) -> Value {
-        let model = &self.related.model;
-        let entity = model.entity(self.related.entity);
-        let Path::Via(via, field) = path else { return self.record.get(entity, path).into_owned() };
-        let Some(target) = target(entity, via) else { return Value::Null };
-        match self.related.target(self.record, via) {
-            Some(found) => found.get(model.entity(target), Path::Own(field)).into_owned(),
-            None => Value::Null,
-        }
+impl Targets for Related {
+    fn target(&self, record: &Record, via: FieldIx) -> Option<&Record> {
+        let entity = self.model.entity(self.entity);
+        let place = (target(entity, via)?, id_of(entity, record, via)?);
+        self.made.get(&place).or_else(|| self.targets.get(&place))
     }
 }
 

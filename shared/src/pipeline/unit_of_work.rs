@@ -18,10 +18,11 @@ use crate::core::backoff::Backoff;
 use crate::core::clock::Micros;
 use crate::http::Reply;
 use crate::http::problem::Problem;
+use crate::query::policy::PermittedBatch;
 use crate::store::idempotency::Answer;
 use crate::store::settle::Unsettled;
 use crate::store::table::{Item, TableError};
-use crate::store::write::{Admission, Batch, WriteError};
+use crate::store::write::{Admission, WriteError};
 
 /// What a write leaves of the request's time, beyond what the pipeline keeps for the answer, so that it can say what happened.
 const RESERVE: i64 = 800_000;
@@ -177,11 +178,11 @@ where
 /// Writes `batch`, with what remembers `answer`, behind the gate.
 ///
 /// # Errors
-/// As [`crate::store::write::Writer::write_when`].
+/// As [`crate::query::policy::Writer::write`].
 pub(super) async fn write(
     cx: &Context<'_>,
     claim: Option<&KeyReservation>,
-    mut batch: Batch,
+    mut batch: PermittedBatch,
     answer: &Answer,
 ) -> Result<Unsettled, WriteError> {
     if let Some(claim) = claim {
@@ -198,7 +199,7 @@ pub(super) async fn write(
     if let (Some(call), Some(_)) = (call, &turn) {
         batch.riders.conditioned.extend(call.row(cx).map_err(not_kept)?);
     }
-    let written = cx.app.writer.write_when(&batch, &admission(cx), deadline(cx)).await;
+    let written = cx.app.writer.write(batch, &admission(cx), deadline(cx)).await;
     if let Some(mut turn) = turn {
         *turn = written.is_ok();
     }

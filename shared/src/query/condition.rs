@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::model::value::compare;
 use crate::model::value::encode::order_at;
-use crate::model::{Entity, FieldMask, Model, Op, Path};
+use crate::model::value::{Record, compare};
+use crate::model::{Entity, FieldIx, FieldMask, FieldType, Model, Op, Path};
 
 /// A condition whose operands are all known.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +41,35 @@ fn as_debug<T: std::fmt::Debug, S: serde::Serializer>(value: &T, serializer: S) 
 pub trait Values {
     /// The value at a path; null where there is none.
     fn value(&self, path: Path) -> Value;
+}
+
+/// Records that references point to.
+pub trait Targets {
+    /// The record that the ref field `via` of `record` points to; `None` where there is none.
+    fn target(&self, record: &Record, via: FieldIx) -> Option<&Record>;
+}
+
+/// Values of a record, and of the records that its references point to.
+pub struct RecordValues<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Entity of the record.
+    pub entity: &'a Entity,
+    /// The record.
+    pub record: &'a Record,
+    /// What its references point to.
+    pub targets: &'a dyn Targets,
+}
+
+impl Values for RecordValues<'_> {
+    fn value(&self, path: Path) -> Value {
+        let Path::Via(via, field) = path else { return self.record.get(self.entity, path).into_owned() };
+        let FieldType::Ref { target, .. } = self.entity.field(via).kind else { return Value::Null };
+        match self.targets.target(self.record, via) {
+            Some(found) => found.get(self.model.entity(target), Path::Own(field)).into_owned(),
+            None => Value::Null,
+        }
+    }
 }
 
 impl Condition {

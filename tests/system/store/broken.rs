@@ -133,7 +133,7 @@ impl Intercept for Broken {
 
 async fn write(store: &Store, table: &SharedTable, mutation: Mutation) -> Result<(), WriteError> {
     let writer = store.writer(table);
-    let written = writer.write(&Batch { mutations: vec![mutation], ..Batch::default() }, store.deadline()).await?;
+    let written = writer.write_unchecked(&Batch { mutations: vec![mutation], ..Batch::default() }, store.deadline()).await?;
     writer.settle(written.unsettled).await;
     Ok(())
 }
@@ -202,7 +202,7 @@ async fn closing(store: &Store, table: &SharedTable) -> Result<(), String> {
     let late = async move {
         let batch = Batch { mutations: vec![child], ..Batch::default() };
         // Whether it is refused is read from the data.
-        if let Ok(written) = writer.write(&batch, soon).await {
+        if let Ok(written) = writer.write_unchecked(&batch, soon).await {
             writer.settle(written.unsettled).await;
         }
     };
@@ -252,7 +252,7 @@ async fn keyed(store: &Store, table: &SharedTable, record: holdfast::model::valu
     let batch =
         Batch { mutations, riders: AttachedWrites { idempotency: rows, ..AttachedWrites::default() }, ..Batch::default() };
     let writer = store.writer(table);
-    if let Ok(written) = writer.write(&batch, store.deadline()).await {
+    if let Ok(written) = writer.write_unchecked(&batch, store.deadline()).await {
         writer.settle(written.unsettled).await;
     }
 }
@@ -266,7 +266,7 @@ async fn tag(store: &Store, table: &SharedTable) -> Result<(), String> {
         let before = seen(store, &tag).await.0;
         let batch = Batch { mutations: vec![Mutation::create(entity, store.record(&id, json!({})))], ..Batch::default() };
         let (writer, deadline) = (store.writer(table), store.deadline());
-        let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
+        let commit = tokio::spawn(async move { writer.write_unchecked(&batch, deadline).await });
         loop {
             let finished = commit.is_finished();
             let (version, unsettled) = seen(store, &tag).await;

@@ -61,7 +61,7 @@ pub async fn handle_with(
         ..Batch::default()
     };
     let writer = store.writer(table);
-    match writer.write(&batch, store.deadline()).await {
+    match writer.write_unchecked(&batch, store.deadline()).await {
         Ok(written) => {
             writer.settle(written.unsettled).await;
             Ok(answer)

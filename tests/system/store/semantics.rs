@@ -85,7 +85,7 @@ async fn a_tag_is_not_settled_while_its_commit_is_half_visible() {
     let record = store.record("s", json!({}));
     let batch = Batch { mutations: vec![Mutation::create(entity, record)], ..Batch::default() };
     let (writer, deadline) = (store.writer(&store.table), store.deadline());
-    let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
+    let commit = tokio::spawn(async move { writer.write_unchecked(&batch, deadline).await });
     // The tag is found with the element of the write before all of it is visible, or right after.
     let (mut refused, mut settled) = (0, 0);
     while settled == 0 {
@@ -123,7 +123,7 @@ async fn an_entitys_tag_waits_for_the_rows_that_are_read_on_its_word() {
             .collect();
         let batch = Batch { mutations: vec![Mutation::create(book, record)], ..Batch::default() };
         let (writer, deadline) = (store.writer(&store.table), store.deadline());
-        let commit = tokio::spawn(async move { writer.write(&batch, deadline).await });
+        let commit = tokio::spawn(async move { writer.write_unchecked(&batch, deadline).await });
         loop {
             let Some(found) = store.table.get(&tag, true).await.unwrap().remove(0) else { continue };
             if settle::elements(store.table.as_ref(), &later, &found).await.unwrap() > 0 {

@@ -23,12 +23,13 @@ use crate::pipeline::write::prepare::{merged, shown, stamp};
 use crate::pipeline::write::refused::unknown_outcome;
 use crate::pipeline::write::replay::masked;
 use crate::pipeline::write::rights::{EffectiveAccess, Rights};
+use crate::query::policy::{PermittedBatch, permit_upload};
 use crate::store::idempotency::Answer;
 use crate::store::keys;
 use crate::store::object::{self, File, media};
 use crate::store::pending_deletion::{PendingDeletion, RETAINED};
 use crate::store::table::{Item, TableError, TableName};
-use crate::store::write::{AttachedWrites, Batch, Check, Mutation, WriteError};
+use crate::store::write::{AttachedWrites, Check, WriteError};
 
 /// Answers it.
 ///
@@ -154,7 +155,7 @@ impl Completion<'_> {
     }
 
     /// The transaction, and its answer.
-    async fn build(&self, before: Record, effective: EffectiveAccess, begun: &Begun) -> Result<(Batch, Reply), Problem> {
+    async fn build(&self, before: Record, effective: EffectiveAccess, begun: &Begun) -> Result<(PermittedBatch, Reply), Problem> {
         let Self { cx, target, rights, .. } = self;
         let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields: before.fields.clone() };
         let file = File {
@@ -169,14 +170,13 @@ impl Completion<'_> {
         after.fields.insert(object::member(&target.field.name), Value::String(begun.object.clone()));
         stamp(cx, target.entity, &mut after, false);
         let new = rights.look(cx, &after).await?;
-        if new.writable.is_none() {
-            return Err(rights.forbidden());
-        }
-        let checks: Vec<Check> = merged(effective.checks, new.checks.clone());
         let entry = target.audit_entry(cx, "complete", json!({ "size": file.size, "content_type": file.content_type }));
         let reply = answer(target, &after, &new);
-        let batch = Batch {
-            mutations: vec![Mutation::update(target.entity, before, after)],
+        let states = ((before, &effective.related as _), (after, &new.related as _));
+        let mutation = permit_upload(cx.model(), cx.principal, (target.entity, target.field.ix), states.0, states.1);
+        let checks: Vec<Check> = merged(effective.checks, new.checks);
+        let batch = PermittedBatch {
+            mutations: vec![mutation.map_err(|_| rights.forbidden())?],
             checks,
             riders: AttachedWrites {
                 audit: vec![entry],

@@ -15,11 +15,11 @@ use crate::model::{Entity, Model};
 use crate::pipeline::Context;
 use crate::pipeline::unit_of_work;
 use crate::pipeline::write::idempotent::{KeyReservation, bare};
-use crate::query::policy::SystemPermit;
 use crate::query::policy::system as permission;
+use crate::query::policy::{PermittedBatch, SystemPermit};
 use crate::store::audit;
 use crate::store::table::{Key, TableName};
-use crate::store::write::{AttachedWrites, Batch, WriteError};
+use crate::store::write::{AttachedWrites, WriteError};
 use crate::store::{items, keys, tags};
 
 const FORMS: &str = "must be {\"entity\": \"..\", \"id\": \"..\"}, {\"entity\": \"..\"} or {\"all\": true}";
@@ -49,11 +49,11 @@ async fn purged(cx: &Context<'_>, target: &Target<'_>, claim: Option<&KeyReserva
     Ok(Reply::empty(StatusCode::NO_CONTENT))
 }
 
-async fn batch(cx: &Context<'_>, target: &Target<'_>) -> Result<Batch, Problem> {
-    Ok(Batch {
+async fn batch(cx: &Context<'_>, target: &Target<'_>) -> Result<PermittedBatch, Problem> {
+    Ok(PermittedBatch {
         voids: tags_of(cx, target).await?.into_iter().collect(),
         riders: AttachedWrites { audit: vec![audit::item(entry(cx, target), &cx.app.env)], ..AttachedWrites::default() },
-        ..Batch::default()
+        ..PermittedBatch::default()
     })
 }
 

@@ -15,11 +15,11 @@ use crate::model::Action;
 use crate::model::value::Record;
 use crate::pipeline::Context;
 use crate::pipeline::unit_of_work::{self, Committed, Failure, Outcome, UnitOfWork, deadline};
-use crate::query::policy::Access;
+use crate::query::policy::{Access, PermittedBatch};
 use crate::store::audit;
 use crate::store::idempotency::{self, Answer};
 use crate::store::table::{Item, TableName};
-use crate::store::write::{AttachedWrites, Batch, WriteError};
+use crate::store::write::{AttachedWrites, WriteError};
 use crate::store::{items, keys};
 
 /// Does all of `changes` in one transaction, or nothing; with a claim, once. `many`: the answer is that of a `_bulk` call.
@@ -182,8 +182,8 @@ async fn unseen(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared])
     Ok(problems)
 }
 
-fn batch(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) -> Batch {
-    Batch {
+fn batch(cx: &Context<'_>, changes: &[Change<'_>], prepared: &[Prepared]) -> PermittedBatch {
+    PermittedBatch {
         mutations: prepared.iter().map(|one| one.mutation.clone()).collect(),
         checks: prepared.iter().fold(Vec::new(), |checks, one| merged(checks, one.checks.clone())),
         riders: AttachedWrites { audit: audit_entry(cx, changes, prepared).into_iter().collect(), ..AttachedWrites::default() },

@@ -14,8 +14,9 @@ use crate::model::validate::{self, Current, FieldViolation};
 use crate::model::value::{Record, new_version};
 use crate::model::{Action, Entity, FieldIx, FieldMask, IdKind, Masks};
 use crate::pipeline::Context;
+use crate::query::policy::{permit_create, permit_delete, permit_update};
 use crate::store::object;
-use crate::store::write::{Check, Mutation};
+use crate::store::write::Check;
 
 /// Prepares a change of the record that is stored now, if there is one. `earlier`: what the same transaction does before it.
 ///
@@ -85,7 +86,9 @@ async fn creation(
     }
     let mut known = masks.readable;
     known.union(&masks.writable);
+    let mutation = permit_create(cx.model(), cx.principal, entity, (after.clone(), &effective.related));
     Ok(Prepared {
+        mutation: mutation.map_err(|_| rights.forbidden())?,
         status: StatusCode::CREATED,
         shown: Some(shown(entity, &after, effective.readable)),
         action: Action::Create,
@@ -94,7 +97,6 @@ async fn creation(
         unseen,
         location: Some(format!("/v1/{}/{}", entity.plural, after.id)),
         checks: merged(effective.checks, found.checks),
-        mutation: Mutation::create(entity, after),
     })
 }
 
@@ -123,12 +125,12 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
     let (new, found) =
         futures::try_join!(rights.look_after(cx, earlier, &after), references::look(cx, entity, earlier, Some(before), &after))?;
     let (new, unseen) = without_unseen(cx, &rights, earlier, &after, new, Some(&old.links), found.unseen).await?;
-    if new.writable.is_none() {
-        return Err(rights.forbidden());
-    }
+    let states = ((before.clone(), &old.related as _), (after.clone(), &new.related as _));
+    let mutation = permit_update(cx.model(), cx.principal, entity, states.0, states.1).map_err(|_| rights.forbidden())?;
     let mut known = masks.readable;
     known.union(&masks.writable);
     Ok(Prepared {
+        mutation,
         status: StatusCode::OK,
         shown: Some(shown(entity, &after, new.readable)),
         action: Action::Update,
@@ -137,7 +139,6 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
         unseen,
         location: None,
         checks: merged(merged(old.checks, new.checks), found.checks),
-        mutation: Mutation::update(entity, before.clone(), after),
     })
 }
 
@@ -146,7 +147,9 @@ async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], b
     let rights = Rights::any(cx.model(), cx, entity, Action::Delete);
     let old = rights.look_after(cx, earlier, before).await?;
     let masks = may_change(&rights, &old, change, before)?;
+    let mutation = permit_delete(cx.model(), cx.principal, entity, (before.clone(), &old.related));
     Ok(Prepared {
+        mutation: mutation.map_err(|_| rights.forbidden())?,
         status: StatusCode::NO_CONTENT,
         shown: None,
         action: Action::Delete,
@@ -155,7 +158,6 @@ async fn deletion(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], b
         unseen: Vec::new(),
         location: None,
         checks: old.checks,
-        mutation: Mutation::delete(entity, before.clone()),
     })
 }
 

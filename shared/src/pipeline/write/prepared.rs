@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::http::VERSION;
 use crate::model::{Action, EntityIx, FieldIx, FieldMask};
+use crate::query::policy::Permitted;
 use crate::store::idempotency::Answer;
 use crate::store::write::{Check, Mutation};
 
@@ -20,7 +21,7 @@ pub(super) struct Reference {
 /// A change that is allowed and valid, from the state that was read.
 pub(super) struct Prepared {
     /// What is written.
-    pub(super) mutation: Mutation,
+    pub(super) mutation: Permitted<Mutation>,
     /// What the permission stands on besides.
     pub(super) checks: Vec<Check>,
     /// The status of success.

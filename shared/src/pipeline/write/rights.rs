@@ -30,6 +30,8 @@ pub(in crate::pipeline) struct EffectiveAccess {
     pub(super) links: FieldMask,
     /// What this stands on.
     pub(in crate::pipeline) checks: Vec<Check>,
+    /// The records that conditions reached.
+    pub(in crate::pipeline) related: Related,
 }
 
 /// Refuses whoever may do none of `actions` to any record, before the request's body or a record is looked at.
@@ -98,12 +100,11 @@ impl<'a> Rights<'a> {
         let mut related = Related::load_with(cx.app, self.entity, &[record], &self.paths, made.collect()).await?;
         hidden.iter().for_each(|via| related.hide(record, *via));
         let values = related.values(record);
-        Ok(EffectiveAccess {
-            readable: self.read.mask(cx.model(), self.entity, &values),
-            writable: self.write.mask(cx.model(), self.entity, &values),
-            links: self.write.links(cx.model(), self.entity, &values),
-            checks: related.checks(),
-        })
+        let readable = self.read.mask(cx.model(), self.entity, &values);
+        let writable = self.write.mask(cx.model(), self.entity, &values);
+        let links = self.write.links(cx.model(), self.entity, &values);
+        drop(values);
+        Ok(EffectiveAccess { readable, writable, links, checks: related.checks(), related })
     }
 
     /// Readable and writable fields of a stored record that is to be changed.

@@ -1,11 +1,12 @@
-//! From a query to a permitted one.
+//! From a query to a permitted one. Mutations are permitted in [`super::write`](super::permit_update).
 
 use super::Access;
 use crate::identity::auth::Principal;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::query::{Include, ListQuery, Relation, Visibility};
+use crate::store::write::Mutation;
 
-/// Query that policy has examined. Only this module makes one.
+/// Query or mutation that policy has examined. Only this room makes one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Permitted<T> {
     query: T,
@@ -24,9 +25,14 @@ pub struct PermittedInclude {
 }
 
 impl<T> Permitted<T> {
-    /// The query.
+    /// The query, or the mutation.
     pub fn query(&self) -> &T {
         &self.query
+    }
+
+    /// As [`Permitted::query`], without the permission.
+    pub fn into_query(self) -> T {
+        self.query
     }
 
     /// What may be seen.
@@ -47,6 +53,13 @@ impl<T> Permitted<T> {
     /// What is embedded.
     pub fn includes(&self) -> &[PermittedInclude] {
         &self.includes
+    }
+}
+
+impl Permitted<Mutation> {
+    /// The mutation that `access` was found to cover.
+    pub(super) fn mutation(mutation: Mutation, access: Access) -> Self {
+        Self { query: mutation, access, related: Vec::new(), includes: Vec::new() }
     }
 }
 

@@ -41,9 +41,9 @@ pub use steps::Swept;
 pub(crate) use steps::entry;
 pub use unique::{OWNER, unique_hash};
 
-/// Writes records of a model to a table.
+/// Writes records of a model to a table, without asking who may: what requests write goes through `query::policy::Writer`.
 #[derive(Clone)]
-pub struct Writer {
+pub(crate) struct Writer {
     table: SharedTable,
     model: Arc<Model>,
     env: Env,
@@ -128,6 +128,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Contradiction`], or [`WriteError::ReferenceMissing`] for a reference to what the batch itself deletes.
+    #[cfg(test)]
     pub fn measure(&self, batch: &Batch) -> Result<(usize, usize), WriteError> {
         let plan = build::TransactionPlan::new(&self.model, batch)?;
         let transaction = plan.transaction(&self.env, &self.begin());
