@@ -10,6 +10,7 @@ mod callers;
 mod ceilings;
 mod counting;
 mod documents;
+mod evolution;
 mod expiring;
 mod faults;
 mod files;

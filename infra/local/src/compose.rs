@@ -14,8 +14,10 @@ use holdfast::core::config::Settings;
 use holdfast::core::deadline;
 use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::migrate::protocol_2::{self, Migrated};
+use holdfast::migrate::{Evolution, Fills, MigrateError};
 use holdfast::model::Model;
 use holdfast::store::object::SharedObjects;
+use holdfast::store::table::SharedTable;
 use holdfast::usage::Usage;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
@@ -48,10 +50,36 @@ pub async fn tables(dynamodb: &str, model: &Arc<Model>, env: &Env) -> Result<(),
     let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     table.create_tables().await.map_err(|error| compose(&error))?;
-    let migrated = protocol_2::convert(Arc::new(table), model.clone(), env.clone(), Duration::ZERO, |_| {});
+    let table: SharedTable = Arc::new(table);
+    let migrated = protocol_2::convert(Arc::clone(&table), model.clone(), env.clone(), Duration::ZERO, |_| {});
     match migrated.await.map_err(|error| compose(&error))? {
         Migrated::Already => {}
         Migrated::Done(done) => tracing::warn!(done.records, done.references, "the tables were converted to protocol 2"),
+    }
+    evolve(&Evolution::new(table, model.clone(), env.clone(), Fills::default()), model).await.map_err(|error| compose(&error))
+}
+
+/// Brings what is stored to the model: nobody serves it yet. What cannot be done is said, and refused as `building` where it matters.
+async fn evolve(evolution: &Evolution, model: &Model) -> Result<(), MigrateError> {
+    let plan = evolution.plan().await?;
+    if let Some(other) = &plan.other_project {
+        tracing::warn!(
+            "the stored data is of the model \"{other}\", and this one is \"{}\": is it the right --data?",
+            model.name
+        );
+    }
+    for step in plan.own() {
+        tracing::warn!("the model has changed: {}", step.work);
+    }
+    let done = evolution.run(Duration::ZERO, |_| {}, |_| {}).await?;
+    if plan.is_needed() && done.is_complete() {
+        tracing::warn!(
+            "{} records changed, {} rows written: the stored data is as the model wants it",
+            done.values.changed,
+            done.rows.written
+        );
+    } else if !done.is_complete() {
+        tracing::warn!("the stored data is not as the model wants it: `holdfast migrate` says what stands in the way");
     }
     Ok(())
 }

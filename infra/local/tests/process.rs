@@ -158,11 +158,11 @@ async fn subjects_are_migrated_beside_the_server_and_after_it() {
     };
     let to_local = ["--subject-issuer", "local"];
     for (arguments, code, said) in [
-        (&["--model", "two.yaml", "--plan"][..], 2, "one of `shop`, `local`"),
+        (&["--model", "two.yaml", "--subjects", "--plan"][..], 2, "one of `shop`, `local`"),
         (&["--subject-issuer", "nobody"], 2, "there is no issuer `nobody`"),
         (&["--from", "x"], 2, "--subject-issuer"),
         (&["--subject-issuer", "local", "--plan"], 10, "note.owner: 1 value\n2 records: 1 would change, 0 values cannot"),
-        (&["--plan"], 10, "1 would change"),
+        (&["--subjects", "--plan"], 10, "1 would change"),
         (&to_local, 0, "2 records: 1 changed, 0 values cannot"),
         (&to_local, 0, "2 records: 0 changed, 0 values cannot"),
         (&["--subject-issuer", "local", "--plan"], 0, "2 records: 0 would change, 0 values cannot"),
@@ -183,7 +183,7 @@ async fn subjects_are_migrated_beside_the_server_and_after_it() {
     assert_eq!(status, 1, "{output}");
     assert!(output.contains("cannot change note/a owner: it would be \"local:me\", which must have at most 7"), "{output}");
     std::fs::write(place.path("without.yaml"), MODEL).unwrap();
-    let (status, output) = told(&["--model", "without.yaml"]).await;
+    let (status, output) = told(&["--subjects", "--model", "without.yaml"]).await;
     assert_eq!((status, output.contains("nothing to do")), (0, true), "{output}");
 }
 

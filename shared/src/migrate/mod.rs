@@ -9,11 +9,19 @@
 //!
 //! The exception is [`protocol_2`]: it changes how things are stored, and no record, while nobody may write.
 
+mod evolve;
 mod names;
+mod plan;
 mod progress;
 pub mod protocol_2;
+mod rewrite;
+mod stored_model;
 mod subjects;
+mod values;
 
+pub use evolve::{Evolution, Evolved};
 pub use names::{Names, Wanted};
+pub use plan::{Plan, Units};
 pub use progress::{MigrateError, Progress, Stuck};
 pub use subjects::Subjects;
+pub use values::Fills;

@@ -1,6 +1,6 @@
 //! How far a migration is, and what it could not do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::store::table::TableError;
 
@@ -35,6 +35,8 @@ pub struct Progress {
     pub stuck: u64,
     /// The first hundred of them, of this run.
     pub listed: Vec<Stuck>,
+    /// Fields with such values, as `entity.field`.
+    pub stuck_in: BTreeSet<String>,
     /// Values that are also ids of consumers with API keys.
     pub of_keys: u64,
     /// Whether it went on where an earlier run was interrupted.
@@ -49,6 +51,10 @@ impl Progress {
 
     pub(super) fn add_stuck(&mut self, stuck: Vec<Stuck>) {
         self.stuck += stuck.len() as u64;
+        for one in &stuck {
+            let entity = one.record.split('/').next().unwrap_or_default();
+            self.stuck_in.extend(one.field.split(", ").map(|field| format!("{entity}.{field}")));
+        }
         let room = LISTED.saturating_sub(self.listed.len());
         self.listed.extend(stuck.into_iter().take(room));
     }

@@ -2,32 +2,23 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
+use futures::future::BoxFuture;
+use serde_json::Value;
 
+use super::rewrite::{Change, Rewrite, Rewriter};
 use super::{MigrateError, Names, Progress, Stuck};
 use crate::core::clock::Env;
 use crate::core::id::is_id_part;
 use crate::identity::consumer::record::Row;
-use crate::model::value::{Record, new_version};
-use crate::model::{Entity, FieldIx, Model, Path, SubjectPath, limits, subject_paths};
-use crate::store::audit;
-use crate::store::constraints::Constraints;
+use crate::model::value::Record;
+use crate::model::{Entity, Model, Path, SubjectPath, limits, subject_paths};
 use crate::store::repeat::repeated;
 use crate::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
-use crate::store::write::{AttachedWrites, Batch, Mutation, WriteError, Writer};
 use crate::store::{items, keys};
 
 /// Name of the migration in the key of its place.
 const NAME: &str = "subjects";
-/// Records of one transaction.
-const CHUNK: usize = 8;
-/// How long one write may wait for others.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a record is read anew because somebody else changed it.
-const ATTEMPTS: u32 = 30;
-
 const PLAN: &str = "p";
 const STUCK: &str = "s";
 const CURSOR_PK: &str = "pk0";
@@ -38,26 +29,30 @@ pub struct Subjects {
     table: SharedTable,
     model: Arc<Model>,
     env: Env,
-    writer: Writer,
-    indexes: Constraints,
+    rewriter: Rewriter,
     names: Names,
     paths: Vec<SubjectPath>,
 }
 
-/// A record as it shall be, and the fields that change.
-struct Change {
-    before: Record,
-    after: Record,
-    fields: Vec<String>,
+impl Rewrite for Subjects {
+    fn changes<'a>(
+        &'a self,
+        entity: &'a Entity,
+        records: Vec<Record>,
+    ) -> BoxFuture<'a, Result<Vec<(Option<Change>, Vec<Stuck>)>, TableError>> {
+        Box::pin(async move {
+            let of_keys = self.of_keys(entity, &records).await?;
+            Ok(records.into_iter().map(|record| self.change(entity, record, &of_keys)).collect())
+        })
+    }
 }
 
 impl Subjects {
     /// Over the records of a model in a table.
     pub fn new(table: SharedTable, model: Arc<Model>, env: Env, names: Names) -> Self {
-        let writer = Writer::new(Arc::clone(&table), Arc::clone(&model), env.clone());
-        let indexes = Constraints::new(Arc::clone(&table), Arc::clone(&model), env.clone());
+        let rewriter = Rewriter::new(&table, &model, &env);
         let paths = subject_paths(&model);
-        Self { table, model, env, writer, indexes, names, paths }
+        Self { table, model, env, rewriter, names, paths }
     }
 
     /// Where records hold subjects.
@@ -72,7 +67,7 @@ impl Subjects {
     pub async fn plan(&self, mut progress: impl FnMut(&Progress) + Send) -> Result<Progress, MigrateError> {
         let (mut done, mut after) = (Progress::default(), None);
         while !self.paths.is_empty() {
-            let (page, next) = self.scan(after).await?;
+            let (page, next) = self.rewriter.scan(after).await?;
             self.changes(&page, &mut done).await?;
             progress(&done);
             after = next;
@@ -90,12 +85,9 @@ impl Subjects {
     pub async fn run(&self, mut progress: impl FnMut(&Progress) + Send) -> Result<Progress, MigrateError> {
         let (mut done, mut after) = self.begin().await?;
         while !self.paths.is_empty() {
-            let (page, next) = self.scan(after).await?;
+            let (page, next) = self.rewriter.scan(after).await?;
             for (entity, changes) in self.changes(&page, &mut done).await? {
-                for chunk in changes.chunks(CHUNK) {
-                    self.write_all(entity, chunk, &mut done).await?;
-                    progress(&done);
-                }
+                self.rewriter.write_all(entity, &changes, self, &mut done, &mut progress).await?;
             }
             progress(&done);
             let Some(next) = next else { break };
@@ -104,10 +96,6 @@ impl Subjects {
         }
         self.put(Write::Delete { key: keys::migration(NAME), condition: None }).await?;
         Ok(done)
-    }
-
-    async fn scan(&self, after: Option<Key>) -> Result<(Vec<Item>, Option<Key>), TableError> {
-        repeated(&self.env, || self.table.scan(TableName::Data, after.clone(), (0, 1))).await
     }
 
     /// What of a page's records has to change, by entity.
@@ -211,80 +199,6 @@ impl Subjects {
         }
     }
 
-    /// Several records at once, or, where that is refused, each alone.
-    async fn write_all(&self, entity: &Entity, changes: &[Change], done: &mut Progress) -> Result<(), MigrateError> {
-        match self.write(entity, changes).await {
-            Ok(()) => {
-                done.changed += changes.len() as u64;
-                Ok(())
-            }
-            Err(WriteError::Store(error)) => Err(error.into()),
-            Err(_) => {
-                for change in changes {
-                    self.write_alone(entity, &change.before.id, done).await?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// One record, from the state that it has by now.
-    async fn write_alone(&self, entity: &Entity, id: &str, done: &mut Progress) -> Result<(), MigrateError> {
-        let key = [(TableName::Data, keys::record(entity, id))];
-        for _ in 0..ATTEMPTS {
-            let found = repeated(&self.env, || self.table.get(&key, true)).await?;
-            let Some(record) = found.first().and_then(Option::as_ref).and_then(items::decode) else { return Ok(()) };
-            let of_keys = self.of_keys(entity, std::slice::from_ref(&record)).await?;
-            // Values that cannot change are told of already.
-            let (Some(change), _) = self.change(entity, record, &of_keys) else { return Ok(()) };
-            let why = match self.write(entity, std::slice::from_ref(&change)).await {
-                Ok(()) => {
-                    done.changed += 1;
-                    return Ok(());
-                }
-                // Somebody was faster, or the answer was lost: what is stored tells what is left to do.
-                Err(WriteError::Changed { .. } | WriteError::Unknown) => continue,
-                Err(WriteError::Busy) => return Err(MigrateError::Busy(format!("{}/{id}", entity.name))),
-                Err(WriteError::Store(error)) => return Err(error.into()),
-                Err(WriteError::Unique { field, .. }) => taken(entity, field),
-                Err(other) => other.to_string(),
-            };
-            done.add_stuck(vec![self.stuck(entity, id, &change.fields.join(", "), why)]);
-            return Ok(());
-        }
-        Err(MigrateError::Busy(format!("{}/{id} changes all the time", entity.name)))
-    }
-
-    /// All of the changes in one transaction, each with an audit entry.
-    async fn write(&self, entity: &Entity, changes: &[Change]) -> Result<(), WriteError> {
-        let deadline = self.env.now().plus(PATIENCE);
-        self.indexes.before_write(deadline).await?;
-        let mutation = |change: &Change| {
-            let mut after = Record { version: new_version(&self.env), ..change.after.clone() };
-            after.stamp(entity, &self.env, false);
-            Mutation::update(entity, change.before.clone(), after)
-        };
-        let riders = AttachedWrites {
-            audit: changes.iter().map(|change| self.audited(entity, change)).collect(),
-            ..AttachedWrites::default()
-        };
-        let batch = Batch { mutations: changes.iter().map(mutation).collect(), riders, ..Batch::default() };
-        let written = self.writer.write(&batch, deadline).await?;
-        self.writer.settle(written.unsettled).await;
-        Ok(())
-    }
-
-    fn audited(&self, entity: &Entity, change: &Change) -> Item {
-        let entry = audit::Entry {
-            action: format!("{}.update", entity.name),
-            resource: entity.name.clone(),
-            id: Some(change.before.id.clone()),
-            detail: Some(json!({ "fields": change.fields })),
-            ..audit::Entry::of("operator", "holdfast migrate")
-        };
-        audit::item(entry, &self.env)
-    }
-
     /// Where an interrupted run of the same migration was.
     async fn begin(&self) -> Result<(Progress, Option<Key>), TableError> {
         let key = [(TableName::Data, keys::migration(NAME))];
@@ -331,8 +245,4 @@ fn refusal(entity: &Entity, path: &SubjectPath, now: &Value) -> Option<String> {
         let name = format!("{}.{}", entity.name, field.name);
         format!("it would be {now}, which {}: change the limits of {name} first", fault.message)
     })
-}
-
-fn taken(entity: &Entity, field: FieldIx) -> String {
-    format!("another {} has the new value of the unique field {} already", entity.name, entity.field(field).name)
 }

@@ -3,8 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::app::App;
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldIx, FieldType, Model, Path};

@@ -10,22 +10,44 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::target::{Target, TargetArgs};
 use super::terminal::{BAD, WARN};
-use super::{Failure, parse, protocol_2, terminal};
+use super::{Failure, evolve, parse, protocol_2, terminal};
 
 /// Exit code where the arguments do not fit the model, as of any wrong usage.
-const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// Exit code of `--plan` where something has to be done.
 pub(super) const NEEDED: u8 = 10;
+
+/// Form of what `--plan` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
+    /// Only do what must come before the model is deployed, so that nothing is refused from the first moment: give old records the values
+    /// that they lack, announce unique fields.
+    #[arg(long, conflicts_with_all = ["plan", "protocol_2", "subjects", "subject_issuer"])]
+    pub(super) prepare: bool,
+    /// A value for records that have none in a field, in place of the model's `fill`. May be repeated.
+    #[arg(long, value_name = "ENTITY.FIELD=VALUE", conflicts_with_all = ["protocol_2", "subjects", "subject_issuer"])]
+    pub(super) fill: Vec<String>,
+    /// Form of what --plan prints.
+    #[arg(long, value_name = "FORM", default_value = "text", requires = "plan")]
+    pub(super) format: Format,
+    /// Give subjects that records hold without an alias that of the only issuer.
+    #[arg(long)]
+    subjects: bool,
     /// Convert a table that a version before protocol 2 has written. One-way; no such version may be running.
-    #[arg(long, conflicts_with_all = ["subject_issuer", "api_keys"])]
+    #[arg(long, conflicts_with_all = ["subjects", "subject_issuer", "api_keys"])]
     protocol_2: bool,
     /// How long instances of the version before may still be writing [default: 16 min; none where nobody serves the local data]
-    #[arg(long, value_name = "TIME", requires = "protocol_2", value_parser = parse::duration)]
-    settle: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = parse::duration)]
+    pub(super) settle: Option<Duration>,
     /// Issuer, by its alias, of the subjects that records hold without one; `key` for API keys [default: the only issuer]
     #[arg(long, value_name = "ALIAS")]
     subject_issuer: Option<String>,
@@ -37,12 +59,12 @@ pub struct MigrateArgs {
     api_keys: bool,
     /// Only show what has to be done; exits with 10 where something has, with 0 where nothing has.
     #[arg(long)]
-    plan: bool,
+    pub(super) plan: bool,
     #[command(flatten)]
     target: TargetArgs,
 }
 
-/// Changes the records while the API serves, or with `--protocol-2` the table while nothing writes; can be cut short and run again.
+/// Brings what is stored to the model, changes subjects while the API serves, or with `--protocol-2` the table while nothing writes; can be cut short and run again.
 ///
 /// # Errors
 /// When the tables cannot be opened, or are busy for long; those of the conversion.
@@ -50,6 +72,11 @@ pub async fn run(args: MigrateArgs) -> Result<ExitCode, Failure> {
     let target = Target::open(&args.target).await?;
     if args.protocol_2 {
         let outcome = protocol_2::run(&target, args.settle, args.plan).await;
+        target.close().await;
+        return outcome;
+    }
+    if !(args.subjects || args.api_keys || args.subject_issuer.is_some()) {
+        let outcome = evolve::run(&target, &args).await;
         target.close().await;
         return outcome;
     }

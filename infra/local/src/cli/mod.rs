@@ -1,6 +1,7 @@
 //! The command line, as `contract.md` "Running it on one machine" has it.
 
 mod apply;
+mod evolve;
 mod examples;
 mod import;
 mod migrate;
@@ -54,8 +55,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     /// Rebuild an index while the API serves: after a change of the model that `model diff` calls a backfill.
     Reindex(reindex::ReindexArgs),
-    /// Change what is stored once, as a release or a change of the model asks for: subjects get the alias of their issuer, a table of a
-    /// version before protocol 2 is converted.
+    /// Bring what is stored to the model, while the API serves: rows of new indexes, references and unique fields, values under new names,
+    /// of new types, and those that are missing. With options: give subjects the alias of their issuer, convert a table of before protocol 2.
     Migrate(migrate::MigrateArgs),
     /// Make the consumers what a file says, showing each difference.
     Apply(apply::ApplyArgs),

@@ -8,7 +8,7 @@ use clap::Args;
 use holdfast::aws::s3_archive::S3Archive;
 use holdfast::core::clock::Micros;
 use holdfast::store::audit::check::{self, Checked, Fault};
-use holdfast::store::verify::{Report, Verifier};
+use holdfast::store::verify::{Kind, Report, Verifier};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::Failure;
@@ -48,8 +48,12 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
     let (report, exported) = (outcome?, exported?);
     for problem in &report.listed {
         let style = if problem.repaired { HEADING } else { BAD };
-        let done = if problem.repaired { "repaired" } else { "wrong" };
-        anstream::println!("{style}{done:<8}{style:#} {:?} {} {}", problem.kind, problem.record, problem.detail);
+        let done = match problem.kind {
+            Kind::Forbidden => "forbidden",
+            _ if problem.repaired => "repaired",
+            _ => "wrong",
+        };
+        anstream::println!("{style}{done:<9}{style:#} {:?} {} {}", problem.kind, problem.record, problem.detail);
     }
     anstream::println!(
         "{} records in {} items: {} problems, {} repaired",
@@ -58,6 +62,9 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
         report.problems,
         report.repaired
     );
+    if report.forbidden > 0 {
+        anstream::println!("{} stored values are none that the model allows: change them, or the model", report.forbidden);
+    }
     if report.foreign > 0 {
         anstream::println!(
             "{} rows belong to entities or indexes that this model does not know; they were left alone",

@@ -157,16 +157,23 @@ pub fn settings(model: &Model, body: &Value, present: Option<&Value>) -> Result<
         reader.refuse("/name", "max_length", format!("must have 1 to {MAX_NAME} characters"));
     }
     let plan = reader.text("plan").map(str::to_owned);
+    // What the model has no more may stay as it is, so that the rest can be changed.
+    let stays = |member: &str, name: &str| {
+        let value = present.and_then(|present| present.get(member));
+        let elements = value.map_or(&[][..], |value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+        elements.iter().any(|element| element == name)
+    };
     if let Some(name) = &plan
         && model.plan(name).is_none()
+        && !stays("plan", name)
     {
         reader.refuse("/plan", "enum", one_of("plan", model.plans.iter().map(|plan| plan.name.as_str())));
     }
-    let roles = roles(&mut reader, model);
+    let roles = roles(&mut reader, model, |name| stays("roles", name));
     let claims = claims(&mut reader);
     let disabled = reader.flag("disabled");
     let notify = notify(&mut reader);
-    let overrides = overrides(&mut reader, model, plan.as_deref());
+    let overrides = overrides(&mut reader, model, plan.as_deref(), present);
     let new_webhook_secret = new_secret(&mut reader, &notify);
     reader.finish(ConsumerSettings { name, plan, roles, claims, disabled, notify, overrides, new_webhook_secret })
 }
@@ -253,10 +260,10 @@ fn check_members(reader: &mut Reader<'_>, present: Option<&Value>) {
     }
 }
 
-fn roles(reader: &mut Reader<'_>, model: &Model) -> Option<Vec<String>> {
+fn roles(reader: &mut Reader<'_>, model: &Model, stays: impl Fn(&str) -> bool) -> Option<Vec<String>> {
     let names = reader.texts("roles")?;
     for (at, name) in &names {
-        if model.role(name).is_none() {
+        if model.role(name).is_none() && !stays(name) {
             let message = one_of("role", model.roles.iter().map(|role| role.name.as_str()));
             reader.refuse(format!("/roles/{at}"), "enum", message);
         }
@@ -319,8 +326,9 @@ fn new_secret(reader: &mut Reader<'_>, notify: &[String]) -> bool {
 
 /// `{"<rate or quota>": {"rate", "burst", "limit"}}`. Names are those of the plan, or of any plan where the record names none: a
 /// token may name it then.
-fn overrides(reader: &mut Reader<'_>, model: &Model, plan: Option<&str>) -> Option<Value> {
+fn overrides(reader: &mut Reader<'_>, model: &Model, plan: Option<&str>, present: Option<&Value>) -> Option<Value> {
     let value = reader.member("overrides")?;
+    let present = present.and_then(|present| present.get("overrides"));
     let Some(limits) = value.as_object() else {
         reader.refuse("/overrides", "type", "must be an object or null");
         return None;
@@ -329,6 +337,9 @@ fn overrides(reader: &mut Reader<'_>, model: &Model, plan: Option<&str>) -> Opti
     let rates: Vec<&str> = plans.iter().flat_map(|plan| &plan.rates).map(|rate| rate.name.as_str()).collect();
     let quotas: Vec<&str> = plans.iter().flat_map(|plan| &plan.quotas).map(|quota| quota.name.as_str()).collect();
     for (name, limit) in limits {
+        if present.is_some_and(|present| present.get(name) == Some(limit)) {
+            continue;
+        }
         let is_quota = quotas.contains(&name.as_str());
         let members: &[&str] = match (rates.contains(&name.as_str()), is_quota) {
             (true, true) => &["rate", "burst", "limit"],

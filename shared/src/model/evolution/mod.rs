@@ -9,6 +9,11 @@
 //!   and where subjects are.
 //! - Never here: a table, and what clients see of a change ([`crate::model::diff`]).
 
+/// A type in a few words: `string`, `decimal (scale 2)`.
+pub fn describe(model: &crate::model::Model, kind: &crate::model::FieldType) -> String {
+    crate::model::report::describe_kind(model, kind)
+}
+
 mod convert;
 mod form;
 mod narrow;
@@ -22,4 +27,4 @@ pub use convert::{Conversion, conversion, convert};
 pub use form::{Form, index_form, reference_form, unique_form};
 pub use pairs::Pairs;
 pub use step::{FillValue, MigrationStep, Step, When};
-pub use steps::steps;
+pub use steps::{fill, in_order, steps};

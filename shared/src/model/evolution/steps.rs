@@ -26,8 +26,13 @@ pub fn steps(old: &Model, new: &Model) -> Vec<Step> {
         steps.push(later(MigrationStep::DropEntity { entity: gone.name.clone() }));
     }
     subjects(pairs, &mut steps);
-    steps.sort_by_key(|step| (step.when, rank(&step.work)));
+    in_order(&mut steps);
     steps
+}
+
+/// Puts steps into the order in which they are done.
+pub fn in_order(steps: &mut [Step]) {
+    steps.sort_by_key(|step| (step.when, rank(&step.work)));
 }
 
 /// Records move before their values do, values before the rows that are made of them, and what is no longer needed goes last.
@@ -141,7 +146,7 @@ pub(in crate::model) fn lacks_value(before: Option<&Field>, field: &Field) -> bo
 }
 
 /// The value that old records get in a field.
-pub(in crate::model) fn fill(field: &Field) -> FillValue {
+pub fn fill(field: &Field) -> FillValue {
     let given = |value: &Option<Value>| value.clone();
     match (given(&field.fill), given(&field.default)) {
         (Some(value), _) => FillValue::Given(value),

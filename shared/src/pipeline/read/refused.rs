@@ -28,9 +28,12 @@ pub(super) fn too_many_to_count(model: &Model, permitted: &Permitted<ListQuery>)
     Problem::invalid_parameter("count", plan::to_count(model, permitted))
 }
 
-/// A list that no index serves.
+/// A list that no index serves, or none yet.
 pub(super) fn no_index(none: &NoIndex) -> Problem {
-    Problem::invalid_parameter(&none.parameter, none.help.clone())
+    match none.is_building {
+        true => Problem::new(Code::Building, none.help.clone()).retry_after(30).logged("an index of the model is not built"),
+        false => Problem::invalid_parameter(&none.parameter, none.help.clone()),
+    }
 }
 
 /// What the caller may not do.

@@ -43,6 +43,14 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
         failing.push("protocol");
         causes.push(format!("protocol: {error}"));
     }
+    // Whether the stored data is prepared for the model, so that no valid request is refused.
+    if failing.is_empty()
+        && let Ok(states) = app.constraints.states().await
+        && let Some(lack) = states.unprepared_for(&app.model)
+    {
+        failing.push("model");
+        causes.push(format!("model: {lack} is not prepared, run `holdfast migrate --prepare`"));
+    }
     if let Err((since, error)) = limiter {
         failing.push("limiter");
         causes.push(format!("limiter: failing since {}: {error}", since.rfc3339()));
@@ -51,6 +59,9 @@ pub async fn ready(app: &App) -> Result<Reply, Problem> {
         return Ok(Reply::json(StatusCode::OK, &json!({ "status": "ready" })));
     }
     let mut problem = Problem::unavailable(causes.join("; ")).with_member("dependencies", json!(failing));
-    problem.detail = format!("Not ready: {} does not answer.", failing.join(", "));
+    problem.detail = match failing[..] {
+        ["model"] => "Not ready: the stored data is not prepared for the model; run `holdfast migrate --prepare`.".to_owned(),
+        _ => format!("Not ready: {} does not answer.", failing.join(", ")),
+    };
     Err(problem)
 }

@@ -2,7 +2,7 @@
 
 use super::query_plan::{NoIndex, QueryPlan};
 use super::range::may_scan;
-use crate::model::{Entity, FieldType, IndexIx, Model, Op, Path, is_sortable};
+use crate::model::{Entity, EntityIx, FieldType, IndexIx, Model, Op, Path, is_sortable};
 use crate::query::ListQuery;
 use crate::query::condition::Comparison;
 use crate::query::policy::Permitted;
@@ -24,17 +24,24 @@ pub(super) fn no_index(model: &Model, query: &ListQuery) -> NoIndex {
             None => "filter by its values".to_owned(),
             Some(_) => format!("mark {field} with filter: scan, or filter by its values"),
         };
-        return NoIndex { help: format!("no index can serve {parameter}: {instead}"), parameter };
+        return NoIndex { help: format!("no index can serve {parameter}: {instead}"), parameter, is_building: false };
     }
     let unordered = |path: Path| !kind(model, entity, path).is_none_or(is_sortable);
     if let Some(part) = query.sort.iter().flatten().find(|part| unordered(part.by)) {
         let help = format!("no index can serve this sort: values of {} have no order", name(model, entity, part.by));
-        return NoIndex { parameter: "sort".to_owned(), help };
+        return NoIndex { parameter: "sort".to_owned(), help, is_building: false };
     }
     let (equality, sort) = wanted(model, entity, query);
     let scan = if query.filters.is_empty() { "" } else { ", or mark a filtered field with filter: scan" };
     let help = format!("no index of {} serves this; declare one with {}{scan}", entity.name, definition(&equality, &sort));
-    NoIndex { parameter: parameter(model, entity, query), help }
+    NoIndex { parameter: parameter(model, entity, query), help, is_building: false }
+}
+
+/// Records whose values stand under another name still.
+pub(super) fn moving(model: &Model, entity: EntityIx) -> NoIndex {
+    let plural = &model.entity(entity).plural;
+    let help = format!("the values of {plural} have the names of an earlier model still; they follow by `holdfast migrate`");
+    NoIndex { parameter: String::new(), help, is_building: true }
 }
 
 /// A list that an index of the model would serve which is not complete.
@@ -51,9 +58,9 @@ pub(super) fn not_built(model: &Model, states: &States, query: &ListQuery, plan:
     };
     let mut names: Vec<String> = missing.iter().filter_map(index).collect();
     names.dedup();
-    let commands: Vec<String> = names.iter().take(MAX_ACCESS_PATHS).map(|name| format!("`reindex {name}`")).collect();
-    let help = format!("the index that serves this is declared, but not built yet: it is ready after {}", commands.join(" and "));
-    NoIndex { parameter: parameter(model, entity, query), help }
+    let names: Vec<String> = names.into_iter().take(MAX_ACCESS_PATHS).collect();
+    let help = format!("the index that serves this is not built yet ({}); it is after `holdfast migrate`", names.join(", "));
+    NoIndex { parameter: parameter(model, entity, query), help, is_building: true }
 }
 
 /// What would make a count possible that examines more rows than a request may.

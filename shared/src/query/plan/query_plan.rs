@@ -70,4 +70,6 @@ pub struct NoIndex {
     pub parameter: String,
     /// What would be right.
     pub help: String,
+    /// Whether it will be served as soon as what the model says is built.
+    pub is_building: bool,
 }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::choose::{self, Choice};
+use super::help;
 use super::query_plan::{NoIndex, QueryPlan};
 use crate::model::{FieldIx, Model};
 use crate::query::policy::{Permitted, PermittedInclude};
@@ -70,6 +71,10 @@ impl<'a> ReadPlan<'a> {
 }
 
 fn includes<'a>(model: &Model, states: &States, permitted: &'a Permitted<ListQuery>) -> Result<Vec<IncludePlan<'a>>, NoIndex> {
+    let entity = permitted.query().entity;
+    if states.is_moving(entity) {
+        return Err(help::moving(model, entity));
+    }
     let plan = |include: &'a PermittedInclude| {
         let reads = match include.relation {
             Relation::One(position) => Reads::Target(position),

@@ -26,18 +26,17 @@ mod tag_policy;
 mod target;
 #[cfg(test)]
 mod tests;
+mod values;
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-use sha2::{Digest as _, Sha256};
 
 use super::keys;
 use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
 use crate::core::clock::{Env, Micros};
-use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model, Path};
+use crate::model::evolution::{Form, index_form};
+use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model};
 
 use entry::{Entry, FINGERPRINT, RUN, STATE, attribute};
 use state_item::StateItem;
@@ -46,6 +45,7 @@ pub use build::{BuildError, Finding, Progress, SETTLE};
 pub use entry::State;
 pub use rule::{Rule, RuleKind, class};
 pub use target::Target;
+pub use values::{Lack, Lacking};
 
 /// How long states are remembered.
 pub const REFRESH: Duration = Duration::from_secs(5);
@@ -56,6 +56,8 @@ pub struct States {
     not_ready: Vec<(EntityIx, IndexIx)>,
     /// Rules that cannot be relied on, and whether they were prepared for.
     pending: Vec<(Rule, bool)>,
+    /// What stored values lack.
+    lacking: Vec<Lacking>,
     /// Whether the last writer kept other tags than this model names.
     other_tags: bool,
 }
@@ -91,6 +93,24 @@ impl States {
     pub fn unprepared(&self) -> impl Iterator<Item = &Rule> {
         let is_unprepared = |(rule, prepared): &&(Rule, bool)| rule.kind == RuleKind::Unique && !prepared;
         self.pending.iter().filter(is_unprepared).map(|(rule, _)| rule)
+    }
+
+    /// What would make this model refuse valid requests, as `unique order.number`; `None`: nothing that can be prepared.
+    pub fn unprepared_for(&self, model: &Model) -> Option<String> {
+        let unique = self.unprepared().next().map(|rule| Target::Rule(rule.clone()).name(model));
+        let moving =
+            || model.entities.iter().find(|entity| self.is_moving(entity.ix)).map(|entity| format!("entity {}", entity.name));
+        unique.or_else(moving)
+    }
+
+    /// What stored values lack for the model.
+    pub fn lacking(&self) -> &[Lacking] {
+        &self.lacking
+    }
+
+    /// Whether records of an entity cannot be read as the model says, because values stand under another name still.
+    pub fn is_moving(&self, entity: EntityIx) -> bool {
+        self.lacking.iter().any(|lacking| lacking.entity == entity && matches!(lacking.lack, Lack::Name(_)))
     }
 
     /// The rule, not complete yet, of a field by which records may refer to those of an entity: it is not known who does.
@@ -135,7 +155,7 @@ impl Constraints {
             Some((read, states)) if now >= read && now < read.plus(REFRESH) => Ok(states),
             _ => {
                 let items = self.load().await?;
-                protocol::check(&items)?;
+                self.check(&items)?;
                 let states = Arc::new(self.known(&items));
                 self.memory().read = Some((now, Arc::clone(&states)));
                 Ok(states)
@@ -172,6 +192,11 @@ impl Constraints {
         Ok(self.last_known())
     }
 
+    /// Forgets what was read: the next question asks the table.
+    pub(crate) fn forget(&self) {
+        self.memory().read = None;
+    }
+
     fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,26 +208,39 @@ impl Constraints {
         self.table.get(&keys, true).await
     }
 
+    /// Refuses a table that this version must not touch.
+    fn check(&self, items: &[Option<Item>]) -> Result<(), TableError> {
+        protocol::check(items)?;
+        values::check_names(&self.model, items)
+    }
+
     fn known(&self, items: &[Option<Item>]) -> States {
-        let (mut not_ready, mut pending) = (Vec::new(), Vec::new());
+        let (mut not_ready, mut pending, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
         for (entity, item) in self.model.entities.iter().zip(items) {
             let Some(item) = item else { continue };
-            pending.extend(pending_rules(&self.model, entity, &StateItem::read(item)));
+            let state = StateItem::read(item);
+            pending.extend(pending_rules(&self.model, entity, &state));
+            lacking.extend(values::lacking(&self.model, entity, &state));
             for index in entity.indexes.iter().filter(|index| index.is_stored()) {
                 let entry = Entry::of(item, &index.name);
-                let own = fingerprint(&self.model, entity, index);
-                if !entry.is_some_and(|entry| entry.state == State::Ready && entry.fingerprint == own) {
+                let is_own = |entry: &Entry| is_form(&self.model, entity, index, &entry.fingerprint);
+                if !entry.is_some_and(|entry| entry.state == State::Ready && is_own(&entry)) {
                     not_ready.push((entity.ix, index.ix));
                 }
             }
         }
         let recorded = items.last().and_then(Option::as_ref);
-        States { not_ready, pending, other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)) }
+        States {
+            not_ready,
+            pending,
+            lacking,
+            other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)),
+        }
     }
 
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
-        protocol::check(&items)?;
+        self.check(&items)?;
         let (mut marked, mut created) =
             (false, tag_policy::announce(&*self.table, &self.env, &self.model, items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
@@ -299,31 +337,12 @@ fn pending_rules(model: &Model, entity: &Entity, state: &StateItem) -> Vec<(Rule
     entries.filter(|(state, _)| *state != Some(State::Ready)).map(|(state, rule)| (rule, state.is_some())).collect()
 }
 
-/// Whether two definitions put the same bytes at the same places: 16 hex digits over all that decides that.
+/// All that decides which bytes an index puts at which places.
 pub fn fingerprint(model: &Model, entity: &Entity, index: &Index) -> String {
-    let kind = |path: &Path| match path {
-        Path::Id => format!("id {:?}", std::mem::discriminant(&entity.id)),
-        Path::Own(field) | Path::Via(field, _) => {
-            let field = entity.field(*field);
-            match &field.kind {
-                // The order of the words is the order of the rows.
-                FieldType::Enum(words) => format!("{} {words:?}", field.name),
-                FieldType::Ref { target, .. } => format!("{} {}", field.name, model.entity(*target).name),
-                other => format!("{} {:?}", field.name, std::mem::discriminant(other)),
-            }
-        }
-    };
-    let mut text = index.name.clone();
-    for path in &index.equality {
-        let _infallible = write!(text, "\n= {}", kind(path));
-    }
-    for part in &index.sort {
-        let _infallible = write!(text, "\n{} {}", if part.descending { "-" } else { "+" }, kind(&part.by));
-    }
-    if let Some(fields) = &index.projection {
-        for field in fields {
-            let _infallible = write!(text, "\n> {}", entity.field(*field).name);
-        }
-    }
-    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+    index_form(model, entity, index).as_str().to_owned()
+}
+
+/// Whether rows of a form are those of an index: a word that came to the end of an enum changes no row.
+fn is_form(model: &Model, entity: &Entity, index: &Index, form: &str) -> bool {
+    Form::new(form).keeps(&index_form(model, entity, index))
 }

@@ -4,10 +4,9 @@
 //! all keeps it: it writes no value of the field, and a row too many hinders nobody, because whoever meets one looks for the record.
 //! A version that has the field, but not the rule, breaks it.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
+use crate::model::evolution::{Form, reference_form, unique_form};
 use crate::model::{Entity, EntityIx, Field, FieldIx, FieldType, IdKind, Model};
 
 /// Kind of a rule.
@@ -55,11 +54,15 @@ impl Rule {
 
     /// What the rows of the rule depend on beside the field's name: 16 hex digits.
     pub fn fingerprint(&self, model: &Model) -> String {
-        let field = model.entity(self.entity).field(self.field);
-        let mut text = class(model, &field.kind);
-        if let (RuleKind::Reference, FieldType::Ref { target, .. }) = (self.kind, &field.kind) {
-            let _infallible = write!(text, " of {}", model.entity(*target).name);
-        }
+        let entity = model.entity(self.entity);
+        let field = entity.field(self.field);
+        let form = match self.kind {
+            RuleKind::Unique => Some(unique_form(model, entity, field)),
+            RuleKind::Reference => reference_form(model, entity, field),
+        };
+        // What a deletion does to the record that refers is in the first row's text, and changes nothing about where it stands.
+        let text = form.as_ref().map(Form::as_str).unwrap_or_default();
+        let text = if self.kind == RuleKind::Reference { text.lines().next().unwrap_or_default() } else { text };
         hex::encode(&Sha256::digest(text.as_bytes())[..8])
     }
 
@@ -83,10 +86,30 @@ pub(super) fn parse(attribute: &str) -> Option<(RuleKind, &str)> {
     of_kind(RuleKind::Unique).or_else(|| of_kind(RuleKind::Reference))
 }
 
-/// The form in which values of a type are stored: types of one class can read each other's values, and hash them alike.
+const TEXT: &str = "text";
+const UUID: &str = "uuid";
+
+/// Whether values stored in one form are values of another as they are.
+pub(super) fn is_kept(stored: &str, form: &str) -> bool {
+    match (stored, form) {
+        _ if stored == form => true,
+        (UUID | "date" | "timestamp" | "decimal", TEXT) | ("integer", "number") => true,
+        ("file", _) => false,
+        (_, "json") => true,
+        _ => match (stored.strip_prefix(LIST), form.strip_prefix(LIST)) {
+            (Some(stored), Some(form)) => is_kept(stored, form),
+            _ => false,
+        },
+    }
+}
+
+const LIST: &str = "list of ";
+
+/// The form in which values of a type are stored.
 pub fn class(model: &Model, kind: &FieldType) -> String {
     let name = match kind {
-        FieldType::String(_) | FieldType::Text(_) | FieldType::Formatted(_) | FieldType::Enum(_) => "text",
+        FieldType::Formatted(format) if format.in_id => UUID,
+        FieldType::String(_) | FieldType::Text(_) | FieldType::Formatted(_) | FieldType::Enum(_) => TEXT,
         FieldType::Integer { .. } => "integer",
         FieldType::Decimal { .. } => "decimal",
         FieldType::Number { .. } => "number",
@@ -97,9 +120,10 @@ pub fn class(model: &Model, kind: &FieldType) -> String {
         FieldType::File(_) => "file",
         FieldType::Ref { target, .. } => match model.entity(*target).id {
             IdKind::Integer => "integer",
-            IdKind::Uuid | IdKind::String | IdKind::Composite(_) => "text",
+            IdKind::Uuid => UUID,
+            IdKind::String | IdKind::Composite(_) => TEXT,
         },
-        FieldType::List { item, .. } => return format!("list of {}", class(model, item)),
+        FieldType::List { item, .. } => return format!("{LIST}{}", class(model, item)),
     };
     name.to_owned()
 }

@@ -5,8 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::Entry;
-use super::rule::{self, Rule, class};
-use super::{State, attribute, fingerprint, protocol};
+use super::rule::{self, Rule, class, is_kept};
+use super::values::name_before;
+use super::{State, attribute, fingerprint, is_form, protocol};
 use crate::model::{Entity, Model};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Write};
@@ -17,6 +18,8 @@ pub(super) const REVISION: &str = "n";
 const KNOWN: &str = "k";
 /// Attribute: fields that every record has.
 const COMPLETE: &str = "c";
+/// Attribute: by name that a field's values had, the name that they have.
+const RENAMED: &str = "was";
 /// Form of a field whose values several versions of the model have stored in several forms.
 const MIXED: &str = "mixed";
 
@@ -84,7 +87,7 @@ impl StateItem {
 
     /// Whether all stored values of a field have the form that the model reads.
     pub(super) fn has_form(&self, name: &str, class: &str) -> bool {
-        self.known().is_some_and(|known| known.get(name).is_none_or(|known| known == class))
+        self.known().is_some_and(|known| known.get(name).is_none_or(|known| is_kept(known, class)))
     }
 
     /// Notes that all values of a field have this form.
@@ -92,6 +95,39 @@ impl StateItem {
         let mut known = self.known().unwrap_or_default();
         known.insert(name.to_owned(), class);
         self.set_known(known);
+    }
+
+    pub(super) fn add_complete(&mut self, name: &str) {
+        let mut complete = self.complete();
+        complete.insert(name.to_owned());
+        self.set_complete(complete);
+    }
+
+    /// By name that values had, the name that they have.
+    pub(super) fn renamed(&self) -> BTreeMap<String, String> {
+        let Some(Attr::M(map)) = self.0.attrs.get(RENAMED) else { return BTreeMap::new() };
+        map.iter().filter_map(|(before, after)| Some((before.clone(), after.as_s()?.to_owned()))).collect()
+    }
+
+    pub(super) fn set_renamed(&mut self, before: &str, after: &str) {
+        let mut renamed = self.renamed();
+        renamed.remove(after);
+        renamed.insert(before.to_owned(), after.to_owned());
+        let map = renamed.into_iter().map(|(before, after)| (before, Attr::S(after))).collect();
+        self.0.attrs.insert(RENAMED.to_owned(), Attr::M(map));
+    }
+
+    /// Notes that the values of a field have another name and this form.
+    pub(super) fn rename(&mut self, before: &str, after: &str, class: String) {
+        let mut known = self.known().unwrap_or_default();
+        known.remove(before);
+        known.insert(after.to_owned(), class);
+        self.set_known(known);
+        let mut complete = self.complete();
+        if complete.remove(before) {
+            complete.insert(after.to_owned());
+            self.set_complete(complete);
+        }
     }
 
     /// Takes up a version of the model that is about to write: new fields have nothing stored, so their rules hold; what the version
@@ -119,7 +155,7 @@ impl StateItem {
         let mut demoted = false;
         for (name, entry) in Entry::all(&self.0).into_iter().filter(|(name, _)| name != protocol::MARK) {
             let own = entity.by_index(&name).filter(|index| index.is_stored());
-            let keeps = own.is_some_and(|index| fingerprint(model, entity, index) == entry.fingerprint);
+            let keeps = own.is_some_and(|index| is_form(model, entity, index, &entry.fingerprint));
             if keeps || entry.state == State::Stale {
                 continue;
             }
@@ -137,7 +173,11 @@ impl StateItem {
             let class = class(model, &field.kind);
             match known.get(&field.name) {
                 Some(stored) if *stored == class => {}
+                // From now on there may be others.
+                Some(stored) if is_kept(stored, &class) => drop(known.insert(field.name.clone(), class)),
                 Some(_) => drop(known.insert(field.name.clone(), MIXED.to_owned())),
+                // Its values are about to get the name.
+                None if recorded.as_ref().is_some_and(|recorded| name_before(recorded, entity, field).is_some()) => {}
                 None => {
                     known.insert(field.name.clone(), class);
                     // Of a table that did not record fields, nobody knows whether the field is new.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::report::named;
 use super::{Kind, Problem, Report, Verifier, decoded};
+use crate::model::validate::forbidden;
 use crate::model::value::Record;
 use crate::model::{Entity, Field, FieldType};
 use crate::store::references::{self, Reference, referred};
@@ -81,6 +82,9 @@ impl Verifier {
                 };
                 match items::decode(item).filter(|record| record.id == id) {
                     Some(record) => {
+                        for (field, why) in forbidden(&self.model, entity, &record) {
+                            report.forbid(item.key.clone(), named(entity, id), format!("{field} {why}"));
+                        }
                         let expected = self.expected(entity, &record);
                         needed.push((entity, record, expected));
                     }

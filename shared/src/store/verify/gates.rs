@@ -1,14 +1,23 @@
 //! Gates, and references to nobody: what stands beside a record that others refer to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
 
 use super::report::named;
 use super::{Kind, Problem, Report, Verifier, decoded};
-use crate::model::Entity;
+use crate::model::value::{Record, new_version};
+use crate::model::{Entity, Field, FieldType, OnDelete};
 use crate::store::gate::{self, Closed};
 use crate::store::references::Reference;
 use crate::store::table::{Item, Key, TableError, TableName, Write};
+use crate::store::write::{Batch, Mutation, WriteError, Writer};
 use crate::store::{items, keys, settle};
+
+/// How long a repair may wait for others.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Verifier {
     /// Gates need a record or a tombstone, and nobody dead behind them.
@@ -97,11 +106,34 @@ impl Verifier {
         let found = self.at_once(vec![row.key.clone(), parent.clone(), keys::record(child, &reference.id)]).await?;
         let refers = decoded(found[2].as_ref()).is_some_and(|record| self.needs(child, &record, &row.key));
         if found[0].is_some() && found[1].is_none() && refers {
+            let repaired = match decoded(found[2].as_ref()) {
+                Some(record) if self.repair => self.forget_reference(child, record, &reference.field).await?,
+                _ => false,
+            };
             let detail = format!("refers by {} to {}, which does not exist", reference.field, parent.pk);
             let (key, record) = (row.key.clone(), named(child, &reference.id));
-            report.add(Problem { kind: Kind::Dangling, key, record, detail, repaired: false });
+            report.add(Problem { kind: Kind::Dangling, key, record, detail, repaired });
         }
         Ok(())
+    }
+
+    /// Sets a reference to nobody to null where the rule says that it would have been; otherwise only a person can decide.
+    async fn forget_reference(&self, entity: &Entity, before: Record, name: &str) -> Result<bool, TableError> {
+        let sets_null = |field: &&Field| matches!(field.kind, FieldType::Ref { on_delete: OnDelete::SetNull, .. });
+        let Some(field) = entity.by_field(name).filter(sets_null) else { return Ok(false) };
+        let mut after = Record { version: new_version(&self.env), ..before.clone() };
+        after.fields.insert(field.name.clone(), Value::Null);
+        after.stamp(entity, &self.env, false);
+        let batch = Batch { mutations: vec![Mutation::update(entity, before, after)], ..Batch::default() };
+        let writer = Writer::new(Arc::clone(&self.table), Arc::clone(&self.model), self.env.clone());
+        match writer.write(&batch, self.env.now().plus(PATIENCE)).await {
+            Ok(written) => {
+                writer.settle(written.unsettled).await;
+                Ok(true)
+            }
+            Err(WriteError::Store(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Gives a tombstone without an entry one, so that the sweep finds it.

@@ -47,12 +47,14 @@ pub enum Kind {
     /// A gate with attempts whose writers died, or closed by a deletion that died: whoever meets it settles it, so only a strict
     /// comparison takes it for a problem.
     GateUnsettled,
-    /// A reference to a record that does not exist: only a person can decide.
+    /// A reference to a record that does not exist: mended where the rule is `set_null`, otherwise only a person can decide.
     Dangling,
     /// A tag whose writer died: whoever reads under it settles it, so only a strict comparison takes it for a problem.
     TagUnsettled,
     /// A cascade whose writer died.
     CascadeAbandoned,
+    /// A value that the model forbids, stored under another: told, and no disagreement of items.
+    Forbidden,
 }
 
 /// What a run found.
@@ -70,6 +72,8 @@ pub struct Report {
     pub listed: Vec<Problem>,
     /// Rows of entities or indexes that this model does not know: another version's, left alone.
     pub foreign: u64,
+    /// Values that the model forbids, stored under another model: listed as well, and no problems.
+    pub forbidden: u64,
     /// Tags and gates with marks of writers that died, as any crash leaves them: the next who meets them settles them.
     pub unsettled: u64,
     /// Tags and gates of that kind that were settled.
@@ -82,6 +86,15 @@ impl Report {
         self.repaired += u64::from(problem.repaired);
         if self.listed.len() < LISTED {
             self.listed.push(problem);
+        }
+    }
+}
+
+impl Report {
+    pub(super) fn forbid(&mut self, key: Key, record: String, detail: String) {
+        self.forbidden += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(Problem { kind: Kind::Forbidden, key, record, detail, repaired: false });
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) fn check(model: &Model, states: &States, mutations: &[Mutation], own:
 
 /// The rule that is not complete, as `unique order.number`.
 fn undecided(model: &Model, states: &States, mutation: &Mutation) -> Option<String> {
+    if states.is_moving(mutation.entity) {
+        return Some(format!("renamed fields of {}", model.entity(mutation.entity).name));
+    }
     let Some(after) = &mutation.after else {
         let rule = states.unknown_references(model, mutation.entity)?;
         let entity = model.entity(rule.entity);

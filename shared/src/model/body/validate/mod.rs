@@ -8,6 +8,7 @@
 mod change;
 mod check;
 mod create;
+mod forbidden;
 mod ids;
 mod messages;
 mod patch;
@@ -18,6 +19,7 @@ mod tests;
 mod violation;
 
 pub use create::{New, create};
+pub use forbidden::forbidden;
 pub use ids::composite_id;
 pub use patch::{Current, document, merge_patch, readable};
 pub use replace::replace;

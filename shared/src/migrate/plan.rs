@@ -1,0 +1,124 @@
+//! What `migrate` is going to do: the steps that the model needs over what is stored, by the states of its constraints and values and by
+//! the model that the data is of.
+
+use crate::model::Model;
+use crate::model::evolution::{MigrationStep, Step, When, describe, fill, in_order, steps};
+use crate::store::constraints::{Lack, Lacking, RuleKind, States, Target};
+
+/// The steps, in their order.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// All of them.
+    pub steps: Vec<Step>,
+    /// Name of the model that the data is of, where it is another than that of the model.
+    pub other_project: Option<String>,
+}
+
+/// Items and units of a migration, estimated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Units {
+    /// Items that a scan reads.
+    pub items: u64,
+    /// Records that get other values.
+    pub rewritten: u64,
+    /// Rows that records may lack.
+    pub rows: u64,
+    /// Read units of the scans.
+    pub read: u64,
+    /// Write units, at most.
+    pub write: u64,
+}
+
+impl Plan {
+    /// By the states, and by the model that the data is of, where that is known.
+    pub(super) fn new(old: Option<&Model>, new: &Model, states: &States) -> Self {
+        let told = old.map_or_else(Vec::new, |old| steps(old, new));
+        let mut all: Vec<Step> = Vec::new();
+        let lacking = states.lacking().iter().map(|lacking| of_lacking(new, lacking));
+        let targets = Target::pending(new, states).into_iter().map(|target| of_target(new, &target));
+        for own in lacking.chain(targets) {
+            // In the words of the comparison, where it says the same.
+            let same = told.iter().find(|step| is_same(&step.work, &own.work));
+            all.push(same.cloned().unwrap_or(own));
+        }
+        all.extend(told.into_iter().filter(|step| !is_by_state(&step.work)));
+        in_order(&mut all);
+        let other_project = old.filter(|old| old.name != new.name).map(|old| old.name.clone());
+        Self { steps: all, other_project }
+    }
+
+    /// Steps that `migrate` does by itself: not those that need `--drop`, or an operator.
+    pub fn own(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| is_by_state(&step.work))
+    }
+
+    /// Whether there is something that `migrate` does by itself.
+    pub fn is_needed(&self) -> bool {
+        self.own().next().is_some()
+    }
+
+    /// Whether something must be done before this model is deployed.
+    pub fn is_needed_before(&self) -> bool {
+        self.steps.iter().any(|step| step.when == When::Before || matches!(step.work, MigrationStep::BuildUnique { .. }))
+    }
+
+    /// Whether a version with the model of before cannot go on afterwards.
+    pub fn is_one_way(&self) -> bool {
+        self.own().any(|step| step.work.is_one_way())
+    }
+}
+
+/// Whether the states tell that a step is to be done.
+fn is_by_state(work: &MigrationStep) -> bool {
+    matches!(
+        work,
+        MigrationStep::RenameEntity { .. }
+            | MigrationStep::RenameField { .. }
+            | MigrationStep::Convert { .. }
+            | MigrationStep::Fill { .. }
+            | MigrationStep::BuildReference { .. }
+            | MigrationStep::BuildUnique { .. }
+            | MigrationStep::BuildIndex { .. }
+    )
+}
+
+fn is_same(one: &MigrationStep, other: &MigrationStep) -> bool {
+    let index = |work: &MigrationStep| match work {
+        MigrationStep::BuildIndex { index, .. } => Some(index.clone()),
+        _ => None,
+    };
+    (one.name(), one.entity(), one.field(), index(one)) == (other.name(), other.entity(), other.field(), index(other))
+}
+
+fn of_lacking(model: &Model, lacking: &Lacking) -> Step {
+    let entity = model.entity(lacking.entity);
+    let field = entity.field(lacking.field);
+    let (entity, name) = (entity.name.clone(), field.name.clone());
+    match &lacking.lack {
+        Lack::Name(from) => later(MigrationStep::RenameField { entity, field: name, from: from.clone() }),
+        Lack::Form(from) => {
+            let to = describe(model, &field.kind);
+            later(MigrationStep::Convert { entity, field: name, from: from.clone(), to })
+        }
+        Lack::Value => Step { when: When::Before, work: MigrationStep::Fill { entity, field: name, value: fill(field) } },
+    }
+}
+
+fn of_target(model: &Model, target: &Target) -> Step {
+    let of = target.entity(model);
+    let entity = of.name.clone();
+    later(match target {
+        Target::Index(_, index) => MigrationStep::BuildIndex { entity, index: of.index(*index).name.clone() },
+        Target::Rule(rule) => {
+            let field = of.field(rule.field).name.clone();
+            match rule.kind {
+                RuleKind::Unique => MigrationStep::BuildUnique { entity, field },
+                RuleKind::Reference => MigrationStep::BuildReference { entity, field, blocks_deletes: true },
+            }
+        }
+    })
+}
+
+fn later(work: MigrationStep) -> Step {
+    Step { when: When::After, work }
+}

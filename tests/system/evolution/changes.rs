@@ -1,0 +1,270 @@
+//! The changes that were seen to break something, one by one.
+
+use serde_json::json;
+
+use super::{Place, model};
+
+const TITLE: &str = "title: {type: string, max: 200}";
+
+/// 1. The first reference to an entity that has records.
+#[tokio::test]
+async fn a_new_reference_to_stored_records_needs_nothing() {
+    let mut place = Place::new(&model(&[("book", TITLE)])).await;
+    place.admin().post("/v1/books", json!({"id": "b"})).await.expect(201);
+    let newer = model(&[
+        ("book", "title: {type: string, max: 200}\nsequel_to: {ref: book, on_delete: set_null, inverse: sequels}"),
+        ("comment", "book: {ref: book, on_delete: restrict}"),
+    ]);
+    assert!(!place.plan(&newer).await.own().any(|step| step.work.name() == "build_reference"));
+    place.serve(&newer).await;
+    place.admin().post("/v1/comments", json!({"id": "c", "book_id": "b"})).await.expect(201);
+    place.admin().post("/v1/books", json!({"id": "b2", "sequel_to_id": "b"})).await.expect(201);
+    assert_eq!(place.admin().delete("/v1/books/b").await.expect(409).body["code"], "restricted");
+    place.admin().delete("/v1/comments/c").await.expect(204);
+    place.admin().delete("/v1/books/b").await.expect(204);
+    assert!(place.admin().get("/v1/books/b2").await.expect(200).body["sequel_to_id"].is_null());
+    place.assert_clean().await;
+}
+
+/// 2. More gates and tags than before, and fewer again.
+#[tokio::test]
+async fn contention_changes_over_stored_references() {
+    let with = |contention: &str| {
+        model(&[("book", TITLE), ("comment", "book: {ref: book, on_delete: cascade, inverse: comments}")])
+            .replace("  book:\n    id: string\n", &format!("  book:\n    id: string\n{contention}"))
+    };
+    let mut place = Place::new(&with("")).await;
+    place.admin().post("/v1/books", json!({"id": "b"})).await.expect(201);
+    place.admin().post("/v1/comments", json!({"id": "c0", "book_id": "b"})).await.expect(201);
+    for (round, contention) in ["    contention: 2000\n", "    contention: 500\n", ""].into_iter().enumerate() {
+        place.serve(&with(contention)).await;
+        for number in 0..6 {
+            let id = format!("c{round}-{number}");
+            place.admin().post("/v1/comments", json!({"id": id, "book_id": "b"})).await.expect(201);
+        }
+        place.admin().delete(&format!("/v1/comments/c{round}-0")).await.expect(204);
+    }
+    place.admin().delete("/v1/comments/c0").await.expect(204);
+    place.admin().delete("/v1/books/b").await.expect(204);
+    assert_eq!(place.admin().get("/v1/comments").await.expect(200).body["data"], json!([]));
+    place.assert_clean().await;
+}
+
+/// 3. A plain field that holds ids becomes a ref.
+#[tokio::test]
+async fn a_field_that_becomes_a_ref_protects_what_it_refers_to() {
+    let plain = model(&[("customer", TITLE), ("order", "customer_id: {type: string, max: 60}")]);
+    let mut place = Place::new(&plain).await;
+    for id in ["a", "b"] {
+        place.admin().post("/v1/customers", json!({"id": id})).await.expect(201);
+    }
+    place.admin().post("/v1/orders", json!({"id": "o", "customer_id": "a"})).await.expect(201);
+    place.admin().post("/v1/orders", json!({"id": "none", "customer_id": "not an id!"})).await.expect(201);
+    let newer = model(&[("customer", TITLE), ("order", "customer: {ref: customer, on_delete: restrict}")]);
+    let plan = place.plan(&newer).await;
+    assert!(plan.own().any(|step| step.work.name() == "build_reference"), "{plan:?}");
+    place.serve(&newer).await;
+    assert_eq!(place.admin().delete("/v1/customers/a").await.expect(409).body["code"], "restricted");
+    place.admin().delete("/v1/customers/b").await.expect(204);
+    place.admin().get("/v1/orders/none").await.expect(200);
+    place.admin().delete("/v1/orders/none").await.expect(204);
+    place.admin().patch("/v1/orders/o", json!({"customer_id": null})).await.expect(200);
+    place.admin().delete("/v1/customers/a").await.expect(204);
+    place.assert_clean().await;
+}
+
+/// 4. References to nobody.
+#[tokio::test]
+async fn a_reference_to_nobody_hinders_nothing() {
+    let plain = model(&[("customer", TITLE), ("order", "customer_id: {type: string, max: 60}\nnote: {type: string, max: 60}")]);
+    let mut place = Place::new(&plain).await;
+    for id in ["o1", "o2", "o3"] {
+        place.admin().post("/v1/orders", json!({"id": id, "customer_id": "gone"})).await.expect(201);
+    }
+    let newer = model(&[
+        ("customer", TITLE),
+        ("order", "customer: {ref: customer, on_delete: set_null, inverse: orders}\nnote: {type: string, max: 60}"),
+    ]);
+    place.serve(&newer).await;
+    let shown = place.admin().get("/v1/orders/o1?include=customer").await.expect(200);
+    assert_eq!((&shown.body["customer_id"], &shown.body["customer"]), (&json!("gone"), &json!(null)));
+    place.admin().patch("/v1/orders/o1", json!({"note": "still here"})).await.expect(200);
+    place.admin().patch("/v1/orders/o1", json!({"customer_id": null})).await.expect(200);
+    place.admin().delete("/v1/orders/o2").await.expect(204);
+    // Where the rule has one right answer, a repair gives it.
+    let repaired = place.verify(true).await;
+    assert_eq!((repaired.problems, repaired.repaired), (1, 1), "{:#?}", repaired.listed);
+    assert!(place.admin().get("/v1/orders/o3").await.expect(200).body["customer_id"].is_null());
+    place.assert_clean().await;
+}
+
+/// 5. A ref gets another target.
+#[tokio::test]
+async fn a_ref_with_another_target_leaves_nothing_behind() {
+    let with = |target: &str| {
+        model(&[("customer", TITLE), ("shop", TITLE), ("order", &format!("owner: {{ref: {target}, on_delete: restrict}}"))])
+    };
+    let mut place = Place::new(&with("customer")).await;
+    for path in ["/v1/customers", "/v1/shops"] {
+        place.admin().post(path, json!({"id": "a"})).await.expect(201);
+    }
+    for id in ["o1", "o2"] {
+        place.admin().post("/v1/orders", json!({"id": id, "owner_id": "a"})).await.expect(201);
+    }
+    place.serve(&with("shop")).await;
+    place.admin().delete("/v1/customers/a").await.expect(204);
+    assert_eq!(place.admin().delete("/v1/shops/a").await.expect(409).body["code"], "restricted");
+    place.admin().delete("/v1/orders/o1").await.expect(204);
+    place.admin().patch("/v1/orders/o2", json!({"owner_id": null})).await.expect(200);
+    place.admin().delete("/v1/shops/a").await.expect(204);
+    place.assert_clean().await;
+}
+
+/// 6. A ref goes and comes back.
+#[tokio::test]
+async fn a_ref_that_comes_back_finds_nothing_stuck() {
+    let with = model(&[("customer", TITLE), ("order", "customer: {ref: customer, on_delete: cascade, inverse: orders}")]);
+    let without = model(&[("customer", TITLE), ("order", TITLE)]);
+    let mut place = Place::new(&with).await;
+    place.admin().post("/v1/customers", json!({"id": "a"})).await.expect(201);
+    for number in 0..3 {
+        place.admin().post("/v1/orders", json!({"id": format!("o{number}"), "customer_id": "a"})).await.expect(201);
+    }
+    place.serve(&without).await;
+    assert_eq!(place.admin().delete("/v1/customers/a").await.expect(409).body["code"], "restricted");
+    for number in 0..3 {
+        place.admin().delete(&format!("/v1/orders/o{number}")).await.expect(204);
+    }
+    place.admin().delete("/v1/customers/a").await.expect(204);
+    place.serve(&with).await;
+    place.admin().post("/v1/customers", json!({"id": "a"})).await.expect(201);
+    place.admin().post("/v1/orders", json!({"id": "o", "customer_id": "a"})).await.expect(201);
+    place.admin().delete("/v1/customers/a").await.expect(204);
+    place.assert_clean().await;
+}
+
+/// 7. A filled field becomes unique.
+#[tokio::test]
+async fn a_field_that_becomes_unique_refuses_duplicates_and_tells_those_that_there_are() {
+    let plain = model(&[("customer", "email: {type: string, max: 60}")]);
+    let unique = model(&[("customer", "email: {type: string, max: 60, unique: true}")]);
+    let mut place = Place::new(&plain).await;
+    for (id, email) in [("a", "a@x"), ("b", "b@x"), ("c", "b@x")] {
+        place.admin().post("/v1/customers", json!({"id": id, "email": email})).await.expect(201);
+    }
+    place.serve(&unique).await;
+    let taken = place.admin().post("/v1/customers", json!({"id": "d", "email": "a@x"})).await.expect(409);
+    assert_eq!(taken.body["code"], "unique_violation");
+    let done = place.migrate(&unique).await;
+    let listed: Vec<&str> = done.rows.listed.iter().flat_map(|found| [found.record.as_str(), found.other.as_str()]).collect();
+    assert!(!done.is_complete() && listed.contains(&"customer/b") && listed.contains(&"customer/c"), "{done:?}");
+    // Both can be changed and deleted, whosever the value is.
+    place.admin().patch("/v1/customers/c", json!({"email": "c@x"})).await.expect(200);
+    place.admin().delete("/v1/customers/b").await.expect(204);
+    assert!(place.migrate(&unique).await.is_complete());
+    place.admin().post("/v1/customers", json!({"id": "e", "email": "b@x"})).await.expect(201);
+    place.assert_clean().await;
+}
+
+/// 8. A stored value is too long for a sort key.
+#[tokio::test]
+async fn a_value_that_is_too_long_for_an_index_stops_nothing() {
+    let long = model(&[("book", "title: {type: string, max: 2000}")]);
+    let mut place = Place::new(&long).await;
+    for id in ["a", "b", "c"] {
+        place.admin().post("/v1/books", json!({"id": id, "title": "t".repeat(1900)})).await.expect(201);
+    }
+    place.admin().post("/v1/books", json!({"id": "d", "title": "u"})).await.expect(201);
+    let indexed = model(&[("book", "title: {type: string, max: 100, unique: true}")])
+        .replace("      title:", "      title:")
+        .replace("roles:", "    indexes:\n      by_title: {sort: [title]}\nroles:");
+    place.serve(&indexed).await;
+    place.admin().delete("/v1/books/a").await.expect(204);
+    place.admin().patch("/v1/books/b", json!({"title": "short"})).await.expect(200);
+    let listed = place.admin().get("/v1/books?sort=title").await.expect(200);
+    let ids: Vec<&str> = listed.body["data"].as_array().unwrap().iter().filter_map(|book| book["id"].as_str()).collect();
+    assert_eq!(ids, ["b", "c", "d"]);
+    let report = place.verify(false).await;
+    assert!(report.listed.iter().all(|problem| problem.record == "book/c"), "{:#?}", report.listed);
+    place.admin().delete("/v1/books/c").await.expect(204);
+    assert!(place.migrate(&indexed).await.is_complete());
+    place.assert_clean().await;
+}
+
+/// 10. A default, a required field and timestamps come to stored records.
+#[tokio::test]
+async fn old_records_get_what_the_new_model_promises() {
+    let old = model(&[("book", "title: {type: string, max: 200}")])
+        .replace("    id: string\n", "    id: string\n    timestamps: false\n");
+    let mut place = Place::new(&old).await;
+    place.admin().post("/v1/books", json!({"id": "a", "title": "t"})).await.expect(201);
+    let newer = model(&[(
+        "book",
+        "title: {type: string, max: 200}\nhidden: {type: boolean, default: false}\nkind: {type: string, max: 9, required: true, fill: novel}",
+    )])
+    .replace("roles:\n", "roles:\n  reader: {entities: {book: {view: {rows: {hidden: false}}}}}\n");
+    let plan = place.plan(&newer).await;
+    assert!(plan.own().filter(|step| step.work.name() == "fill").count() == 4 && plan.is_needed_before(), "{plan:?}");
+    place.serve(&newer).await;
+    let book = place.system().actor("r", &["reader"]).get("/v1/books/a").await.expect(200).body;
+    assert_eq!((&book["hidden"], &book["kind"]), (&json!(false), &json!("novel")));
+    assert!(book["created_at"].is_string() && book["updated_at"].is_string(), "{book}");
+    // Without a value to give, nothing is invented.
+    let required = model(&[("book", "title: {type: string, max: 200}\ncode: {type: string, max: 9, required: true}")]);
+    place.serve(&required).await;
+    let done = place.migrate(&required).await;
+    assert_eq!((done.values.stuck, done.is_complete()), (1, false), "{done:?}");
+    place.admin().patch("/v1/books/a", json!({"code": "x"})).await.expect(200);
+    assert!(place.migrate(&required).await.is_complete());
+    place.assert_clean().await;
+}
+
+/// Siblings of 10: types, names.
+#[tokio::test]
+async fn values_follow_their_field_to_another_type_and_another_name() {
+    let old = model(&[("book", "pages: {type: string, max: 9}\nname: {type: string, max: 50, unique: true}")]);
+    let mut place = Place::new(&old).await;
+    place.admin().post("/v1/books", json!({"id": "a", "pages": "12", "name": "Emma"})).await.expect(201);
+    place.admin().post("/v1/books", json!({"id": "b", "pages": "many", "name": "Ulysses"})).await.expect(201);
+    let newer = model(&[("book", "pages: {type: integer}\ntitle: {type: string, max: 50, unique: true, was: name}")]);
+    assert!(place.plan(&newer).await.is_one_way());
+    place.serve(&newer).await;
+    let book = place.admin().get("/v1/books/a").await.expect(200).body;
+    assert_eq!((&book["pages"], &book["title"]), (&json!(12), &json!("Emma")));
+    // What has no counterpart can be read, told, changed and deleted.
+    assert_eq!(place.migrate(&newer).await.values.stuck, 1);
+    assert_eq!(place.admin().get("/v1/books/b").await.expect(200).body["pages"], json!("many"));
+    let taken = place.admin().post("/v1/books", json!({"id": "c", "title": "Ulysses"})).await.expect(409);
+    assert_eq!(taken.body["code"], "unique_violation");
+    place.admin().patch("/v1/books/b", json!({"pages": 7})).await.expect(200);
+    assert!(place.migrate(&newer).await.is_complete());
+    place.admin().delete("/v1/books/b").await.expect(204);
+    place.assert_clean().await;
+}
+
+/// 11. A role and a plan leave the model.
+#[tokio::test]
+async fn a_consumer_of_a_role_that_is_gone_can_be_disabled() {
+    let old = model(&[("book", TITLE)])
+        .replace("roles:\n", "roles:\n  clerk: {entities: {book: {view: true}}}\n")
+        .replace("plans:\n", "plans:\n  small: {rates: {burst: {rate: 10, per: 1s, burst: 10}}}\n");
+    let mut place = Place::new(&old).await;
+    let consumer = json!({"id": "acme", "name": "Acme", "roles": ["clerk"], "plan": "small"});
+    place.admin().post("/v1/_consumers", consumer).await.expect(201);
+    place.serve(&model(&[("book", TITLE)])).await;
+    let shown = place.admin().get("/v1/_consumers/acme").await.expect(200);
+    assert_eq!(shown.body["roles"], json!(["clerk"]));
+    let disabled = place.admin().patch("/v1/_consumers/acme", json!({"disabled": true})).await.expect(200);
+    assert_eq!(disabled.body["disabled"], json!(true));
+    place.admin().patch("/v1/_consumers/acme", json!({"roles": ["admin"], "plan": "wide", "disabled": false})).await.expect(200);
+    place.admin().patch("/v1/_consumers/acme", json!({"roles": ["clerk"]})).await.expect(422);
+}
+
+/// 12. Another project's model on the data.
+#[tokio::test]
+async fn another_projects_model_is_told() {
+    let place = Place::new(&model(&[("book", TITLE)])).await;
+    let other = model(&[("pump", TITLE)]).replace("name: Shop", "name: Pumps");
+    assert_eq!(place.plan(&other).await.other_project.as_deref(), Some("Shop"));
+    assert_eq!(place.plan(&model(&[("book", TITLE)])).await.other_project, None);
+}
