@@ -1,16 +1,16 @@
-//! The template, the gateway and the contract name the same routes.
+//! The contract, the table of endpoints, the template and the pages name the same routes.
 
 use std::collections::BTreeSet;
 
-use holdfast::http::route::endpoint::Auth;
-use holdfast::http::route::{endpoints, find, patterns};
+use holdfast::http::route::endpoint::{Auth, Endpoint};
+use holdfast::http::route::{Route, endpoints, find};
 use holdfast::model::{self, Model};
 use holdfast_local::gateway::routes::Routes;
 use holdfast_local::template::{EMBEDDED, Template};
 use holdfast_tests::root;
+use http::Method;
 
-/// `contract.md`, as routes: method, path, function, whether the authorizer is asked first; and, at the end, what revokes shares by
-/// file and lists and revokes them by consumer, which the contract leaves open.
+/// What clients were promised: method, path, function, whether the authorizer is asked first. Routes may be added without a row here.
 const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/{plural}", "data-api", true),
     ("POST", "/v1/{plural}", "data-api", true),
@@ -52,42 +52,69 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("DELETE", "/v1/_consumers/{id}/shares", "download", true),
 ];
 
-#[test]
-fn the_template_has_exactly_the_routes_of_the_contract() {
-    let template = Template::parse(EMBEDDED).unwrap();
-    let mut expected: BTreeSet<(String, String, bool)> = BTreeSet::from([("$default".to_owned(), "data-api".to_owned(), false)]);
-    for (method, path, function, authorized) in CONTRACT {
-        expected.insert((format!("{method} {path}"), (*function).to_owned(), *authorized));
-        if *method == "GET" {
-            expected.insert((format!("HEAD {path}"), (*function).to_owned(), *authorized));
-        }
-    }
-    let binary = |id: &str| template.function(id).unwrap().binary.clone();
-    let served: BTreeSet<_> =
-        template.routes.iter().map(|route| (route.key(), binary(&route.function), route.authorized)).collect();
-    // System resources that answer GET with a page of their own need no HEAD route: `/v1/{plural}` and `/v1/{plural}/{id}` take it.
-    let by_pattern = |key: &str| {
-        let segments = key.strip_prefix("HEAD /v1/").map(|rest| rest.split('/').count());
-        segments.is_some_and(|count| count <= 2) && key.contains("/_") && !key.contains("_health") && !key.contains("_shares")
+/// Every endpoint of the table, `HEAD` where there is `GET`: method, path, function, whether the authorizer is asked first.
+fn table() -> BTreeSet<(String, String, &'static str, bool)> {
+    let of = |endpoint: &'static Endpoint<Route>| {
+        let methods = if endpoint.method == Method::GET { vec!["GET", "HEAD"] } else { vec![endpoint.method.as_str()] };
+        let path = endpoint.pattern.replace("{consumer}", "{id}");
+        let row =
+            move |method: &str| (method.to_owned(), path.clone(), endpoint.function.name(), endpoint.auth == Auth::Authorizer);
+        methods.into_iter().map(row).collect::<Vec<_>>()
     };
-    let missing: Vec<_> = expected.difference(&served).filter(|(key, _, _)| !by_pattern(key)).collect();
-    let surplus: Vec<_> = served.difference(&expected).collect();
-    assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+    endpoints().iter().flat_map(of).collect()
 }
 
-/// What the table of endpoints says of each: function, and whether the authorizer is asked.
 #[test]
-fn the_table_of_endpoints_has_exactly_the_routes_of_the_contract() {
-    let path = |pattern: &str| pattern.replace("{consumer}", "{id}");
-    let row = |endpoint: &holdfast::http::route::endpoint::Endpoint| {
-        let authorized = endpoint.auth == Auth::Authorizer;
-        (endpoint.method.to_string(), path(endpoint.pattern), endpoint.function.name().to_owned(), authorized)
-    };
-    let served: BTreeSet<_> = endpoints().iter().map(row).collect();
-    let contract = |(method, path, function, authorized): &(&str, &str, &str, bool)| {
-        ((*method).to_owned(), (*path).to_owned(), (*function).to_owned(), *authorized)
-    };
-    assert_eq!(served, CONTRACT.iter().map(contract).collect());
+fn the_table_of_endpoints_has_every_route_of_the_contract() {
+    let table = table();
+    let contract =
+        CONTRACT.iter().map(|(method, path, function, asked)| ((*method).to_owned(), (*path).to_owned(), *function, *asked));
+    let missing: Vec<_> = contract.filter(|route| !table.contains(route)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// By the gateway's precedence: `GET /v1/_me` would also arrive by the route `GET /v1/{plural}`, where it has none of its own.
+#[test]
+fn every_endpoint_arrives_at_its_function_by_its_authorizer() {
+    let template = Template::parse(EMBEDDED).unwrap();
+    let routes = Routes::new(&template.routes);
+    for (method, pattern, function, authorized) in table() {
+        let (route, _) = routes.find(&method.parse().unwrap(), &sample(&pattern)).unwrap();
+        let arrives = (template.function(&route.function).unwrap().binary.as_str(), route.authorized);
+        assert!(route.path.is_some(), "{method} {pattern} has no route in template.yaml");
+        assert_eq!(arrives, (function, authorized), "{method} {pattern} arrives by {}", route.key());
+    }
+}
+
+#[test]
+fn every_route_of_the_template_is_an_endpoint() {
+    let template = Template::parse(EMBEDDED).unwrap();
+    let binary = |id: &str| template.function(id).unwrap().binary.clone();
+    let table = table();
+    for route in &template.routes {
+        let Some((method, path)) = route.method.as_ref().zip(route.path.clone()) else {
+            assert_eq!(
+                (route.key().as_str(), binary(&route.function).as_str(), route.authorized),
+                ("$default", "data-api", false)
+            );
+            continue;
+        };
+        let fits = |row: &&(String, String, &str, bool)| row.0 == method.as_str() && row.1 == path;
+        let row = table.iter().find(fits).unwrap_or_else(|| panic!("{} is no endpoint", route.key()));
+        assert_eq!((binary(&route.function).as_str(), route.authorized), (row.2, row.3), "{}", route.key());
+    }
+}
+
+/// What the page says of a resource is said of one that exists. That all are described is held by the documents of the API itself.
+#[test]
+fn the_page_of_http_names_only_system_resources_that_exist() {
+    let page = std::fs::read_to_string(root().join("docs/http.md")).unwrap();
+    let section = page.split("\n## System resources\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let paths: BTreeSet<String> = table().into_iter().map(|(_, path, _, _)| path).collect();
+    let named: Vec<&str> = section.split('`').filter(|text| text.starts_with("/v1/_")).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let gone: Vec<_> = named.into_iter().filter(|path| !paths.contains(*path)).collect();
+    assert!(gone.is_empty(), "{gone:?}");
 }
 
 fn demo() -> Model {
@@ -112,16 +139,6 @@ fn the_handlers_serve_every_route_of_the_template() {
         let (Some(method), Some(pattern)) = (&served.method, &served.path) else { continue };
         let refused = find(&model, method, &sample(pattern)).1.err().map(|problem| problem.code);
         assert_eq!(refused, None, "{}", served.key());
-    }
-}
-
-#[test]
-fn the_template_has_a_route_for_everything_that_the_handlers_serve() {
-    let (template, model) = (Template::parse(EMBEDDED).unwrap(), demo());
-    let routes = Routes::new(&template.routes);
-    for (method, pattern) in patterns(&model) {
-        let (found, _) = routes.find(&method, &sample(&pattern)).unwrap();
-        assert_ne!(found.key(), "$default", "{method} {pattern}");
     }
 }
 

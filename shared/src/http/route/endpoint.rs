@@ -1,8 +1,7 @@
-//! An endpoint: a row of the table, and how a path fits its pattern.
+//! An endpoint: a row of the table, and how a path fits its pattern. `R` is the type of the routes that the table makes.
 
 use http::Method;
 
-use super::kinds::{FileRef, Route};
 use crate::core::id::is_id_part;
 use crate::http::path_id;
 use crate::http::problem::{Code, Problem};
@@ -10,13 +9,13 @@ use crate::model::{Entity, EntityIx, Field, FieldIx, FieldType, Model, Operation
 
 /// A method of a path, and everything that is decided by that alone.
 #[derive(Debug)]
-pub struct Endpoint {
+pub struct Endpoint<R> {
     /// Method; `GET` serves `HEAD` too.
     pub method: Method,
     /// Segments. `{plural}` and `{field}` stand for names of the model, `{id}` for the id of a record of that entity, other names
     /// for an id of ours.
     pub pattern: &'static str,
-    /// What a request is charged for.
+    /// Charge for a request.
     pub charge: Charge,
     /// Whether a request changes anything.
     pub effect: Effect,
@@ -25,13 +24,13 @@ pub struct Endpoint {
     /// The Lambda function behind it.
     pub function: Function,
     /// The route of a path that fits.
-    pub(super) make: Make,
+    pub(super) make: Make<R>,
 }
 
 /// From the variable segments of a path to its route.
-pub(super) type Make = fn(Found) -> Route;
+pub(super) type Make<R> = fn(Found) -> R;
 
-/// What a request is charged for.
+/// Charge for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charge {
     /// An operation on the entity of the path.
@@ -53,7 +52,7 @@ pub enum Effect {
     Write,
 }
 
-/// Who asks for credentials.
+/// Part that asks for credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
     /// API Gateway's authorizer; without credentials there is no answer.
@@ -86,6 +85,17 @@ impl Function {
     }
 }
 
+/// A file field of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRef {
+    /// Entity of the record.
+    pub entity: EntityIx,
+    /// Id of the record.
+    pub id: String,
+    /// The field.
+    pub field: FieldIx,
+}
+
 /// What the variable segments of a path stand for; those that its pattern lacks keep their defaults, which no row reads.
 #[derive(Debug)]
 pub(super) struct Found {
@@ -102,7 +112,7 @@ impl Found {
     }
 }
 
-impl Endpoint {
+impl<R> Endpoint<R> {
     /// What the path's segments stand for, if it has this form.
     pub(super) fn find(&self, model: &Model, path: &str) -> Option<Found> {
         let mut found = Found { entity: EntityIx(0), id: String::new(), field: FieldIx(0), other: String::new() };
@@ -159,7 +169,7 @@ impl Endpoint {
     }
 
     /// The path as requests are counted under it: names of the model in full, ids as `{id}`.
-    pub(super) fn template(&self, path: &str) -> String {
+    pub(super) fn route_pattern(&self, path: &str) -> String {
         // What fits the pattern is a name of the model where the pattern has one.
         let named = |(ours, theirs): (&'static str, &str)| match ours {
             "{plural}" | "{field}" => theirs.to_owned(),

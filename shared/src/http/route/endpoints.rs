@@ -1,14 +1,14 @@
-//! The table of endpoints: one row for each method of each path. Routing, `Allow`, preflights, costs, the order of admission and effect,
-//! the documents and the tests of the template all read it; a new route begins with a row here.
+//! The table of endpoints: one row for each method of each path, and below it the [`Route`]s that the rows make. Routing, `Allow`,
+//! preflights, costs, the order of admission and effect, and the tests of documents and template all read it; a new route begins with a
+//! row and a variant here.
 
 use http::Method;
 
-use super::endpoint::{Auth, Charge, Effect, Endpoint, Function, Make};
-use super::kinds::{ConsumerShares, Document, Files, Records, Route, System};
-use crate::model::Operation;
+use super::endpoint::{Auth, Charge, Effect, Endpoint, FileRef, Function, Make};
+use crate::model::{EntityIx, Operation};
 
 /// All endpoints. The first pattern that a path fits counts; rows of one pattern stand together.
-pub(super) const ENDPOINTS: &[Endpoint] = &[
+pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
     system(Method::GET, "/v1/_consumers", Effect::Read, |_| Route::System(System::Consumers)),
     system(Method::POST, "/v1/_consumers", Effect::Write, |_| Route::System(System::CreateConsumer)),
     system(Method::GET, "/v1/_consumers/{consumer}", Effect::Read, |found| Route::System(System::Consumer { id: found.id })),
@@ -89,29 +89,29 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     }),
 ];
 
-const fn records(method: Method, pattern: &'static str, charge: Charge, effect: Effect, make: Make) -> Endpoint {
+const fn records(method: Method, pattern: &'static str, charge: Charge, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
 }
 
-const fn file(method: Method, pattern: &'static str, operation: Operation, effect: Effect, make: Make) -> Endpoint {
+const fn file(method: Method, pattern: &'static str, operation: Operation, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     let charge = Charge::Entity(operation);
     Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::Download, make }
 }
 
-const fn system(method: Method, pattern: &'static str, effect: Effect, make: Make) -> Endpoint {
+const fn system(method: Method, pattern: &'static str, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
 }
 
-const fn of_shares(method: Method, pattern: &'static str, effect: Effect, make: Make) -> Endpoint {
+const fn of_shares(method: Method, pattern: &'static str, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::Download, make }
 }
 
-const fn page(pattern: &'static str, make: Make) -> Endpoint {
+const fn page(pattern: &'static str, make: Make<Route>) -> Endpoint<Route> {
     let (charge, effect) = (Charge::System, Effect::Read);
     Endpoint { method: Method::GET, pattern, charge, effect, auth: Auth::Optional, function: Function::DataApi, make }
 }
 
-const fn document(pattern: &'static str, make: Make) -> Endpoint {
+const fn document(pattern: &'static str, make: Make<Route>) -> Endpoint<Route> {
     Endpoint {
         method: Method::GET,
         pattern,
@@ -123,6 +123,101 @@ const fn document(pattern: &'static str, make: Make) -> Endpoint {
     }
 }
 
-const fn open(pattern: &'static str, effect: Effect, function: Function, make: Make) -> Endpoint {
+const fn open(pattern: &'static str, effect: Effect, function: Function, make: Make<Route>) -> Endpoint<Route> {
     Endpoint { method: Method::GET, pattern, charge: Charge::Free, effect, auth: Auth::Open, function, make }
+}
+
+/// What is asked for. `HEAD` is routed as `GET`. Ids are well-formed, integer ids canonical, UUIDs in lower case.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Route {
+    /// `/v1/{plural}` and below, files apart.
+    Records(EntityIx, Records),
+    /// `/v1/{plural}/{id}/{field}/download`.
+    Download(FileRef),
+    /// What else there is below `/v1/{plural}/{id}/{field}`.
+    Files(FileRef, Files),
+    /// `/v1/_consumers/{id}/shares`.
+    ConsumerShares(String, ConsumerShares),
+    /// `/v1/_...` for callers who are known.
+    System(System),
+    /// Documents of the API.
+    Document(Document),
+    /// `/v1/_shares/{secret}`.
+    Share {
+        /// The last segment.
+        secret: String,
+    },
+    /// `/v1/_health`.
+    Health,
+    /// `/v1/_health/ready`.
+    Ready,
+    /// `OPTIONS` of a path that has these methods.
+    Preflight {
+        /// All methods of the path.
+        allow: Vec<Method>,
+    },
+}
+
+/// Operations on records.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum Records {
+    List,
+    Create,
+    Bulk,
+    Get { id: String },
+    Replace { id: String },
+    Patch { id: String },
+    Delete { id: String },
+}
+
+/// Operations on the content of a file field.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum Files {
+    Upload,
+    Complete,
+    CreateShare,
+    ListShares,
+    DeleteShares,
+    DeleteShare { share: String },
+}
+
+/// Operations on all shares of a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum ConsumerShares {
+    List,
+    Revoke,
+}
+
+/// System resources.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum System {
+    Consumers,
+    CreateConsumer,
+    Consumer { id: String },
+    ReplaceConsumer { id: String },
+    PatchConsumer { id: String },
+    DeleteConsumer { id: String },
+    CreateKey { id: String },
+    DeleteKey { id: String, key_id: String },
+    Me,
+    Purge,
+    Usage,
+    UsageDashboard,
+    UsageMetrics,
+    Notifications,
+    Audit,
+}
+
+/// Forms of the API's document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the rows of the table say it")]
+pub enum Document {
+    Json,
+    Yaml,
+    Page,
+    Llms,
 }

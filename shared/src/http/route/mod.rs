@@ -2,7 +2,6 @@
 
 pub mod endpoint;
 mod endpoints;
-mod kinds;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +10,8 @@ use http::Method;
 use crate::http::problem::{Code, Problem};
 use crate::model::{EntityIx, Model};
 
-pub use kinds::{ConsumerShares, Document, FileRef, Files, Records, Route, System};
+pub use endpoint::FileRef;
+pub use endpoints::{ConsumerShares, Document, Files, Records, Route, System};
 
 use endpoint::{Charge, Effect, Endpoint};
 use endpoints::ENDPOINTS;
@@ -19,9 +19,9 @@ use endpoints::ENDPOINTS;
 /// A request's method and path, matched.
 #[derive(Debug)]
 pub struct Matched {
-    /// What is asked for.
+    /// Requested resource.
     pub route: Route,
-    /// What it is charged for.
+    /// Charge.
     pub charge: Charge,
     /// Whether it changes anything.
     pub effect: Effect,
@@ -42,7 +42,7 @@ pub fn find(model: &Model, method: &Method, path: &str) -> (String, Result<Match
     let Some((first, found)) = fitting else { return (UNKNOWN.to_owned(), Err(nowhere())) };
     let allow = allow(first.pattern);
     let counted = if allow.contains(method) { method.as_str() } else { UNKNOWN };
-    let name = format!("{counted} {}", first.template(path));
+    let name = format!("{counted} {}", first.route_pattern(path));
     if method == Method::OPTIONS {
         let route = Route::Preflight { allow };
         return (name, Ok(Matched { route, charge: Charge::Free, effect: Effect::Read, entity: None }));
@@ -64,13 +64,13 @@ fn nowhere() -> Problem {
     Problem::new(Code::NotFound, "There is no such resource. /v1/openapi.json lists all of them.")
 }
 
-fn of_pattern(pattern: &'static str) -> impl Iterator<Item = &'static Endpoint> {
+fn of_pattern(pattern: &'static str) -> impl Iterator<Item = &'static Endpoint<Route>> {
     ENDPOINTS.iter().filter(move |endpoint| endpoint.pattern == pattern)
 }
 
 /// All methods of a path, with those that every path has.
 fn allow(pattern: &'static str) -> Vec<Method> {
-    let with_head = |endpoint: &Endpoint| match endpoint.method {
+    let with_head = |endpoint: &Endpoint<Route>| match endpoint.method {
         Method::GET => vec![Method::GET, Method::HEAD],
         ref method => vec![method.clone()],
     };
@@ -80,11 +80,11 @@ fn allow(pattern: &'static str) -> Vec<Method> {
 /// All methods and paths of an API, `HEAD` and `OPTIONS` apart, with `{id}` and the like left in: what the documentation
 /// and the gateway's routes are held against.
 pub fn patterns(model: &Model) -> Vec<(Method, String)> {
-    let paths = |endpoint: &Endpoint| endpoint.paths(model).into_iter();
+    let paths = |endpoint: &Endpoint<Route>| endpoint.paths(model).into_iter();
     ENDPOINTS.iter().flat_map(|endpoint| paths(endpoint).map(|path| (endpoint.method.clone(), path))).collect()
 }
 
-/// All endpoints: for tests of the template.
-pub fn endpoints() -> &'static [Endpoint] {
+/// All endpoints: for tests of documents and template.
+pub fn endpoints() -> &'static [Endpoint<Route>] {
     ENDPOINTS
 }
