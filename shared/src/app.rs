@@ -32,7 +32,7 @@ pub struct App {
     pub writer: Writer,
     /// Keeps answers of reads.
     pub cache: Cache,
-    /// Which constraints and indexes are complete.
+    /// States of constraints and indexes.
     pub constraints: Arc<Constraints>,
     /// Admits requests.
     pub limiter: Limiter,
@@ -48,7 +48,7 @@ pub struct App {
     pub documents: Documents,
     /// Clock and random source.
     pub env: Env,
-    /// Which deployment this is: part of API keys.
+    /// Name of the deployment: part of API keys.
     pub environment: String,
     /// Where the content of files lies; only functions that deal with files have it.
     pub objects: Option<SharedObjects>,

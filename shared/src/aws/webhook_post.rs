@@ -1,4 +1,4 @@
-//! Webhooks over HTTPS, with the HTTP client that the AWS SDK brings along. Addresses are judged when the connection is made, with
+//! Webhooks over HTTPS, with the HTTP client that the AWS SDK brings along. Addresses are checked when the connection is made, with
 //! the addresses that it will really use.
 
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use super::traced::call;
 use crate::notify::Post;
 use crate::notify::target::{self, Refused, is_public};
 
-/// How long a receiver may take.
+/// Timeout of a receiver.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Posts to public addresses only.

@@ -60,7 +60,7 @@ impl Counters {
         self.0[event as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often it has happened.
+    /// Number of occurrences.
     pub fn of(&self, event: Event) -> u64 {
         self.0[event as usize].load(Ordering::Relaxed)
     }

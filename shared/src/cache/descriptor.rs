@@ -27,11 +27,11 @@ pub enum Mode {
 /// Everything that the cache knows of a read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryDescriptor {
-    /// What its answer is called.
+    /// Key of its answer.
     pub key: CacheKey,
     /// What it depends on, in a fixed order.
     pub tags: Vec<Key>,
-    /// How it may be used.
+    /// Use of the answer.
     pub mode: Mode,
 }
 

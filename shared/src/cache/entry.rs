@@ -30,7 +30,7 @@ const QUALITY: i32 = 4;
 /// What a read answers, before anything that belongs to one request: no address, no coding, no cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// What the `ETag` begins with.
+    /// Beginning of the `ETag`.
     pub version: String,
     /// JSON: the record, or the array of records.
     pub body: Bytes,

@@ -33,7 +33,7 @@ impl CacheKey {
         Self(Sha256::digest(text.as_bytes()).into())
     }
 
-    /// Where the entry stands.
+    /// Key of the entry.
     pub(super) fn item(&self) -> Key {
         keys::cached(&URL_SAFE_NO_PAD.encode(self.0))
     }

@@ -72,7 +72,7 @@ impl Default for CacheSettings {
     }
 }
 
-/// What the cache says of a place.
+/// Result of a lookup in the cache.
 #[derive(Debug)]
 pub enum Lookup {
     /// This is the answer.
@@ -115,7 +115,7 @@ pub struct Cache {
     background: Background,
     /// Until when the cache is left alone, microseconds.
     resting: AtomicI64,
-    /// What has happened.
+    /// Event.
     pub counters: Counters,
 }
 
@@ -180,8 +180,8 @@ impl Cache {
                     let answer = self.found(descriptor, &snapshot, entry);
                     self.hit(Event::HitTable, &answer)
                 }
-                Some(Err(what)) => {
-                    tracing::warn!(what, "an entry of the cache cannot be read");
+                Some(Err(reason)) => {
+                    tracing::warn!(reason, "an entry of the cache cannot be read");
                     self.counters.add(Event::Failure);
                     self.miss(Event::Miss, Some(snapshot))
                 }
@@ -228,7 +228,7 @@ impl Cache {
     /// Compares a hit with what was read after it. A difference means something only if no write lies between the two; the tags
     /// tell, read by a transaction, which meets a conflict where a commit is under way.
     pub async fn compare(&self, descriptor: &EntryDescriptor, hit: &Answer, read: &Answer) -> Sample {
-        let sample = if hit == read { Sample::Same } else { self.judge(descriptor).await };
+        let sample = if hit == read { Sample::Same } else { self.classify_difference(descriptor).await };
         self.counters.add(match sample {
             Sample::Same => Event::SampleSame,
             Sample::Unclear => Event::SampleUnclear,
@@ -250,7 +250,7 @@ impl Cache {
         self.background.idle().await;
     }
 
-    async fn judge(&self, descriptor: &EntryDescriptor) -> Sample {
+    async fn classify_difference(&self, descriptor: &EntryDescriptor) -> Sample {
         let asked: Vec<_> = descriptor.tags.iter().map(|tag| (TableName::Data, tag.clone())).collect();
         let served = self.memory.get(&descriptor.key);
         match (served, self.table.get_transaction(&asked).await) {

@@ -14,7 +14,7 @@ pub(super) struct Stamp(pub(super) [u8; 32]);
 /// The tags of an answer as they were read together.
 #[derive(Debug, Clone)]
 pub struct TagSnapshot {
-    /// When they were asked for, by this instance's clock.
+    /// Time of the request for them, by this instance's clock.
     pub(super) asked: Micros,
     /// Whether the table's entry was asked for at the same time.
     pub(super) asked_for_entry: bool,

@@ -18,10 +18,10 @@ use crate::identity::auth::local::{self, LocalIssuer};
 use crate::identity::auth::{Authenticator, JwksSource};
 use crate::model::{self, Model};
 
-/// What a function starts with.
+/// Parts that a function starts with.
 #[derive(Clone)]
 pub struct Startup {
-    /// What the environment says.
+    /// Settings of the environment.
     pub settings: Settings,
     /// The model.
     pub model: Arc<Model>,
@@ -35,7 +35,7 @@ pub struct Startup {
     pub env: Env,
 }
 
-/// Why a function cannot start: for its log.
+/// Reason why a function cannot start, for its log.
 #[derive(Debug)]
 pub struct StartupError(String);
 

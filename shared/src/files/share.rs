@@ -38,22 +38,22 @@ pub struct Terms {
     pub record: String,
     /// The file field.
     pub field: String,
-    /// Who shared.
+    /// Sharer.
     pub sharer: Sharer,
-    /// When it was made, RFC 3339.
+    /// Time of creation, RFC 3339.
     pub created_at: String,
 }
 
 /// A share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Share {
-    /// Where its row stands.
+    /// Key of its row.
     pub key: Key,
     /// What does not change.
     pub terms: Terms,
     /// The object.
     pub object: String,
-    /// When it ends.
+    /// Time of expiry.
     pub ends: Micros,
     /// How often it may be used; `None`: any number.
     pub most: Option<i64>,
@@ -68,7 +68,7 @@ fn hash(secret: &str) -> String {
     hex::encode(Sha256::digest(secret.as_bytes()))
 }
 
-/// Where the share of a secret stands.
+/// Key of the share of a secret.
 pub fn place(secret: &str) -> Key {
     keys::share(&hash(secret))
 }
@@ -149,7 +149,7 @@ impl Share {
 /// The share behind a row of a list.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn one(table: &dyn Table, listing: Key) -> Result<Option<Share>, TableError> {
     let found = table.get(&[(TableName::Data, listing)], true).await?.into_iter().next().flatten();
     Ok(shares(table, &found.into_iter().collect::<Vec<_>>()).await?.into_iter().next())
@@ -158,7 +158,7 @@ pub async fn one(table: &dyn Table, listing: Key) -> Result<Option<Share>, Table
 /// A page of a list (of a file, or of a consumer), in the order in which they were made; and where the next begins.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn list(
     table: &dyn Table,
     pk: String,

@@ -13,7 +13,7 @@ pub const WORTH_PACKING: usize = 1024;
 const GZIP_LEVEL: u32 = 4;
 const BROTLI_QUALITY: i32 = 4;
 
-/// How a body is coded.
+/// Coding of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
     /// Not at all.

@@ -20,7 +20,7 @@ pub mod route;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
@@ -62,7 +62,7 @@ pub struct ApiRequest {
     pub address: IpAddr,
     /// The authorizer's context, on routes that have one.
     pub context: Option<Map<String, Value>>,
-    /// When the function must have answered.
+    /// Deadline of the answer.
     pub deadline: Micros,
     /// The API's own address, `https://host`, without a slash at the end.
     pub base_url: String,
@@ -107,8 +107,10 @@ fn is_correlation_id(text: &str) -> bool {
 pub struct Reply {
     /// Status, below 400.
     pub status: StatusCode,
-    /// Headers of this answer alone.
+    /// Headers of this answer alone, without `Content-Type` and `Vary`.
     pub headers: HeaderMap,
+    /// Media type of the body; `None` without one.
+    pub media_type: Option<HeaderValue>,
     /// Version that the `ETag` begins with; without one there is no `ETag`.
     pub version: Option<String>,
     /// Outcome of the cache, for the count; `None` where it has no part in the answer.
@@ -120,7 +122,7 @@ pub struct Reply {
 impl Reply {
     /// Without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), version: None, cache: None, body: Bytes::new() }
+        Self { status, headers: HeaderMap::new(), media_type: None, version: None, cache: None, body: Bytes::new() }
     }
 
     /// With a JSON body.
@@ -129,11 +131,8 @@ impl Reply {
     }
 
     /// With a body of this media type.
-    pub fn of(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Self {
-        let mut reply = Self::empty(status);
-        reply.headers.insert(CONTENT_TYPE, content_type);
-        reply.body = body.into();
-        reply
+    pub fn of(status: StatusCode, media_type: HeaderValue, body: impl Into<Bytes>) -> Self {
+        Self { media_type: Some(media_type), body: body.into(), ..Self::empty(status) }
     }
 
     /// With a header, in the place of one of this name.

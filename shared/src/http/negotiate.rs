@@ -1,7 +1,7 @@
 //! `Accept` and `Accept-Encoding` (RFC 9110, 12.5).
 
+use http::HeaderMap;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AsHeaderName};
-use http::{HeaderMap, header};
 
 use super::compress::Coding;
 use super::{JSON, PROBLEM_JSON};
@@ -92,14 +92,14 @@ fn thousandths(text: &str) -> u16 {
 }
 
 /// The values of `Vary` that every answer has.
-pub const VARY: [header::HeaderName; 3] = [header::AUTHORIZATION, ACCEPT, ACCEPT_ENCODING];
+pub const VARY: &str = "Authorization, Accept, Accept-Encoding";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::header_value;
 
-    fn with(name: header::HeaderName, value: &str) -> HeaderMap {
+    fn with(name: http::header::HeaderName, value: &str) -> HeaderMap {
         [(name, header_value(value))].into_iter().collect()
     }
 

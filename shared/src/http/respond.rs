@@ -1,11 +1,8 @@
 //! The last stage: an inner reply or a problem becomes the answer, with the headers that every answer of ours has.
 
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, ORIGIN, VARY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::compress::{Coding, WORTH_PACKING};
@@ -38,7 +35,8 @@ pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: R
     headers.insert(CORRELATION_ID, header_value(correlation));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    vary(&mut headers, cors::varies(&model.cors).then_some(ORIGIN));
+    headers.extend(reply.media_type.map(|media_type| (CONTENT_TYPE, media_type)));
+    headers.insert(VARY, vary(cors::varies(&model.cors)));
     cors::admit(request, &model.cors, &mut headers);
     let body = if request.method == Method::HEAD { Bytes::new() } else { reply.body };
     let mut response = ApiResponse::new(body);
@@ -57,8 +55,8 @@ fn finish(request: &ApiRequest, mut reply: Reply) -> Result<Reply, Problem> {
     if is_bodiless(reply.status) {
         return Ok(bare(reply));
     }
-    let media_type = reply.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    if is_safe(&request.method) && reply.status.is_success() && media_type == JSON.as_bytes() {
+    let is_json = reply.media_type.as_ref().is_some_and(|media_type| media_type == JSON);
+    if is_safe(&request.method) && reply.status.is_success() && is_json {
         negotiate::json(&request.headers)?;
     }
     let coding = coding_of(request, &reply);
@@ -76,12 +74,8 @@ fn is_bodiless(status: StatusCode) -> bool {
 }
 
 /// Without body and without what describes one (RFC 9110, 15.4.5). The validator stays.
-fn bare(mut reply: Reply) -> Reply {
-    reply.body = Bytes::new();
-    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_LANGUAGE] {
-        reply.headers.remove(name);
-    }
-    reply
+fn bare(reply: Reply) -> Reply {
+    Reply { body: Bytes::new(), media_type: None, ..reply }
 }
 
 /// Whether the client has the representation with this tag. A malformed condition counts as none: the answer is right without it.
@@ -106,7 +100,7 @@ pub fn sent_bytes(request: &ApiRequest, body: &[u8]) -> Result<usize, Problem> {
 }
 
 fn coding_of(request: &ApiRequest, reply: &Reply) -> Coding {
-    match reply.headers.contains_key(CONTENT_ENCODING) || reply.body.is_empty() {
+    match reply.body.is_empty() {
         true => Coding::Identity,
         false => negotiate::coding(&request.headers, reply.body.len() > WORTH_PACKING),
     }
@@ -147,17 +141,12 @@ fn refuse(request: &ApiRequest, correlation: &str, problem: &Problem) -> Reply {
     }
 }
 
-/// Adds what every answer depends on to what the reply says.
-fn vary(headers: &mut HeaderMap, origin: Option<HeaderName>) {
-    let given: Vec<String> = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    let mut names: Vec<String> = ["Authorization", "Accept", "Accept-Encoding"].map(str::to_owned).to_vec();
-    names.extend(origin.map(|_| "Origin".to_owned()));
-    for name in given.iter().flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty()) {
-        if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            names.push(name.to_owned());
-        }
+/// What every answer depends on, and the origin where pages of some may use the API.
+fn vary(by_origin: bool) -> HeaderValue {
+    match by_origin {
+        true => header_value(format!("{}, Origin", negotiate::VARY)),
+        false => HeaderValue::from_static(negotiate::VARY),
     }
-    headers.insert(VARY, header_value(names.join(", ")));
 }
 
 #[cfg(test)]

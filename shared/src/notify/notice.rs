@@ -10,7 +10,7 @@ use crate::core::clock::{Env, Micros};
 pub struct Notice {
     /// Its id, UUIDv7: `webhook-id`, the same in every repetition.
     pub id: String,
-    /// When it was found, RFC 3339.
+    /// Time of discovery, RFC 3339.
     pub at: String,
     /// Whom it concerns; `None`: the operator alone.
     pub consumer: Option<String>,
@@ -36,9 +36,9 @@ pub enum Kind {
         used: u64,
         /// Units per window.
         limit: u64,
-        /// When the window began.
+        /// Start of the window.
         window_start: String,
-        /// When it ends.
+        /// Time of expiry.
         resets_at: String,
         /// When nothing will be left at the present pace, if that is before the window ends.
         runs_out_at: Option<String>,
@@ -70,9 +70,9 @@ pub enum Kind {
     KeyExpiring {
         /// Its public id.
         key_id: String,
-        /// When it was made.
+        /// Time of creation.
         created_at: String,
-        /// When it ends.
+        /// Time of expiry.
         expires_at: String,
     },
     /// Many invalid credentials from one address or on one key.

@@ -63,7 +63,7 @@ impl Entry {
         })
     }
 
-    /// When it was enqueued.
+    /// Time of enqueueing.
     pub fn born(&self) -> Micros {
         let moment = self.key.sk.first_chunk::<8>().copied().map_or(0, i64::from_be_bytes);
         Micros(moment)

@@ -66,7 +66,7 @@ pub trait Addresses: Send + Sync {
     fn gone<'a>(&'a self, consumer: &'a str, address: &'a str) -> BoxFuture<'a, Result<(), TableError>>;
 }
 
-/// Where notices go.
+/// Destination of notices.
 #[derive(Clone)]
 pub struct Channels {
     /// The operator's topic: it gets everything, mail for consumers and dead letters too.

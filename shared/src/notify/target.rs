@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Why an address is refused.
+/// Reason for refusing an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused(pub String);
 
@@ -19,7 +19,7 @@ impl std::error::Error for Refused {}
 /// Checks the text of an address.
 ///
 /// # Errors
-/// What is wrong with it.
+/// Fault.
 pub fn check(address: &str) -> Result<http::Uri, Refused> {
     let refuse = |why: &str| Err(Refused(format!("a webhook's address {why}")));
     let Ok(uri) = address.parse::<http::Uri>() else { return refuse("must be a URL") };
@@ -50,7 +50,7 @@ pub fn check(address: &str) -> Result<http::Uri, Refused> {
 }
 
 /// Whether an address is one that anybody on the Internet can have (IANA's special-purpose registries: everything
-/// with a special purpose is refused, embedded IPv4 is judged as IPv4).
+/// with a special purpose is refused, embedded IPv4 is checked as IPv4).
 pub fn is_public(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(v4) => is_public_v4(v4),

@@ -20,7 +20,7 @@ impl Secret {
         Self(hmac(master, &[b"holdfast webhook 1\0", consumer.as_bytes(), b"\0", salt.as_bytes()]))
     }
 
-    /// What the consumer is given.
+    /// Secret as the consumer gets it.
     pub fn reveal(&self) -> String {
         format!("whsec_{}", STANDARD.encode(self.0))
     }

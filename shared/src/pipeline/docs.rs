@@ -227,7 +227,7 @@ mod tests {
             (Document::Llms, "text/markdown; charset=utf-8"),
         ] {
             let reply = ask("", None, document).unwrap();
-            assert_eq!(reply.headers["content-type"], media_type);
+            assert_eq!(reply.media_type.unwrap(), media_type);
             assert!(reply.body.len() > 1000);
         }
     }

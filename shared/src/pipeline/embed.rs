@@ -23,7 +23,7 @@ use crate::store::{items, keys};
 /// Queries under way at once for one relation of one page.
 const AT_ONCE: usize = 8;
 
-/// Why a list cannot be answered.
+/// Reason why a list cannot be answered.
 #[derive(Debug)]
 pub enum ListError {
     /// No index serves it.

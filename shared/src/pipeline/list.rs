@@ -1,4 +1,4 @@
-//! A planned list: rows are read in order, judged by policy and filters, until the page is full or the budget is used up.
+//! A planned list: rows are read in order, and kept by policy and filters, until the page is full or the budget is used up.
 
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ impl<'a> RowVisibility<'a> {
     /// Each row with its mask; `None` for those that the caller does not see by this query.
     ///
     /// # Errors
-    /// What the table says when related records are read.
+    /// Errors of the table when related records are read.
     pub async fn visible(&self, rows: Vec<Row>) -> Result<Vec<(Row, Option<FieldMask>)>, ScanError> {
         let records: Vec<&Record> = rows.iter().map(|row| &row.record).collect();
         let related = Related::load(self.app, self.entity, &records, &self.paths).await?;

@@ -29,7 +29,7 @@ pub(super) fn permit<P: Permission>(cx: &Context<'_>) -> Result<SystemPermit<P>,
     })
 }
 
-/// Whose usage and notices a caller asks for.
+/// Account whose usage and notices a caller asks for.
 #[derive(Debug, Clone)]
 pub(super) enum Account {
     /// Everybody's.

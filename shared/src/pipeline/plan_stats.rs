@@ -5,12 +5,12 @@ use std::time::Duration;
 use crate::model::{Entity, FieldType, Index, Model, Op, Path, SortPart};
 use crate::query::ListQuery;
 use crate::query::plan::QueryPlan;
-use crate::usage::plan_stats::{PlanStats, SeenPlan};
+use crate::usage::plan_stats::{PlanObservation, PlanStats};
 
 use super::list::Page;
 
 /// Statistics of a page.
-pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took: Duration) -> SeenPlan {
+pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took: Duration) -> PlanObservation {
     let stats = PlanStats {
         calls: 1,
         examined: page.examined as u64,
@@ -19,7 +19,7 @@ pub fn of(model: &Model, query: &ListQuery, plan: &QueryPlan, page: &Page, took:
         millis: took.as_secs_f64() * 1_000.0,
         index: better(model, query, plan).unwrap_or_default(),
     };
-    SeenPlan { form: form(model, query, plan), seen: stats }
+    PlanObservation { form: form(model, query, plan), stats }
 }
 
 /// `order: status[eq], total[gte]; sort -placed_at; by by_status`.
@@ -49,7 +49,7 @@ fn indexes<'m>(entity: &'m Entity, plan: &QueryPlan) -> impl Iterator<Item = &'m
     used.into_iter().map(|index| entity.index(index))
 }
 
-/// An index over all that the caller filters by, where the one that was read leaves some of it to be judged row by row.
+/// An index over all that the caller filters by, where the one that was read leaves some of it to be evaluated row by row.
 fn better(model: &Model, query: &ListQuery, plan: &QueryPlan) -> Option<String> {
     let entity = model.entity(query.entity);
     let served = |path: Path| {

@@ -16,7 +16,7 @@ use crate::store::{items, keys};
 pub enum ScanError {
     /// More parents match a filter over a relation than may be merged.
     TooManyParents,
-    /// What the table says.
+    /// Errors of the table.
     Table(TableError),
 }
 
@@ -74,7 +74,7 @@ impl<'a> Rows<'a> {
     /// The next rows in order, at most `most`, and whether these were the last.
     ///
     /// # Errors
-    /// What the table says.
+    /// Errors of the table.
     pub async fn next(&mut self, most: usize) -> Result<(Vec<Row>, bool), ScanError> {
         let mut found: Vec<Row> = Vec::new();
         let mut partial = Vec::new();

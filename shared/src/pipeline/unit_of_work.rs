@@ -29,7 +29,7 @@ const RESERVE: i64 = 800_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
-/// When a write must have ended.
+/// Deadline of a write.
 pub(super) fn deadline(cx: &Context<'_>) -> Micros {
     Micros(cx.request.deadline.0.saturating_sub(RESERVE))
 }
@@ -38,7 +38,7 @@ pub(super) fn deadline(cx: &Context<'_>) -> Micros {
 pub(super) trait UnitOfWork: Send + Sync {
     /// What an attempt begins from.
     type State: Send;
-    /// What the caller is told.
+    /// Answer to the caller.
     type Answer: Send;
 
     /// The row of the key, if there are both, and the state of an attempt; refuses whoever may not know of it.
@@ -57,13 +57,13 @@ pub(super) trait UnitOfWork: Send + Sync {
 
 /// An effect that has taken place.
 pub(super) struct Committed<T> {
-    /// What the caller is told.
+    /// Answer to the caller.
     pub(super) answer: T,
     /// What is to be settled first.
     pub(super) unsettled: Option<Unsettled>,
 }
 
-/// Why an attempt had no effect.
+/// Reason why an attempt had no effect.
 pub(super) enum Failure {
     /// Others changed what it began from; the refusal, where the deadline leaves no further attempt.
     Outrun(Problem),
@@ -79,7 +79,7 @@ impl From<Problem> for Failure {
     }
 }
 
-/// What a client is told, and whether it was told before.
+/// Answer to a client, and whether it was given before.
 pub(super) enum Outcome<T> {
     /// The effect took place now.
     Done(T),
@@ -88,7 +88,7 @@ pub(super) enum Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// What the client is told.
+    /// Answer to the client.
     pub(super) fn into_answer(self) -> T {
         let (Self::Done(answer) | Self::Replayed(answer)) = self;
         answer

@@ -26,7 +26,7 @@ const AT_ONCE: usize = 8;
 const DONE: &str = "d";
 const CURSOR: &str = "c";
 
-/// How far the search has come.
+/// Progress of the search.
 #[derive(Default)]
 struct State {
     /// The last day, since 1970, on which everybody was looked at.
@@ -93,7 +93,7 @@ async fn enqueue_due(app: &App, consumers: &Consumers<'_>, consumer: &Consumer, 
     Ok(told)
 }
 
-/// When the key ends, if that is to be told now.
+/// Expiry of the key, if that is to be told now.
 fn ends_soon(key: &ApiKey, now: i64) -> Option<i64> {
     let expires = key.expires?;
     let (life, left) = (expires - key.created, expires - now);

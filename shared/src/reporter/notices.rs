@@ -80,7 +80,7 @@ async fn subject(app: &App, one: &Watched) -> Result<Option<LimitSubject>, Table
 /// Looks for anomalies in the last whole hour of usage, once, and enqueues a notice of each; their number.
 ///
 /// # Errors
-/// The store's; the next tick judges the hour again, and what was told already is not told again.
+/// The store's; the next tick examines the hour again, and what was told already is not told again.
 pub async fn enqueue_anomalies(app: &App) -> Result<usize, TableError> {
     let now = app.env.now();
     let Some(hour) = habits::due(&*app.table, now).await? else { return Ok(0) };

@@ -137,7 +137,7 @@ pub async fn decide(table: &dyn Table, token: &str, now: Micros) -> Result<Outco
 /// What has become of the attempt of this fence.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn outcome(table: &dyn Table, fence: &Item) -> Result<Outcome, TableError> {
     if !is_committed(fence) {
         return Ok(Outcome::Aborted);
@@ -163,7 +163,7 @@ async fn proven(table: &dyn Table, keys: &[Key]) -> Result<bool, TableError> {
 /// The state of the attempt with this token, without aborting it; `None` where it has no fence (yet, or any more).
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn look_up(table: &dyn Table, token: &str) -> Result<Option<Outcome>, TableError> {
     let fence = table.get(&[(TableName::Data, keys::fence(token))], true).await?.into_iter().next().flatten();
     match fence {

@@ -53,7 +53,7 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-/// Where the row of one key of one caller stands.
+/// Key of the row of one idempotency key of one caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyScope {
     hash: String,
@@ -192,7 +192,7 @@ pub fn items(scope: &KeyScope, fingerprint: &Fingerprint, answer: &Answer, now: 
 /// Reads what stands under a key, strongly consistent: one call, and a second for an answer in parts.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn load(table: &dyn Table, env: &Env, scope: &KeyScope) -> Result<Option<Stored>, TableError> {
     let row = table.get(&[(TableName::Data, keys::idempotency(&scope.hash, 0))], true).await?.into_iter().next().flatten();
     match row {
@@ -275,8 +275,8 @@ pub async fn complete(table: &dyn Table, env: &Env, scope: &KeyScope, row: &Item
     Ok(Stored { fingerprint, expires: row.n(EXPIRES).unwrap_or(0), answer })
 }
 
-fn broken(what: &str) -> TableError {
-    TableError::Broken(format!("an idempotency row {what}"))
+fn broken(reason: &str) -> TableError {
+    TableError::Broken(format!("an idempotency row {reason}"))
 }
 
 impl Stored {

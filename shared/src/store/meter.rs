@@ -72,7 +72,7 @@ impl Consumed {
 pub struct Meter(Mutex<Consumed>);
 
 impl Meter {
-    /// What was counted so far.
+    /// Counts so far.
     pub fn usage(&self) -> Consumed {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

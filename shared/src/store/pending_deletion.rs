@@ -25,7 +25,7 @@ const ROWS: &str = "d";
 /// Something that is to vanish.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingDeletion {
-    /// Where its row stands.
+    /// Key of its row.
     pub key: Key,
     /// The key of the object.
     pub object: String,

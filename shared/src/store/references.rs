@@ -75,7 +75,7 @@ impl Reference {
 /// Up to `most` references to a record, strongly consistent.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn under(table: &dyn Table, parent: &Entity, id: &str, most: usize) -> Result<Vec<Reference>, TableError> {
     let mut query = of(parent, id, Some(most));
     let mut found = Vec::new();
@@ -94,7 +94,7 @@ pub async fn under(table: &dyn Table, parent: &Entity, id: &str, most: usize) ->
 /// One reference of each field that refers to a record, however many there are.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn kinds(table: &dyn Table, parent: &Entity, id: &str) -> Result<Vec<Reference>, TableError> {
     let mut query = of(parent, id, Some(1));
     let mut found = Vec::new();

@@ -43,7 +43,7 @@ impl Unsettled {
 /// Makes a call whose condition says that there is something to do.
 ///
 /// # Errors
-/// What the table says otherwise.
+/// Other errors of the table.
 pub(crate) async fn call(table: &dyn Table, write: Write) -> Result<(), TableError> {
     match table.write(TableName::Data, write, Returning::Nothing).await {
         Err(TableError::ConditionFailed(_)) => Ok(()),
@@ -77,7 +77,7 @@ pub async fn elements(table: &dyn Table, env: &Env, item: &Item) -> Result<usize
 /// Removes those of these elements whose attempts are over, and ends those that could be ended. How many were removed.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub(super) async fn remove(table: &dyn Table, env: &Env, item: &Key, elements: Vec<String>) -> Result<usize, TableError> {
     let over = elements.iter().map(|text| is_over(table, env.now(), text));
     let over = future::join_all(over).await.into_iter().collect::<Result<Vec<bool>, _>>()?;
@@ -102,7 +102,7 @@ async fn is_over(table: &dyn Table, now: Micros, text: &str) -> Result<bool, Tab
 /// as that deletion is concerned.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn closed(table: &dyn Table, env: &Env, item: &Item) -> Result<bool, TableError> {
     let Some(Closed::By(deleter)) = gate::closed(item).filter(|_| is_closed_too_long(env, item)) else { return Ok(false) };
     if !is_over(table, env.now(), &deleter.text()).await? {

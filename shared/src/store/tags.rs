@@ -85,7 +85,7 @@ pub fn void(tag: &Key, env: &Env) -> Write {
 /// As [`void`], as a call of its own.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn touch(table: &dyn Table, env: &Env, tag: Key) -> Result<(), TableError> {
     let write = void(&tag, env);
     repeated(env, || table.write(TableName::Data, write.clone(), Returning::Nothing)).await.map(drop)

@@ -100,7 +100,7 @@ impl UsageCounts {
         self.stale += u64::from(done.stale);
         self.add_fallbacks(done.fallbacks);
         for plan in done.plans {
-            let seen = PlanStats { units: done.read_units + done.write_units, ..plan.seen };
+            let seen = PlanStats { units: done.read_units + done.write_units, ..plan.stats };
             self.plans.entry((done.consumer.clone(), plan.form)).or_default().merge(&seen);
         }
         for name in done.deprecated {

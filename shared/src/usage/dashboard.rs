@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::usage::Finished;
-    use crate::usage::plan_stats::SeenPlan;
+    use crate::usage::plan_stats::PlanObservation;
 
     #[test]
     fn tables_are_ranked_and_costs_are_sums() {
@@ -189,7 +189,7 @@ mod tests {
                     write_units: 1.0,
                     bytes: 1_000,
                     limit_used: 250,
-                    plans: vec![SeenPlan { form: format!("{route} plan"), seen }],
+                    plans: vec![PlanObservation { form: format!("{route} plan"), stats: seen }],
                     deprecated: vec!["book.sku".into()],
                     ..Finished::default()
                 });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cell::Cache;
-use super::plan_stats::SeenPlan;
+use super::plan_stats::PlanObservation;
 
 /// Consumer of requests that were refused before one was known; no id of a consumer looks like this.
 pub const NOBODY: &str = "-";
@@ -32,7 +32,7 @@ pub struct Finished {
     /// Hash of method, path and query.
     pub fingerprint: u64,
     /// Lists that it read.
-    pub plans: Vec<SeenPlan>,
+    pub plans: Vec<PlanObservation>,
     /// Whether the cache was found to hold a wrong answer to it.
     pub stale: bool,
     /// Requests that the limiter admitted and refused without its store since the one before this.

@@ -41,9 +41,9 @@ impl PlanStats {
 
 /// A list that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SeenPlan {
+pub struct PlanObservation {
     /// Form: `order: status[eq] sort -placed_at by by_status`.
     pub form: String,
     /// Totals of this list alone.
-    pub seen: PlanStats,
+    pub stats: PlanStats,
 }

@@ -36,7 +36,7 @@ impl Dimension {
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Where its time begins, seconds since 1970.
+    /// Start of its time, seconds since 1970.
     pub start: i64,
     /// The consumer, if all of the row is of one.
     pub consumer: Option<String>,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::cell::Cache;
 use super::finished::{Finished, NOBODY};
-use super::plan_stats::SeenPlan;
+use super::plan_stats::PlanObservation;
 
 /// Notes of one request. They may be taken from several places at once.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub struct RequestMetrics(Mutex<Noted>);
 #[derive(Debug, Default)]
 struct Noted {
     consumer: Option<String>,
-    plans: Vec<SeenPlan>,
+    plans: Vec<PlanObservation>,
     deprecated: Vec<String>,
     stale: bool,
     cache: Option<Cache>,
@@ -28,13 +28,13 @@ impl RequestMetrics {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who pays.
+    /// Subject that is charged.
     pub fn consumer(&self, consumer: &str) {
         self.lock().consumer = Some(consumer.to_owned());
     }
 
     /// A list was read.
-    pub fn plan(&self, plan: SeenPlan) {
+    pub fn plan(&self, plan: PlanObservation) {
         self.lock().plans.push(plan);
     }
 
@@ -61,7 +61,7 @@ impl RequestMetrics {
         self.lock().limit_used = thousandths;
     }
 
-    /// Who pays, as far as it is known.
+    /// Subject that is charged, as far as it is known.
     pub fn who(&self) -> String {
         self.lock().consumer.clone().unwrap_or_else(|| NOBODY.to_owned())
     }

@@ -25,7 +25,7 @@ const BEFORE: [i64; 3] = [3_600, 86_400, 7 * 86_400];
 pub struct Finding {
     /// The consumer.
     pub consumer: String,
-    /// When the hour began.
+    /// Start of the hour.
     pub hour: i64,
     /// Anomaly.
     pub anomaly: Anomaly,

@@ -25,6 +25,6 @@ pub fn error(why: &str) {
 }
 
 /// Says something that needs attention to stderr.
-pub fn warning(what: &str) {
-    anstream::eprintln!("{WARN}warning{WARN:#}: {what}");
+pub fn warning(message: &str) {
+    anstream::eprintln!("{WARN}warning{WARN:#}: {message}");
 }

@@ -20,7 +20,7 @@ pub struct FieldError {
     pub pointer: String,
     /// What kind of rule is broken: a keyword of JSON Schema, or one of ours.
     pub code: String,
-    /// What would be right.
+    /// Correction.
     pub message: String,
 }
 
@@ -203,7 +203,7 @@ impl Problem {
     }
 
     /// Writes to the log what the answer does not say. Every 5xx is the line `request failed`, which the filters of `template.yaml`
-    /// count and the alarm `ReleaseErrors` judges a release by; a client's mistake never is.
+    /// count and the alarm `ReleaseErrors` measures a release by; a client's mistake never is.
     pub fn log(&self, correlation: &str) {
         let (code, cause) = (self.code.name(), self.log.as_deref());
         if self.code.status().is_server_error() {

@@ -32,7 +32,7 @@ const OPEN: Duration = Duration::from_secs(15);
 /// Maximum time for which it stays open.
 const OPEN_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// Why a document could not be had, in words for the log.
+/// Reason why a document could not be had, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwksError(pub String);
 
@@ -44,7 +44,7 @@ impl std::fmt::Display for JwksError {
 
 impl std::error::Error for JwksError {}
 
-/// Where key sets come from.
+/// Source of key sets.
 pub trait JwksSource: Send + Sync {
     /// Gets the document at `uri`, at most [`super::jwks::MAX_DOCUMENT`] bytes. The caller sets the time-out.
     fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>>;
@@ -84,7 +84,7 @@ struct State {
     failures: u32,
 }
 
-/// Why keys are fetched.
+/// Reason for a fetch of keys.
 #[derive(Clone, Copy)]
 enum Cause {
     /// They are old.
@@ -134,7 +134,7 @@ impl Slot {
     }
 }
 
-/// Why there is no key to verify with.
+/// Reason why there is no key to verify with.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum NoKey {
     /// The token is to blame.

@@ -19,9 +19,9 @@ use crate::model::Model;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Stored")]
 pub struct Sharer {
-    /// On whose account.
+    /// Consumer that is charged.
     pub consumer: String,
-    /// Who: [`Caller::subject`].
+    /// Subject: [`Caller::subject`].
     pub subject: String,
     /// See [`Stored::named`].
     named: bool,

@@ -17,7 +17,7 @@ use super::input::{self, ConsumerSettings};
 use super::{Consumer, ConsumerError, Consumers, InputViolation};
 use crate::model::{Document, Mistake, Model};
 
-/// What a file asks for.
+/// Contents of a file.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Desired {
     /// Whether consumers that are not in it are deleted.
@@ -30,9 +30,9 @@ pub struct Desired {
 pub struct Difference {
     /// Name of the member.
     pub member: &'static str,
-    /// What is there.
+    /// Stored value.
     pub before: Value,
-    /// What the file says.
+    /// Value of the file.
     pub after: Value,
 }
 
@@ -43,14 +43,14 @@ pub enum Step {
     Create {
         /// Its id.
         id: String,
-        /// What it shall be.
+        /// New value.
         body: Value,
     },
     /// A consumer that differs.
     Update {
         /// Its id.
         id: String,
-        /// What it shall be.
+        /// New value.
         body: Value,
         /// In which members.
         differences: Vec<Difference>,

@@ -115,7 +115,7 @@ impl Present {
         self.row.as_ref().map_or(0, |row| row.epoch).max(self.limiter_epoch).saturating_add(1)
     }
 
-    /// How many keys there are.
+    /// Number of keys.
     pub(super) fn keys(&self) -> i64 {
         self.row.as_ref().map_or(0, |row| row.keys)
     }

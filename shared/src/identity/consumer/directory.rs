@@ -18,13 +18,13 @@ use crate::store::table::{RangeQuery, Table, TableName};
 /// Consumers in a table.
 #[derive(Clone, Copy)]
 pub struct Consumers<'a> {
-    /// Where they are.
+    /// Table that holds them.
     pub table: &'a dyn Table,
     /// Names of roles, plans and limits.
     pub model: &'a Model,
     /// Clock and randomness.
     pub env: &'a Env,
-    /// What commits with each change.
+    /// Writes that commit with each change.
     pub riders: AttachedWrites<'a>,
 }
 
@@ -33,7 +33,7 @@ pub struct Consumers<'a> {
 pub struct Listed {
     /// The consumers.
     pub consumers: Vec<Consumer>,
-    /// Where the next page begins, if there may be one.
+    /// Start of the next page, if there may be one.
     pub next_cursor: Option<String>,
 }
 

@@ -377,8 +377,8 @@ fn override_of(reader: &mut Reader<'_>, name: &str, limit: &Value, members: &[&s
 /// Largest rate, burst or quota: 2^53 - 1, what every reader of JSON agrees on.
 const MAX_UNITS: u64 = (1 << 53) - 1;
 
-fn one_of<'n>(what: &str, names: impl Iterator<Item = &'n str>) -> String {
-    format!("must be a {what}: {}", names.collect::<Vec<_>>().join(", "))
+fn one_of<'n>(label: &str, names: impl Iterator<Item = &'n str>) -> String {
+    format!("must be a {label}: {}", names.collect::<Vec<_>>().join(", "))
 }
 
 fn pointer(parts: &[&str]) -> String {

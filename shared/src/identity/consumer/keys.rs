@@ -40,9 +40,9 @@ impl std::fmt::Debug for CreatedKey {
 pub struct KeyView {
     /// Its id.
     pub id: String,
-    /// When it was made, RFC 3339.
+    /// Time of creation, RFC 3339.
     pub created_at: String,
-    /// When it ends, RFC 3339.
+    /// Time of expiry, RFC 3339.
     pub expires_at: Option<String>,
     /// Whether it may be published.
     pub publishable: bool,

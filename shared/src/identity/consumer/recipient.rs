@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 4;
 
 /// The consumers of a table as recipients of notices.
 pub struct Recipients {
-    /// Where they are.
+    /// Table that holds them.
     pub table: SharedTable,
     /// Names of roles, plans and limits.
     pub model: Arc<Model>,

@@ -33,9 +33,9 @@ pub struct Consumer {
     /// Salts of the secrets of its webhooks; never shown.
     #[serde(default)]
     pub webhook: Option<Salts>,
-    /// When it was made, RFC 3339.
+    /// Time of creation, RFC 3339.
     pub created_at: String,
-    /// When it was changed, RFC 3339.
+    /// Time of the last change, RFC 3339.
     pub updated_at: String,
     /// Random version, for conditional requests.
     pub version: String,
@@ -122,13 +122,13 @@ impl Row {
 pub struct ApiKey {
     /// The part of the key that may be shown.
     pub id: String,
-    /// Whose it is.
+    /// Owner.
     pub consumer: String,
     /// SHA-256 of the whole key.
     pub hash: Vec<u8>,
-    /// When it was made, seconds since 1970.
+    /// Time of creation, seconds since 1970.
     pub created: i64,
-    /// When it ends, seconds since 1970.
+    /// Time of expiry, seconds since 1970.
     pub expires: Option<i64>,
     /// When it was revoked, seconds since 1970: a key's listed row stays for a while after it.
     pub revoked: Option<i64>,

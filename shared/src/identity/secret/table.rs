@@ -8,7 +8,7 @@ use crate::store::table::{Attr, Expr, Item, Key, Returning, SharedTable, TableEr
 /// Reads it, or makes it.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub async fn master_in_table(table: &SharedTable, env: &Env) -> Result<Vec<u8>, TableError> {
     let key = Key::new("s#master", keys::ONLY);
     let place = [(TableName::Data, key.clone())];

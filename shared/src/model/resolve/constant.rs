@@ -36,13 +36,13 @@ fn as_written(kind: &FieldType, node: &Node) -> Value {
 /// Sets defaults, examples and fills, which depend on the kinds of all ids.
 pub(super) fn constants(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: usize, entities: &mut [Entity]) {
     for (position, field) in raw.fields.iter().enumerate() {
-        let mut read = |node: Option<&Node>, what: &str| {
+        let mut read = |node: Option<&Node>, label: &str| {
             let node = node?;
             let kind = &entities[at].fields.get(position)?.kind;
             match value(entities, kind, node) {
                 Ok(value) => Some(value),
                 Err(fault) => {
-                    reader.mistake(node.spot, format!("the {what} of `{}` {}", api_name(field), fault.message), "");
+                    reader.mistake(node.spot, format!("the {label} of `{}` {}", api_name(field), fault.message), "");
                     None
                 }
             }

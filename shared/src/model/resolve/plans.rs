@@ -57,8 +57,8 @@ impl Reader<'_> {
         })
     }
 
-    fn units(&mut self, node: &Node, what: &str) -> Option<u64> {
-        self.integer(node, what, 1, MAX_UNITS).and_then(|units| u64::try_from(units).ok())
+    fn units(&mut self, node: &Node, label: &str) -> Option<u64> {
+        self.integer(node, label, 1, MAX_UNITS).and_then(|units| u64::try_from(units).ok())
     }
 
     fn rates(&mut self, node: &Node, entities: &[Entity]) -> Vec<Rate> {

@@ -13,7 +13,7 @@ pub struct Mistake {
     pub column: usize,
     /// The fault.
     pub message: String,
-    /// What would be right; empty if the message says it.
+    /// Correction; empty if the message says it.
     pub help: String,
 }
 

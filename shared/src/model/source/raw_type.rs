@@ -182,24 +182,24 @@ impl Reader<'_> {
         }
     }
 
-    fn decimal(&mut self, node: &Node, what: &str) -> Option<Decimal> {
+    fn decimal(&mut self, node: &Node, label: &str) -> Option<Decimal> {
         let parsed = match &node.data {
             Data::Scalar { text, .. } => Decimal::from_str_exact(text).ok(),
             _ => None,
         };
         if parsed.is_none() {
-            self.mistake(node.spot, format!("{what} must be a decimal"), "for example `0.01`");
+            self.mistake(node.spot, format!("{label} must be a decimal"), "for example `0.01`");
         }
         parsed
     }
 
-    fn number(&mut self, node: &Node, what: &str) -> Option<f64> {
+    fn number(&mut self, node: &Node, label: &str) -> Option<f64> {
         let parsed = match &node.data {
             Data::Scalar { text, plain: true } => text.parse::<f64>().ok().filter(|number| number.is_finite()),
             _ => None,
         };
         if parsed.is_none() {
-            self.mistake(node.spot, format!("{what} must be a number"), "");
+            self.mistake(node.spot, format!("{label} must be a number"), "");
         }
         parsed
     }

@@ -59,14 +59,18 @@ impl<'f> Reader<'f> {
         });
     }
 
-    /// A mapping with the known keys only; `what` names it in messages (`a field`).
-    pub fn keys<'n>(&mut self, node: &'n Node, what: &str, known: &[&str]) -> Option<Keys<'n>> {
+    /// A mapping with the known keys only; `label` names it in messages (`a field`).
+    pub fn keys<'n>(&mut self, node: &'n Node, label: &str, known: &[&str]) -> Option<Keys<'n>> {
         let Data::Mapping(_) = &node.data else {
-            self.mistake(node.spot, format!("{what} must be a mapping"), format!("its keys are {}", list(known.iter().copied())));
+            self.mistake(
+                node.spot,
+                format!("{label} must be a mapping"),
+                format!("its keys are {}", list(known.iter().copied())),
+            );
             return None;
         };
         let mut entries = Vec::new();
-        for (key, value) in self.named(node, what) {
+        for (key, value) in self.named(node, label) {
             if known.contains(&key.value) {
                 entries.push((key.value, key.spot, value));
             } else {
@@ -77,10 +81,10 @@ impl<'f> Reader<'f> {
     }
 
     /// A mapping whose keys are names that the file chooses, each once.
-    pub fn named<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<&'n str>, &'n Node)> {
+    pub fn named<'n>(&mut self, node: &'n Node, label: &str) -> Vec<(At<&'n str>, &'n Node)> {
         let Data::Mapping(entries) = &node.data else {
             if !node.is_null() {
-                self.mistake(node.spot, format!("{what} must be a mapping"), "write `name: ...` lines");
+                self.mistake(node.spot, format!("{label} must be a mapping"), "write `name: ...` lines");
             }
             return Vec::new();
         };
@@ -131,51 +135,51 @@ impl<'f> Reader<'f> {
     }
 
     /// A text. A number or a boolean without quotes is refused, because YAML reads it as something else.
-    pub fn text(&mut self, node: &Node, what: &str) -> Option<At<String>> {
+    pub fn text(&mut self, node: &Node, label: &str) -> Option<At<String>> {
         match &node.data {
             Data::Scalar { text, plain } if !(node.is_null() || *plain && is_other_than_text(text)) => {
                 Some(At { spot: node.spot, value: text.clone() })
             }
             Data::Scalar { text, .. } if !node.is_null() => {
-                self.mistake(node.spot, format!("{what} must be a text"), format!("put it in quotes: \"{text}\""));
+                self.mistake(node.spot, format!("{label} must be a text"), format!("put it in quotes: \"{text}\""));
                 None
             }
             _ => {
-                self.mistake(node.spot, format!("{what} must be a text"), "");
+                self.mistake(node.spot, format!("{label} must be a text"), "");
                 None
             }
         }
     }
 
     /// A list of texts; a single text is a list of one.
-    pub fn texts(&mut self, node: &Node, what: &str) -> Vec<At<String>> {
-        self.items(node).iter().filter_map(|item| self.text(item, what)).collect()
+    pub fn texts(&mut self, node: &Node, label: &str) -> Vec<At<String>> {
+        self.items(node).iter().filter_map(|item| self.text(item, label)).collect()
     }
 
     /// `true` or `false`.
-    pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+    pub fn boolean(&mut self, node: &Node, label: &str) -> Option<bool> {
         match &node.data {
             Data::Scalar { text, plain: true } if text == "true" => Some(true),
             Data::Scalar { text, plain: true } if text == "false" => Some(false),
             _ => {
-                self.mistake(node.spot, format!("{what} must be true or false"), "");
+                self.mistake(node.spot, format!("{label} must be true or false"), "");
                 None
             }
         }
     }
 
     /// `true` or `false`; `otherwise` is the default.
-    pub fn flag(&mut self, node: Option<&Node>, what: &str, otherwise: bool) -> bool {
-        node.and_then(|node| self.boolean(node, what)).unwrap_or(otherwise)
+    pub fn flag(&mut self, node: Option<&Node>, label: &str, otherwise: bool) -> bool {
+        node.and_then(|node| self.boolean(node, label)).unwrap_or(otherwise)
     }
 
-    /// A name that the file gives to something; `what` says to what (`a field`).
-    pub fn name(&mut self, spot: Spot, what: &str, name: &str) -> Option<At<String>> {
+    /// A name that the file gives to something; `label` says to what (`a field`).
+    pub fn name(&mut self, spot: Spot, label: &str, name: &str) -> Option<At<String>> {
         if is_name(name, 63) {
             return Some(At { spot, value: name.to_owned() });
         }
         let help = "a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63";
-        self.mistake(spot, format!("`{name}` cannot name {what}"), help);
+        self.mistake(spot, format!("`{name}` cannot name {label}"), help);
         None
     }
 
@@ -186,7 +190,7 @@ impl<'f> Reader<'f> {
     }
 
     /// A whole number within limits.
-    pub fn integer(&mut self, node: &Node, what: &str, min: i64, max: i64) -> Option<i64> {
+    pub fn integer(&mut self, node: &Node, label: &str, min: i64, max: i64) -> Option<i64> {
         let number = match &node.data {
             Data::Scalar { text, plain: true } => text.replace('_', "").parse::<i64>().ok(),
             _ => None,
@@ -194,21 +198,21 @@ impl<'f> Reader<'f> {
         match number {
             Some(number) if (min..=max).contains(&number) => Some(number),
             _ => {
-                self.mistake(node.spot, format!("{what} must be a whole number from {min} to {max}"), "");
+                self.mistake(node.spot, format!("{label} must be a whole number from {min} to {max}"), "");
                 None
             }
         }
     }
 
     /// The value of one of the known words.
-    pub fn word<T: Copy>(&mut self, node: &Node, what: &str, known: &[(&str, T)]) -> Option<T> {
+    pub fn word<T: Copy>(&mut self, node: &Node, label: &str, known: &[(&str, T)]) -> Option<T> {
         let text = match &node.data {
             Data::Scalar { text, .. } => text.as_str(),
             _ => "",
         };
         let found = known.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
         if found.is_none() {
-            self.mistake(node.spot, format!("`{text}` is no {what}"), nearest(text, known.iter().map(|(name, _)| *name)));
+            self.mistake(node.spot, format!("`{text}` is no {label}"), nearest(text, known.iter().map(|(name, _)| *name)));
         }
         found
     }

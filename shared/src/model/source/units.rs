@@ -9,30 +9,30 @@ use super::tree::{Data, Node};
 
 impl Reader<'_> {
     /// `500ms`, `30s`, `15m`, `1h`, `7d`, at least one millisecond, at most ten years.
-    pub fn duration(&mut self, node: &Node, what: &str) -> Option<Duration> {
+    pub fn duration(&mut self, node: &Node, label: &str) -> Option<Duration> {
         let parsed = scalar(node).and_then(duration);
         if parsed.is_none() {
-            self.mistake(node.spot, format!("{what} must be a duration"), "for example `30s`, `15m`, `1h` or `7d`");
+            self.mistake(node.spot, format!("{label} must be a duration"), "for example `30s`, `15m`, `1h` or `7d`");
         }
         parsed
     }
 
     /// `64 KB`, `5 MB`, `2 GB` (powers of 1024), or a plain number of bytes.
-    pub fn bytes(&mut self, node: &Node, what: &str, max: u64) -> Option<u64> {
+    pub fn bytes(&mut self, node: &Node, label: &str, max: u64) -> Option<u64> {
         let parsed = scalar(node).and_then(bytes).filter(|size| (1..=max).contains(size));
         if parsed.is_none() {
-            self.mistake(node.spot, format!("{what} must be a size of at most {max} bytes"), "for example `64 KB` or `5 MB`");
+            self.mistake(node.spot, format!("{label} must be a size of at most {max} bytes"), "for example `64 KB` or `5 MB`");
         }
         parsed
     }
 
     /// A day, as seconds since 1970 at its start in UTC.
-    pub fn day(&mut self, node: &Node, what: &str) -> Option<i64> {
+    pub fn day(&mut self, node: &Node, label: &str) -> Option<i64> {
         let parsed = scalar(node)
             .and_then(|text| time::Date::parse(text, format_description!("[year]-[month]-[day]")).ok())
             .map(|date| date.midnight().assume_utc().unix_timestamp());
         if parsed.is_none() {
-            self.mistake(node.spot, format!("{what} must be a day"), "for example `2026-11-21`");
+            self.mistake(node.spot, format!("{label} must be a day"), "for example `2026-11-21`");
         }
         parsed
     }

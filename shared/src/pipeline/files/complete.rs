@@ -18,7 +18,7 @@ use crate::model::{Action, Entity};
 use crate::pipeline::Context;
 use crate::pipeline::system::parameters::Parameters;
 use crate::pipeline::unit_of_work::{self, Committed, Failure, UnitOfWork, deadline, row_of};
-use crate::pipeline::write::idempotent::{KeyReservation, reply_of};
+use crate::pipeline::write::idempotent::KeyReservation;
 use crate::pipeline::write::prepare::{merged, shown, stamp};
 use crate::pipeline::write::refused::unknown_outcome;
 use crate::pipeline::write::replay::masked;
@@ -69,7 +69,7 @@ impl UnitOfWork for Completion<'_> {
     }
 
     async fn replay(&self, kept: Answer) -> Result<Reply, Problem> {
-        reply_of(masked(self.cx, self.target.entity, false, kept).await?, true)
+        masked(self.cx, self.target.entity, false, kept).await?.into_reply(true)
     }
 
     async fn attempt(

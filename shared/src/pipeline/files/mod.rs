@@ -6,7 +6,7 @@
 //! download  record || limits || audit -> permit -> signed GET          one wait
 //! shares    made, listed, revoked by somebody known; used by anybody: see `shared`
 //! ```
-//! Permission is that to read the field of the row (and to `download` or `upload`), judged at the moment of each call. A link is
+//! Permission is that to read the field of the row (and to `download` or `upload`), evaluated at the moment of each call. A link is
 //! bound to one object, one method and one window, and holds nothing of the caller's credentials.
 
 mod announce;
@@ -30,8 +30,8 @@ use crate::http::route::{FileRef, Files};
 ///
 /// # Errors
 /// The [`Problem`] for the client.
-pub async fn handle(cx: &Context<'_>, file: &FileRef, what: &Files) -> Result<Reply, Problem> {
-    match what {
+pub async fn handle(cx: &Context<'_>, file: &FileRef, operation: &Files) -> Result<Reply, Problem> {
+    match operation {
         Files::Upload => upload::upload(cx, file).await,
         Files::Complete => complete::complete(cx, file).await,
         Files::CreateShare => shares::create(cx, file).await,

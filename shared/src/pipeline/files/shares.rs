@@ -111,12 +111,12 @@ fn wished(body: &Value) -> Result<(Option<u64>, Option<i64>), Problem> {
         _ => return Err(announce::invalid(vec![FieldError::new("", "type", "must be an object, or left out")])),
     };
     let mut errors = announce::unknown(members, &["expires_in", "max_downloads"]);
-    let mut number = |name: &str, most: u64, what: &str| match members.get(name) {
+    let mut number = |name: &str, most: u64, label: &str| match members.get(name) {
         None | Some(Value::Null) => None,
         Some(value) => {
             let number = crate::core::json::whole(value).filter(|number| (1..=most).contains(number));
             if number.is_none() {
-                errors.push(FieldError::new(format!("/{name}"), "minimum", format!("must be {what}")));
+                errors.push(FieldError::new(format!("/{name}"), "minimum", format!("must be {label}")));
             }
             number
         }

@@ -30,7 +30,7 @@ use crate::store::table::{Item, TableName, Write};
 struct Kept {
     /// The key of its object.
     object: String,
-    /// When it began, Unix time in microseconds.
+    /// Start, microseconds since 1970.
     begun: i64,
     /// How long its link lives, seconds.
     window: u64,

@@ -24,7 +24,7 @@ use crate::store::{items, keys, tags};
 
 const FORMS: &str = "must be {\"entity\": \"..\", \"id\": \"..\"}, {\"entity\": \"..\"} or {\"all\": true}";
 
-/// What to purge.
+/// Target of a purge.
 enum Target<'m> {
     All,
     Entity(&'m Entity),

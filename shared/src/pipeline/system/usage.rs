@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::header::VARY;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -22,13 +21,13 @@ const POINTS: i64 = 1_600;
 /// Parameters of it.
 const KNOWN: [&str; 5] = ["from", "to", "granularity", "group_by", "consumer"];
 
-/// What is asked for.
+/// Requested resource.
 struct UsageRequest {
     level: Level,
     /// From this moment, before that one: seconds since 1970.
     range: (i64, i64),
     by: Vec<Dimension>,
-    /// Whose usage.
+    /// Account whose usage is shown.
     account: Account,
 }
 
@@ -40,14 +39,13 @@ pub(super) async fn usage(cx: &Context<'_>) -> Result<Reply, Problem> {
     let sheets = read::series(&*cx.app.table, &cx.app.env, wanted.level, of, wanted.range).await?;
     let rows = query::rows(&sheets, &wanted.by, of);
     let weight = |media_type| negotiate::quality(&cx.request.headers, media_type);
-    let reply = if negotiate::names(&cx.request.headers, CSV) && weight(CSV) >= weight(JSON) {
+    Ok(if negotiate::names(&cx.request.headers, CSV) && weight(CSV) >= weight(JSON) {
         let body = query::csv(&rows, &wanted.by).map_err(|error| Problem::internal(error.to_string()))?;
         Reply::of(StatusCode::OK, HeaderValue::from_static("text/csv; charset=utf-8; header=present"), body)
     } else {
         let data: Vec<Value> = rows.iter().map(|row| Value::Object(row.document())).collect();
         Reply::json(StatusCode::OK, &json!({ "data": data }))
-    };
-    Ok(reply.header(VARY, HeaderValue::from_static("Accept")))
+    })
 }
 
 /// Best effort: what this instance has counted is in the answer too. Others have theirs in memory for a few seconds.

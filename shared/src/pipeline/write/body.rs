@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::change::What;
+use super::change::ChangeKind;
 use crate::http::body::{Body, MERGE_PATCH};
 use crate::http::problem::{Code, FieldError, Problem};
 use crate::http::{JSON, MAX_PATCH_STEPS, cors, header_value};
@@ -16,11 +16,11 @@ const JSON_PATCH: &str = "application/json-patch+json";
 ///
 /// # Errors
 /// As [`Body::json`]; 422 for JSON that is not a JSON Patch.
-pub(super) fn patch<'a>(body: &'a Body<'_>) -> Result<(&'a Value, What<'a>), Problem> {
+pub(super) fn patch<'a>(body: &'a Body<'_>) -> Result<(&'a Value, ChangeKind<'a>), Problem> {
     let value = body.json(&[MERGE_PATCH, JSON_PATCH, JSON]).map_err(with_accepted)?;
     let change = match body.media_type().as_deref() {
-        Some(JSON_PATCH) => What::JsonPatch(json_patch(value)?),
-        _ => What::Merge(Cow::Borrowed(value)),
+        Some(JSON_PATCH) => ChangeKind::JsonPatch(json_patch(value)?),
+        _ => ChangeKind::Merge(Cow::Borrowed(value)),
     };
     Ok((value, change))
 }

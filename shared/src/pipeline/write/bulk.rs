@@ -7,9 +7,10 @@ use futures::{StreamExt as _, stream};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value, json};
 
-use super::change::{Change, What};
+use super::answer::RecordAnswer;
+use super::change::{Change, ChangeKind};
 use super::commit::run;
-use super::idempotent::{KeyReservation, reply_of};
+use super::idempotent::KeyReservation;
 use super::prepared::Prepared;
 use super::{one_answer, rights};
 use crate::http::body::Body;
@@ -18,7 +19,6 @@ use crate::http::{JSON, MAX_BULK as MAX_OPERATIONS, Reply, header_value, path_id
 use crate::model::{Action, Entity, EntityIx, IdKind, Operation};
 use crate::pipeline::unit_of_work::Outcome;
 use crate::pipeline::{Context, deprecated};
-use crate::store::idempotency::Answer;
 
 /// Operations of a call that is not atomic which are under way at once.
 const AT_ONCE: usize = 8;
@@ -47,8 +47,8 @@ async fn apply_atomically(cx: &Context<'_>, body: &Value, changes: &[Change<'_>]
         return Ok(Reply::json(StatusCode::OK, &json!({"results": []})));
     }
     match run(cx, changes, claim.as_ref(), true, all_answers).await? {
-        Outcome::Done(answer) => reply_of(answer, false),
-        Outcome::Replayed(answer) => reply_of(answer, true),
+        Outcome::Done(answer) => answer.into_reply(false),
+        Outcome::Replayed(answer) => answer.into_reply(true),
     }
 }
 
@@ -92,26 +92,27 @@ async fn each(cx: &Context<'_>, entity: &Entity, body: &Value, changes: &[Change
         results.push(match outcome {
             Ok(Outcome::Done(answer)) => {
                 done += 1;
-                result(answer.status, &answer.body)
+                answer.into_result()
             }
             Ok(Outcome::Replayed(answer)) => {
                 replayed += 1;
-                result(answer.status, &answer.body)
+                answer.into_result()
             }
             Err(problem) => failed(cx, &problem),
         });
     }
-    let mut body = json!({ "results": results }).to_string().into_bytes();
-    if respond::sent_bytes(cx.request, &body)? > respond::MAX_SENT {
-        // What is done is done: whoever needs the records reads them.
-        results.iter_mut().for_each(id_alone);
-        body = json!({ "results": results }).to_string().into_bytes();
+    let replayed = replayed > 0 && done == 0;
+    let reply = RecordAnswer::of_bulk(results.clone()).into_reply(replayed)?;
+    if respond::sent_bytes(cx.request, &reply.body)? <= respond::MAX_SENT {
+        return Ok(reply);
     }
-    reply_of(Answer { status: 200, headers: BTreeMap::new(), body }, replayed > 0 && done == 0)
+    // What is done is done: whoever needs the records reads them.
+    results.iter_mut().for_each(id_alone);
+    RecordAnswer::of_bulk(results).into_reply(replayed)
 }
 
 /// The refusal of a call that did nothing because another request took its key at the same time.
-fn outrun(outcomes: &[Result<Outcome<Answer>, Problem>]) -> Option<Problem> {
+fn outrun(outcomes: &[Result<Outcome<RecordAnswer>, Problem>]) -> Option<Problem> {
     let reused = |problem: &&Problem| problem.code == Code::IdempotencyKeyReused;
     let found = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(reused)?;
     outcomes.iter().all(Result::is_err).then(|| Problem::new(found.code, found.detail.clone()))
@@ -124,21 +125,8 @@ fn id_alone(result: &mut Value) {
     }
 }
 
-fn all_answers(prepared: &[Prepared]) -> Answer {
-    let results = prepared.iter().map(|one| {
-        one.shown
-            .as_ref()
-            .map_or_else(|| json!({"status": one.status.as_u16()}), |shown| json!({"status": one.status.as_u16(), "data": shown}))
-    });
-    let body = json!({ "results": results.collect::<Vec<Value>>() }).to_string().into_bytes();
-    Answer { status: 200, headers: BTreeMap::new(), body }
-}
-
-fn result(status: u16, body: &[u8]) -> Value {
-    match serde_json::from_slice::<Value>(body) {
-        Ok(data) => json!({"status": status, "data": data}),
-        Err(_) => json!({"status": status}),
-    }
+fn all_answers(prepared: &[Prepared]) -> RecordAnswer {
+    RecordAnswer::of_bulk(prepared.iter().map(|change| change.answer().into_result()).collect())
 }
 
 fn failed(cx: &Context<'_>, problem: &Problem) -> Value {
@@ -263,13 +251,13 @@ fn change<'a>(cx: &Context<'a>, entity: &'a Entity, at: usize, operation: &'a Va
     {
         return Err(vec![FieldError::new(format!("{place}/data/id"), "read_only", "must be the id of the operation")]);
     }
-    let (id, what) = match op {
+    let (id, kind) = match op {
         "create" => creation(cx, entity, members.get("id"), id, data),
-        "upsert" => (id, What::Replace(data)),
-        "update" => (id, What::Merge(data)),
-        _ => (id, What::Delete),
+        "upsert" => (id, ChangeKind::Replace(data)),
+        "update" => (id, ChangeKind::Merge(data)),
+        _ => (id, ChangeKind::Delete),
     };
-    Ok(Change { entity, id, what, conditions, place })
+    Ok(Change { entity, id, kind, conditions, place })
 }
 
 /// The id of a creation may stand in the operation or in its data.
@@ -279,7 +267,7 @@ fn creation<'a>(
     given: Option<&Value>,
     id: Option<String>,
     mut data: Cow<'a, Value>,
-) -> (Option<String>, What<'a>) {
+) -> (Option<String>, ChangeKind<'a>) {
     if let Some(given) = given
         && data.as_object().is_some_and(|members| !members.contains_key("id"))
     {
@@ -287,7 +275,7 @@ fn creation<'a>(
     }
     let of_data = data.get("id").and_then(|id| id_text(cx, entity, id).ok());
     let of_parts = || crate::model::validate::composite_id(entity, data.as_object()?);
-    (of_data.or(id).or_else(of_parts), What::Create(data))
+    (of_data.or(id).or_else(of_parts), ChangeKind::Create(data))
 }
 
 /// An id as it stands in paths.

@@ -11,10 +11,10 @@ use crate::model::{Entity, Operation};
 pub(super) struct Change<'a> {
     /// Entity of the record.
     pub(super) entity: &'a Entity,
-    /// Which record; `None` for a creation, whose body may say.
+    /// Id of the record; `None` for a creation, whose body may have it.
     pub(super) id: Option<String>,
     /// Kind of change.
-    pub(super) what: What<'a>,
+    pub(super) kind: ChangeKind<'a>,
     /// `If-Match` and `If-None-Match`, if any.
     pub(super) conditions: HeaderMap,
     /// JSON pointer to what stands for the change in the request's body; empty where that is the body itself.
@@ -22,7 +22,7 @@ pub(super) struct Change<'a> {
 }
 
 /// Kinds of changes, with the parts of the request's body that they are made of.
-pub(super) enum What<'a> {
+pub(super) enum ChangeKind<'a> {
     Create(Cow<'a, Value>),
     Replace(Cow<'a, Value>),
     Merge(Cow<'a, Value>),
@@ -30,7 +30,7 @@ pub(super) enum What<'a> {
     Delete,
 }
 
-impl What<'_> {
+impl ChangeKind<'_> {
     /// As plans and deprecations see it.
     pub(super) fn operation(&self) -> Operation {
         match self {

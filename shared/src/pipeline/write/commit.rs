@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::change::{Change, What};
+use super::answer::RecordAnswer;
+use super::change::{Change, ChangeKind};
 use super::idempotent::KeyReservation;
 use super::prepare::{merge_problems, merged, prepare, with_pointer};
 use super::prepared::Prepared;
@@ -31,8 +32,8 @@ pub(super) async fn run(
     changes: &[Change<'_>],
     claim: Option<&KeyReservation>,
     many: bool,
-    answer: fn(&[Prepared]) -> Answer,
-) -> Result<Outcome<Answer>, Problem> {
+    answer: fn(&[Prepared]) -> RecordAnswer,
+) -> Result<Outcome<RecordAnswer>, Problem> {
     if let Some(problem) = merge_problems(changes.iter().filter_map(|change| forbidden_for_all(cx, change)).collect()) {
         return Err(problem);
     }
@@ -43,30 +44,29 @@ struct RecordWrite<'a> {
     cx: &'a Context<'a>,
     changes: &'a [Change<'a>],
     many: bool,
-    answer: fn(&[Prepared]) -> Answer,
+    answer: fn(&[Prepared]) -> RecordAnswer,
 }
 
 impl UnitOfWork for RecordWrite<'_> {
     /// The record of each change.
     type State = Vec<Option<Record>>;
-    type Answer = Answer;
+    type Answer = RecordAnswer;
 
     async fn read(&self, claim: Option<&KeyReservation>) -> Result<(Option<Item>, Self::State), Problem> {
         read(self.cx, self.changes, claim).await
     }
 
-    async fn replay(&self, kept: Answer) -> Result<Answer, Problem> {
-        match self.changes.first() {
-            Some(change) => masked(self.cx, change.entity, self.many, kept).await,
-            None => Ok(kept),
-        }
+    async fn replay(&self, kept: Answer) -> Result<RecordAnswer, Problem> {
+        let entity = self.changes.first().map(|change| change.entity);
+        masked(self.cx, entity.ok_or_else(|| Problem::internal("a write without a change"))?, self.many, kept).await
     }
 
-    async fn attempt(&mut self, stored: Self::State, claim: Option<&KeyReservation>) -> Result<Committed<Answer>, Failure> {
+    async fn attempt(&mut self, stored: Self::State, claim: Option<&KeyReservation>) -> Result<Committed<RecordAnswer>, Failure> {
         let prepared = prepare_all(self.cx, self.changes, &stored).await?;
         let answer = (self.answer)(&prepared);
-        check_answer_size(self.cx, &answer)?;
-        match unit_of_work::write(self.cx, claim, batch(self.cx, self.changes, &prepared), &answer).await {
+        let kept = answer.kept();
+        check_answer_size(self.cx, &kept)?;
+        match unit_of_work::write(self.cx, claim, batch(self.cx, self.changes, &prepared), &kept).await {
             Ok(unsettled) => Ok(Committed { answer, unsettled: Some(unsettled) }),
             Err(error) => Err(self.failure(&prepared, error, claim).await),
         }
@@ -105,7 +105,9 @@ fn is_outrun(changes: &[Change<'_>], error: &WriteError) -> bool {
     match error {
         WriteError::Changed { .. } | WriteError::CheckFailed { .. } | WriteError::IdempotencyRow(_) => true,
         // A PUT that found nothing to replace.
-        WriteError::Exists { mutation } => changes.get(*mutation).is_some_and(|change| matches!(change.what, What::Replace(_))),
+        WriteError::Exists { mutation } => {
+            changes.get(*mutation).is_some_and(|change| matches!(change.kind, ChangeKind::Replace(_)))
+        }
         _ => false,
     }
 }
@@ -113,11 +115,11 @@ fn is_outrun(changes: &[Change<'_>], error: &WriteError) -> bool {
 /// What is forbidden whatever the record: nothing has to be read for that.
 fn forbidden_for_all(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
     let forbidden = |action| Access::of(cx.model(), cx.principal, change.entity, action).is_forbidden();
-    let (verb, is_forbidden) = match change.what {
-        What::Create(_) => ("create", forbidden(Action::Create)),
-        What::Replace(_) => ("update", forbidden(Action::Update) && forbidden(Action::Create)),
-        What::Merge(_) | What::JsonPatch(_) => ("update", forbidden(Action::Update)),
-        What::Delete => ("delete", forbidden(Action::Delete)),
+    let (verb, is_forbidden) = match change.kind {
+        ChangeKind::Create(_) => ("create", forbidden(Action::Create)),
+        ChangeKind::Replace(_) => ("update", forbidden(Action::Update) && forbidden(Action::Create)),
+        ChangeKind::Merge(_) | ChangeKind::JsonPatch(_) => ("update", forbidden(Action::Update)),
+        ChangeKind::Delete => ("delete", forbidden(Action::Delete)),
     };
     is_forbidden.then(|| with_pointer(Problem::forbidden(format!("You may not {verb} {}.", change.entity.plural)), change))
 }
@@ -131,7 +133,7 @@ async fn read(
 ) -> Result<(Option<Item>, Vec<Option<Record>>), Problem> {
     let mut places: Vec<_> = claim.iter().map(|claim| idempotency::row_key(&claim.scope)).collect();
     // A creation does not look: the condition of its write finds out.
-    let id = |change: &Change<'_>| change.id.clone().filter(|_| !matches!(change.what, What::Create(_)));
+    let id = |change: &Change<'_>| change.id.clone().filter(|_| !matches!(change.kind, ChangeKind::Create(_)));
     places.extend(changes.iter().filter_map(|change| Some((TableName::Data, keys::record(change.entity, &id(change)?)))));
     let get = async {
         match places.is_empty() {

@@ -19,9 +19,9 @@ pub(in crate::pipeline) const REPLAYED: HeaderName = HeaderName::from_static("id
 
 /// The key of a request, and what the request is compared by.
 pub(in crate::pipeline) struct KeyReservation {
-    /// Where its row stands.
+    /// Key of its row.
     pub(in crate::pipeline) scope: KeyScope,
-    /// What the request is.
+    /// Fingerprint of the request.
     pub(in crate::pipeline) print: Fingerprint,
     /// The call that it is an operation of, where that one does not take effect as a whole.
     pub(in crate::pipeline) call: Option<Arc<Call>>,
@@ -40,7 +40,7 @@ impl Call {
         Arc::new(Self { claim, taken: Mutex::new(false) })
     }
 
-    /// Where its row stands.
+    /// Key of its row.
     pub(super) const fn claim(&self) -> &KeyReservation {
         &self.claim
     }

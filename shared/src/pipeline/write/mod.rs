@@ -7,6 +7,7 @@
 //! A change is prepared from a state that was read, and committed only if that state is still the stored one, with everything
 //! that the permission stands on. Whoever was faster makes it start again, until the deadline.
 
+pub(in crate::pipeline) mod answer;
 mod body;
 mod bulk;
 mod change;
@@ -35,9 +36,10 @@ use crate::model::{Action, Entity, EntityIx, IdKind};
 
 pub use bulk::{bulk, bulk_cost};
 
-use change::{Change, What};
+use answer::RecordAnswer;
+use change::{Change, ChangeKind};
 use commit::run;
-use idempotent::{KeyReservation, reply_of};
+use idempotent::KeyReservation;
 use prepared::Prepared;
 
 /// `POST /v1/{plural}`: 201 with `Location`.
@@ -47,7 +49,7 @@ use prepared::Prepared;
 pub async fn create(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Create])?;
     let body = cx.body.json(&[JSON])?;
-    single(cx, entity, None, Some(body), What::Create(Cow::Borrowed(body))).await
+    single(cx, entity, None, Some(body), ChangeKind::Create(Cow::Borrowed(body))).await
 }
 
 /// `PUT /v1/{plural}/{id}`: 200, or 201 where it created.
@@ -58,7 +60,7 @@ pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Rep
     let generated = cx.model().entity(entity).id == IdKind::Uuid;
     rights::may(cx, entity, if generated { &[Action::Update] } else { &[Action::Update, Action::Create] })?;
     let body = cx.body.json(&[JSON])?;
-    single(cx, entity, Some(id), Some(body), What::Replace(Cow::Borrowed(body))).await
+    single(cx, entity, Some(id), Some(body), ChangeKind::Replace(Cow::Borrowed(body))).await
 }
 
 /// `PATCH /v1/{plural}/{id}`: a merge patch (RFC 7396) or a JSON Patch (RFC 6902), by its content type.
@@ -67,8 +69,8 @@ pub async fn replace(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Rep
 /// The [`Problem`] for the client.
 pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Update])?;
-    let (body, what) = body::patch(&cx.body)?;
-    single(cx, entity, Some(id), Some(body), what).await
+    let (body, kind) = body::patch(&cx.body)?;
+    single(cx, entity, Some(id), Some(body), kind).await
 }
 
 /// `DELETE /v1/{plural}/{id}`: 204.
@@ -77,7 +79,7 @@ pub async fn patch(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply
 /// The [`Problem`] for the client.
 pub async fn delete(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, Problem> {
     rights::may(cx, entity, &[Action::Delete])?;
-    single(cx, entity, Some(id), None, What::Delete).await
+    single(cx, entity, Some(id), None, ChangeKind::Delete).await
 }
 
 async fn single(
@@ -85,17 +87,17 @@ async fn single(
     entity: EntityIx,
     id: Option<&str>,
     body: Option<&Value>,
-    what: What<'_>,
+    kind: ChangeKind<'_>,
 ) -> Result<Reply, Problem> {
     let conditions = if id.is_some() { cx.request.headers.clone() } else { HeaderMap::new() };
     let entity = cx.model().entity(entity);
     body.into_iter().for_each(|body| note_deprecated(cx, entity, body));
-    let operation = what.operation();
-    let change = Change { entity, id: id.map(str::to_owned), what, conditions, place: String::new() };
+    let operation = kind.operation();
+    let change = Change { entity, id: id.map(str::to_owned), kind, conditions, place: String::new() };
     let claim = KeyReservation::of(cx, body).await?;
     let outcome = run(cx, std::slice::from_ref(&change), claim.as_ref(), false, one_answer).await?;
     let replayed = matches!(outcome, Outcome::Replayed(_));
-    Ok(deprecated::of_write(cx, reply_of(outcome.into_answer(), replayed)?, entity, &[operation]))
+    Ok(deprecated::of_write(cx, outcome.into_answer().into_reply(replayed)?, entity, &[operation]))
 }
 
 /// Notes the deprecated fields that a body sets.
@@ -106,13 +108,6 @@ fn note_deprecated(cx: &Context<'_>, entity: &Entity, body: &Value) {
 }
 
 /// The answer to a change of one record.
-fn one_answer(prepared: &[Prepared]) -> crate::store::idempotency::Answer {
-    match prepared.first() {
-        Some(prepared) => prepared.answer(),
-        None => crate::store::idempotency::Answer {
-            status: StatusCode::NO_CONTENT.as_u16(),
-            headers: Default::default(),
-            body: Vec::new(),
-        },
-    }
+fn one_answer(prepared: &[Prepared]) -> RecordAnswer {
+    prepared.first().map_or_else(|| RecordAnswer::empty(StatusCode::NO_CONTENT), Prepared::answer)
 }

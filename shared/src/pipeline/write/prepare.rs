@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::change::{Change, What};
+use super::change::{Change, ChangeKind};
 use super::operations;
 use super::prepared::{Prepared, Reference};
 use super::references;
@@ -28,14 +28,14 @@ pub(super) async fn prepare(
     stored: Option<&Record>,
     earlier: &[Prepared],
 ) -> Result<Prepared, Problem> {
-    match (&change.what, stored) {
-        (What::Create(body), _) => {
+    match (&change.kind, stored) {
+        (ChangeKind::Create(body), _) => {
             let entity = change.entity;
             let make = |masks: &Masks| validate::create(cx.model(), entity, masks, body).map(|new| (new.id, new.fields));
             creation(cx, change, earlier, make).await
         }
-        (What::Replace(body), None) => put_new(cx, change, earlier, body).await,
-        (What::Delete, Some(before)) => deletion(cx, change, earlier, before).await,
+        (ChangeKind::Replace(body), None) => put_new(cx, change, earlier, body).await,
+        (ChangeKind::Delete, Some(before)) => deletion(cx, change, earlier, before).await,
         (_, Some(before)) => update(cx, change, earlier, before).await,
         (_, None) => Err(Problem::not_found()),
     }
@@ -107,15 +107,15 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
     let old = rights.look_after(cx, earlier, before).await?;
     let masks = may_change(&rights, &old, change, before)?;
     let current = Current { id: &before.id, fields: &before.fields };
-    let fields = match &change.what {
-        What::Replace(body) => validate::replace(cx.model(), entity, &masks, &before.id, Some(&before.fields), body),
-        What::Merge(patch) => validate::merge_patch(cx.model(), entity, &masks, current, patch),
-        What::JsonPatch(patch) => {
+    let fields = match &change.kind {
+        ChangeKind::Replace(body) => validate::replace(cx.model(), entity, &masks, &before.id, Some(&before.fields), body),
+        ChangeKind::Merge(patch) => validate::merge_patch(cx.model(), entity, &masks, current, patch),
+        ChangeKind::JsonPatch(patch) => {
             let document = validate::readable(entity, &masks, before.id_value(entity), &before.fields);
             let document = operations::apply(entity, patch, Value::Object(document))?;
             validate::document(cx.model(), entity, &masks, current, &document)
         }
-        What::Create(_) | What::Delete => return Err(Problem::internal("not an update")),
+        ChangeKind::Create(_) | ChangeKind::Delete => return Err(Problem::internal("not an update")),
     };
     let mut fields = fields.map_err(Problem::validation)?;
     object::carry(entity, &before.fields, &mut fields);

@@ -3,10 +3,10 @@
 use http::StatusCode;
 use serde_json::Value;
 
+use super::answer::RecordAnswer;
 use crate::http::VERSION;
 use crate::model::{Action, EntityIx, FieldIx, FieldMask};
 use crate::query::policy::Permitted;
-use crate::store::idempotency::Answer;
 use crate::store::write::{Check, Mutation};
 
 /// A reference that a change sets.
@@ -20,15 +20,15 @@ pub(super) struct Reference {
 
 /// A change that is allowed and valid, from the state that was read.
 pub(super) struct Prepared {
-    /// What is written.
+    /// Change of the record.
     pub(super) mutation: Permitted<Mutation>,
-    /// What the permission stands on besides.
+    /// Records that the permission depends on besides.
     pub(super) checks: Vec<Check>,
     /// The status of success.
     pub(super) status: StatusCode,
     /// The new record as the caller may read it.
     pub(super) shown: Option<Value>,
-    /// What is done.
+    /// Action.
     pub(super) action: Action,
     /// Names of the fields that change.
     pub(super) changed: Vec<String>,
@@ -42,7 +42,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// What the client is told if this is done.
-    pub(super) fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> RecordAnswer {
         let mut headers = std::collections::BTreeMap::new();
         if let Some(location) = &self.location {
             headers.insert("location".to_owned(), location.clone());
@@ -50,7 +50,6 @@ impl Prepared {
         if let (Some(_), Some(after)) = (&self.shown, &self.mutation.after) {
             headers.insert(VERSION.to_owned(), after.version.clone());
         }
-        let body = self.shown.as_ref().map(|shown| shown.to_string().into_bytes()).unwrap_or_default();
-        Answer { status: self.status.as_u16(), headers, body }
+        RecordAnswer { status: self.status.as_u16(), headers, body: self.shown.clone() }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Without that right a record might as well not be there: a caller that may only create must not find out by 422 or 201 which
 //! records exist, nor attach anything to them. So a record that may not be read is treated as one that does not exist, by the same
-//! steps and with the same problem. `link: true` at the field of a role waives this ([`EffectiveAccess::links`](super::rights::Sight)).
+//! steps and with the same problem. `link: true` at the field of a role waives this ([`EffectiveAccess::links`](super::rights::EffectiveAccess::links)).
 
 use super::prepared::{Prepared, Reference};
 use super::rights::Rights;
@@ -39,7 +39,7 @@ enum Glance {
 /// Looks at the references that `after` has and `before` has not. `earlier`: what the same transaction does before.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub(super) async fn look(
     cx: &Context<'_>,
     entity: &Entity,
@@ -75,7 +75,7 @@ pub(super) async fn look(
 /// Of references that were not seen, those that the rest of the transaction does not make and show either.
 ///
 /// # Errors
-/// What the table says.
+/// Errors of the table.
 pub(super) async fn still_unseen(cx: &Context<'_>, all: &[Prepared], unseen: &[Reference]) -> Result<Vec<FieldIx>, Problem> {
     let mut fields = Vec::new();
     for reference in unseen {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::answer::RecordAnswer;
 use crate::http::problem::Problem;
 use crate::model::value::Record;
 use crate::model::{Action, Entity, FieldMask, Path};
@@ -12,7 +13,7 @@ use crate::store::idempotency::Answer;
 use crate::store::table::{TableError, TableName};
 use crate::store::{items, keys};
 
-/// The answer with what the caller may read by present permissions, judged by the present state of its records. `many`: it is
+/// The answer with what the caller may read by present permissions, evaluated on the present state of its records. `many`: it is
 /// that of a `_bulk` call, whose records shrink to their ids where they may not be read any more.
 ///
 /// # Errors
@@ -21,12 +22,12 @@ pub(in crate::pipeline) async fn masked(
     cx: &Context<'_>,
     entity: &Entity,
     many: bool,
-    mut answer: Answer,
-) -> Result<Answer, Problem> {
-    if answer.body.is_empty() {
-        return Ok(answer);
+    Answer { status, headers, body }: Answer,
+) -> Result<RecordAnswer, Problem> {
+    if body.is_empty() {
+        return Ok(RecordAnswer { status, headers, body: None });
     }
-    let mut body: Value = serde_json::from_slice(&answer.body).map_err(Problem::internal)?;
+    let mut body: Value = serde_json::from_slice(&body).map_err(Problem::internal)?;
     let mut shown: Vec<&mut Map<String, Value>> = match many {
         true => match body.get_mut("results") {
             Some(Value::Array(results)) => results.iter_mut().filter_map(|one| one.get_mut("data")?.as_object_mut()).collect(),
@@ -47,11 +48,10 @@ pub(in crate::pipeline) async fn masked(
         let mask = mask.unwrap_or_default();
         record.retain(|name, _| name == "id" || entity.by_field(name).is_some_and(|field| mask.contains(field.ix)));
     }
-    answer.body = body.to_string().into_bytes();
-    Ok(answer)
+    Ok(RecordAnswer { status, headers, body: Some(body) })
 }
 
-/// What may be read of each record now. Of one that is gone, only what may be read of every record: no condition can be judged.
+/// What may be read of each record now. Of one that is gone, only what may be read of every record: no condition can be evaluated.
 async fn masks(
     cx: &Context<'_>,
     entity: &Entity,

@@ -28,7 +28,7 @@ pub(in crate::pipeline) struct EffectiveAccess {
     pub(in crate::pipeline) writable: Option<FieldMask>,
     /// The refs among them that may name records which the caller may not read.
     pub(super) links: FieldMask,
-    /// What this stands on.
+    /// Records that the decision depends on.
     pub(in crate::pipeline) checks: Vec<Check>,
     /// The records that conditions reached.
     pub(in crate::pipeline) related: Related,

@@ -68,7 +68,7 @@ pub struct Join {
 pub struct NoIndex {
     /// Parameter that is not served, as in a query string.
     pub parameter: String,
-    /// What would be right.
+    /// Correction.
     pub help: String,
     /// Whether it will be served as soon as what the model says is built.
     pub is_building: bool,

@@ -10,9 +10,9 @@ use crate::query::condition::{Comparison, Condition, Values};
 /// One way to be allowed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alternative {
-    /// Which rows.
+    /// Condition on rows.
     pub rows: Condition,
-    /// Which fields: readable ones, or writable ones for create and update.
+    /// Fields: readable ones, or writable ones for create and update.
     pub fields: FieldMask,
     /// The refs among them that may name records which the caller may not read.
     pub links: FieldMask,

@@ -18,7 +18,7 @@ pub struct Permitted<T> {
 /// Embedded relation that policy has examined: its query has the relation's limit and sort.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PermittedInclude {
-    /// Which relation.
+    /// Relation.
     pub relation: Relation,
     /// What may be seen of its target.
     pub target: Permitted<ListQuery>,
@@ -95,7 +95,7 @@ impl Permitted<ListQuery> {
     }
 }
 
-/// Why a query is not permitted.
+/// Reason why a query is not permitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
     /// The caller may not do this to any record of the entity.
@@ -109,7 +109,7 @@ pub enum Denied {
     Field {
         /// Entity.
         entity: EntityIx,
-        /// Which parameter mentions it.
+        /// Parameter that mentions it.
         parameter: String,
     },
 }

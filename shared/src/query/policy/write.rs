@@ -119,11 +119,11 @@ impl Deref for Permitted<Mutation> {
 /// A write whose mutations policy has permitted.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PermittedBatch {
-    /// What changes; no two of one record.
+    /// Changes; no two of one record.
     pub mutations: Vec<Permitted<Mutation>>,
-    /// What must not have changed.
+    /// Records that must not have changed.
     pub checks: Vec<Check>,
-    /// What rides along.
+    /// Items that are written with them.
     pub riders: AttachedWrites,
     /// Tags that are announced at beside those of the mutations: what is cached under them is void.
     pub voids: Vec<Key>,

@@ -20,7 +20,7 @@ pub enum Fault {
     Differs(usize, usize),
 }
 
-/// What was compared.
+/// Compared values.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checked {
     /// How far the trail is exported; `None`: nothing is.

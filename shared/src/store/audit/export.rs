@@ -37,7 +37,7 @@ const IN_WINDOW: &str = "w";
 const NEXT_PART: &str = "p";
 const AFTER: &str = "a";
 
-/// Why the archive did not do as it was asked, for the log.
+/// Reason why the archive refused, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveError(pub String);
 
@@ -50,7 +50,7 @@ pub trait Archive: Send + Sync {
     fn get<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, ArchiveError>>;
 }
 
-/// Why a run of the export ended early; the next one goes on.
+/// Reason why a run of the export ended early; the next one goes on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExportError {
     /// The tables'.
@@ -194,7 +194,7 @@ async fn begin(table: &dyn Table, env: &Env) -> Result<Checkpoint, ExportError> 
     }
 }
 
-/// When the first entry of a day was written.
+/// Time of the first entry of a day.
 async fn oldest(table: &dyn Table, seconds: i64) -> Result<Option<Micros>, AuditError> {
     let day = day(Micros(seconds.saturating_mul(1_000_000)));
     let firsts = (0..SHARDS).map(|shard| {

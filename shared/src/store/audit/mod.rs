@@ -35,15 +35,15 @@ const DOCUMENT: &str = "d";
 /// settings are told (consumers).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Entry {
-    /// When, RFC 3339.
+    /// Time, RFC 3339.
     pub at: String,
     /// What: `order.update`, `consumer.key.delete`, `order.invoice.download`.
     pub action: String,
     /// What kind of thing it was done to: an entity, `consumer`, `cache`.
     pub resource: String,
-    /// Which one.
+    /// Name.
     pub id: Option<String>,
-    /// On whose account.
+    /// Consumer that is charged.
     pub consumer: String,
     /// By whom.
     pub subject: String,
@@ -95,11 +95,11 @@ pub fn item(mut entry: Entry, env: &Env) -> Item {
 pub struct Page {
     /// The entries.
     pub entries: Vec<Entry>,
-    /// Where the next page begins, if there may be one.
+    /// Start of the next page, if there may be one.
     pub next_cursor: Option<String>,
 }
 
-/// Why the trail could not be read.
+/// Reason why the trail could not be read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AuditError {
     /// The cursor is not one of ours.
@@ -114,7 +114,7 @@ impl From<TableError> for AuditError {
     }
 }
 
-/// Which entries are wanted.
+/// Filter of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted<'a> {
     /// None older than this.

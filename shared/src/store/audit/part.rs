@@ -23,7 +23,7 @@ const UNPACKED: u64 = 1 << 30;
 pub(super) struct Part {
     /// The entries, JSON, oldest first.
     pub(super) lines: Vec<String>,
-    /// Where the last of them stands.
+    /// Key of the last of them.
     pub(super) last: Option<u128>,
 }
 

@@ -12,10 +12,10 @@ pub const PART: usize = 10_000;
 /// Seconds of a day.
 pub(super) const DAY: i64 = 86_400;
 
-/// Where an object begins.
+/// Start of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExportPosition {
-    /// When its window begins, seconds since 1970.
+    /// Start of its window, seconds since 1970.
     pub window: i64,
     /// Its number within the window, from 0.
     pub part: i64,

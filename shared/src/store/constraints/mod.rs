@@ -147,7 +147,7 @@ impl Constraints {
     /// The states, at most [`REFRESH`] old: a call once in that time.
     ///
     /// # Errors
-    /// What the table says.
+    /// Errors of the table.
     pub async fn states(&self) -> Result<Arc<States>, TableError> {
         let now = self.env.now();
         let known = self.memory().read.clone();

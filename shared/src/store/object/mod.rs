@@ -29,7 +29,7 @@ pub struct File {
     pub size: u64,
     /// SHA-256 of the content, 64 hexadecimal digits in lower case.
     pub sha256: String,
-    /// When it was completed, RFC 3339.
+    /// Time of completion, RFC 3339.
     pub uploaded_at: String,
 }
 

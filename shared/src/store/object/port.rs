@@ -51,7 +51,7 @@ pub struct Stored {
     pub sha256: Option<Vec<u8>>,
 }
 
-/// Why a call failed; for the log.
+/// Cause of a failed call, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectError {
     /// It may go through later.

@@ -7,7 +7,7 @@ mod page;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY};
+use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ pub(super) async fn openmetrics(cx: &Context<'_>) -> Result<Reply, Problem> {
         true => (metrics::CLASSIC_MEDIA_TYPE, metrics::classic(&text)),
         false => (metrics::MEDIA_TYPE, text),
     };
-    Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text).header(VARY, HeaderValue::from_static("Accept")))
+    Ok(Reply::of(StatusCode::OK, HeaderValue::from_static(media_type), text))
 }
 
 /// Parameters of the page and of its data.

@@ -93,7 +93,7 @@ fn a_bulk_costs_what_its_operations_cost() {
     }
 }
 
-/// Rules are judged in the order of the operations: what an earlier one makes counts for the next.
+/// Rules are evaluated in the order of the operations: what an earlier one makes counts for the next.
 #[tokio::test]
 async fn a_rule_reads_what_an_earlier_operation_of_the_call_makes() {
     let world = World::new().await;
