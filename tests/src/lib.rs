@@ -11,6 +11,7 @@ pub mod modelled;
 pub mod modules;
 pub mod oracle;
 pub mod proxy;
+pub mod rng;
 pub mod stack;
 mod system;
 pub mod upload;

@@ -13,6 +13,22 @@ use holdfast_tests::stack::{Cost, Instance, Stack, somebody};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+/// The end of the models: an administrator without limits that matter.
+macro_rules! with_administrator {
+    ($entities:literal) => {
+        concat!(
+            $entities,
+            "roles:
+  admin: {all: true, system: all}
+plans:
+  wide:
+    rates: {burst: {rate: 1000, per: 1s, burst: 1000}}
+auth: {default_plan: wide}
+"
+        )
+    };
+}
+
 const MODEL: &str = "
 name: Test
 version: 1.0.0
@@ -50,7 +66,8 @@ auth: {default_plan: wide}
 ";
 
 /// The same with everything cached, as it is by default.
-const BUDGET: &str = "
+const BUDGET: &str = with_administrator!(
+    "
 name: Test
 version: 1.0.0
 entities:
@@ -72,16 +89,12 @@ entities:
       sequel_to: {ref: book, on_delete: set_null, inverse: sequels}
     indexes:
       by_title: {sort: [title]}
-roles:
-  admin: {all: true, system: all}
-plans:
-  wide:
-    rates: {burst: {rate: 1000, per: 1s, burst: 1000}}
-auth: {default_plan: wide}
-";
+"
+);
 
 /// An order as `protocol-2.md` counts it.
-const ORDERS: &str = "
+const ORDERS: &str = with_administrator!(
+    "
 name: Test
 version: 1.0.0
 entities:
@@ -104,13 +117,8 @@ entities:
     indexes:
       by_status: {equality: status}
       by_date: {sort: [-at]}
-roles:
-  admin: {all: true, system: all}
-plans:
-  wide:
-    rates: {burst: {rate: 1000, per: 1s, burst: 1000}}
-auth: {default_plan: wide}
-";
+"
+);
 
 struct Client {
     _stack: Stack,

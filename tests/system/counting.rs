@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use holdfast::store::double::{Double, Intercept};
-use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
+use holdfast::store::double::{Double, FoundItems, Intercept, Keys};
+use holdfast::store::table::{Item, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use holdfast::usage::Usage;
 use holdfast_tests::stack::{Instance, Stack, somebody};
 use rustix::time::{ClockId, clock_gettime};
@@ -50,12 +50,7 @@ impl Memo {
 }
 
 impl Intercept for Memo {
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         Box::pin(async move {
             let name = format!("{keys:?}");
             let known = self.got.lock().unwrap().get(&name).cloned();

@@ -5,16 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use holdfast::core::clock::{Env, Micros};
 use holdfast::identity::auth::local::{self, LocalIssuer, TokenRequest};
 use holdfast::identity::auth::{Authenticator, api_key};
 use holdfast::identity::consumer::record::Row;
 use holdfast::identity::consumer::{ApiKey, Consumer};
 use holdfast::model;
-use holdfast::store::double::{Double, Intercept};
+use holdfast::store::double::{Double, FoundItems, Intercept, Keys};
 use holdfast::store::keys as place;
-use holdfast::store::table::{Item, Key, SharedTable, TableError, TableName};
+use holdfast::store::table::{Item, SharedTable, TableError};
 use holdfast_authorizer::{AuthorizerEvent, handle};
 use serde_json::{Value, json};
 
@@ -31,12 +30,7 @@ enum State {
 struct Items(State, Vec<Item>);
 
 impl Intercept for Items {
-    fn get<'a>(
-        &'a self,
-        _: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        _: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, _: &'a SharedTable, keys: Keys<'a>, _: bool) -> FoundItems<'a> {
         Box::pin(async move {
             match self.0 {
                 State::Works => {}

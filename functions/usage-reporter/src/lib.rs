@@ -36,7 +36,7 @@ pub struct ScheduledEvent {
 pub struct Reporter {
     /// The parts of the API.
     pub app: Arc<App>,
-    /// Where notices go.
+    /// Destination of notices.
     pub senders: Senders,
     /// Where metrics go; `None`: nowhere.
     pub metrics: Option<Arc<dyn Metrics>>,

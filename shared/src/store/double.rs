@@ -37,6 +37,11 @@ pub enum TableCall {
     Scan,
 }
 
+/// Keys that are read.
+pub type Keys<'a> = &'a [(TableName, Key)];
+/// What is found under them, in their order.
+pub type FoundItems<'a> = BoxFuture<'a, Result<Vec<Option<Item>>, TableError>>;
+
 /// The part of a [`Double`] that is a test's own. Each method gets the `table` behind the double; by default all of them pass
 /// their call on through [`Self::around`], which by default does nothing else.
 pub trait Intercept: Send + Sync {
@@ -51,21 +56,12 @@ pub trait Intercept: Send + Sync {
     }
 
     /// In place of [`Table::get`].
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         Box::pin(self.around(TableCall::Get, table.get(keys, consistent)))
     }
 
     /// In place of [`Table::get_transaction`].
-    fn get_transaction<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get_transaction<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>) -> FoundItems<'a> {
         Box::pin(self.around(TableCall::GetTransaction, table.get_transaction(keys)))
     }
 
@@ -145,11 +141,11 @@ impl<I> Deref for Double<I> {
 }
 
 impl<I: Intercept> Table for Double<I> {
-    fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         self.intercept.get(&self.table, keys, consistent)
     }
 
-    fn get_transaction<'a>(&'a self, keys: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get_transaction<'a>(&'a self, keys: Keys<'a>) -> FoundItems<'a> {
         self.intercept.get_transaction(&self.table, keys)
     }
 
@@ -253,11 +249,11 @@ fn refused<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, TableError>> {
 }
 
 impl Table for Refusing {
-    fn get<'a>(&'a self, _: &'a [(TableName, Key)], _: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, _: &'a [(TableName, Key)], _: bool) -> FoundItems<'a> {
         refused()
     }
 
-    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get_transaction<'a>(&'a self, _: &'a [(TableName, Key)]) -> FoundItems<'a> {
         refused()
     }
 
@@ -291,12 +287,7 @@ mod tests {
     struct Empty(AtomicU32);
 
     impl Intercept for Empty {
-        fn get<'a>(
-            &'a self,
-            _: &'a SharedTable,
-            keys: &'a [(TableName, Key)],
-            _: bool,
-        ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+        fn get<'a>(&'a self, _: &'a SharedTable, keys: Keys<'a>, _: bool) -> FoundItems<'a> {
             Box::pin(async move {
                 self.0.fetch_add(1, Ordering::SeqCst);
                 Ok(vec![None; keys.len()])

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::grants::{operators, paths};
-use super::rng::Rng;
 use super::spec::{Index, Kind, Path, Spec};
 use super::value;
+use crate::rng::Rng;
 
 /// A list, or one record (`id`).
 #[derive(Debug, Clone)]

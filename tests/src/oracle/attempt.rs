@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use super::ask::OracleRequest;
 use super::change::{Change, Done, Faults, change};
 use super::judge::{discreet, same};
-use super::rng::Rng;
 use super::spec::{Id, Kind, Spec};
 use super::stage::{Reply, Request, Stage, id_text};
 use super::value;
 use super::viewer::{Caller, Viewer, World};
+use crate::rng::Rng;
 
 type Verdict<T> = Result<T, String>;
 

@@ -10,10 +10,10 @@ use super::attempt;
 use super::change::Change;
 use super::generate;
 use super::judge::{self, Went};
-use super::rng::Rng;
 use super::spec::Spec;
 use super::stage::Stage;
 use super::viewer::{Caller, Viewer, World};
+use crate::rng::Rng;
 
 /// Models that are tried until the parser takes one.
 const TRIES: u64 = 60;

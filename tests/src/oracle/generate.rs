@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::grants;
-use super::rng::Rng;
 use super::spec::{Entity, Field, Id, Index, Kind, OnDelete, Path, Reference, Spec, WORDS};
 use super::value;
+use crate::rng::Rng;
 
 /// Names that nothing else in an answer contains, so that a hidden field that shows anywhere is found.
 pub const NAMES: [&str; 40] = [

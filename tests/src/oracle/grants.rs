@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::rng::Rng;
 use super::spec::{Entity, Fields, Grant, Id, Kind, Operand, Path, Role, Rule, Spec};
 use super::value;
+use crate::rng::Rng;
 
 /// Gives a model its roles; the first may do everything.
 pub fn roles(rng: &mut Rng, spec: &mut Spec) {

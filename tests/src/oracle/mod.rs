@@ -20,7 +20,6 @@ mod generate;
 mod grants;
 mod judge;
 mod pairs;
-mod rng;
 mod served;
 mod spec;
 mod stage;

@@ -21,9 +21,9 @@ use holdfast_local::embedded::{DATA_TABLE, Dynamo, VOLATILE_TABLE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
-use super::rng::{Bytes, Rng};
 use super::spec::{Id, Spec};
 use super::viewer::{Caller, Row, World};
+use crate::rng::{Bytes, Rng};
 
 /// A clock that goes on by a second with every request and never by itself.
 struct Steps(AtomicI64);

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-use super::rng::Rng;
 use super::spec::Kind;
+use crate::rng::Rng;
 
 /// Elements of lists of texts.
 pub const ELEMENTS: [&str; 4] = ["x", "y", "zz", "a,b"];

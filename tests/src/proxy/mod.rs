@@ -16,7 +16,6 @@
 mod limits;
 mod locks;
 mod request;
-mod rng;
 mod transact;
 
 use std::collections::HashMap;
@@ -35,9 +34,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 
+use crate::rng::Rng;
 use limits::Limits;
 use locks::Locks;
-use rng::Rng;
 
 /// What goes wrong, and how often. Chances are from 0 to 1.
 #[derive(Debug, Clone)]

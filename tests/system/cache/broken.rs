@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use holdfast::store::double::{Double, Intercept};
+use holdfast::store::double::{Double, FoundItems, Intercept, Keys};
 use holdfast::store::table::{Attr, Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use holdfast::store::tags;
 
@@ -43,12 +43,7 @@ struct TagsLast {
 }
 
 impl Intercept for TagsLast {
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         async move {
             if keys.iter().any(is_tag) {
                 let known = self.known.lock().unwrap().clone();
@@ -107,12 +102,7 @@ struct Deaf {
 }
 
 impl Intercept for Deaf {
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         async move {
             let mut found = table.get(keys, consistent).await?;
             for ((_, key), item) in keys.iter().zip(&mut found) {

@@ -8,8 +8,8 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use holdfast::cache::{CacheSettings, Event};
 use holdfast::core::clock::Env;
-use holdfast::store::double::{Double, Intercept};
-use holdfast::store::table::{Item, Key, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
+use holdfast::store::double::{Double, FoundItems, Intercept, Keys};
+use holdfast::store::table::{Item, RangePage, RangeQuery, Returning, SharedTable, TableError, TableName, Write};
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -73,12 +73,7 @@ impl Intercept for Gate {
         .boxed()
     }
 
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         async move {
             let found = table.get(keys, consistent).await;
             let tags = keys.iter().any(|(_, key)| key.pk.starts_with("t#"));

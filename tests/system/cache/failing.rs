@@ -9,8 +9,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use holdfast::cache::{CacheSettings, Event};
 use holdfast::core::clock::{Clock, Env, Micros};
-use holdfast::store::double::{Double, Intercept};
-use holdfast::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
+use holdfast::store::double::{Double, FoundItems, Intercept, Keys};
+use holdfast::store::table::{Attr, Item, Returning, SharedTable, TableError, TableName, Write};
 use holdfast_tests::crash::{End, crashing};
 use serde_json::json;
 
@@ -80,12 +80,7 @@ struct Down {
 }
 
 impl Intercept for Down {
-    fn get<'a>(
-        &'a self,
-        table: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, table: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         async move {
             if keys.iter().any(|(table, _)| *table == TableName::Volatile) {
                 self.asked.fetch_add(1, Ordering::SeqCst);
@@ -235,7 +230,7 @@ async fn an_answer_that_is_too_large_is_served_and_not_kept() {
     let world = filled().await;
     let instance = world.instance();
     // Does not pack: random letters.
-    let mut rng = super::rng::Rng::new(5);
+    let mut rng = holdfast_tests::rng::Rng::new(5);
     for number in 0..100 {
         let title: String = (0..5000).map(|_| char::from(b'0' + u8::try_from(rng.below(75)).unwrap())).collect();
         instance.done(&root(), "POST books", &json!({"id": format!("n{number:03}"), "title": title})).await;

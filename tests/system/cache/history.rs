@@ -15,8 +15,8 @@ use holdfast_tests::proxy::{Faults, Proxy};
 use serde_json::{Value, json};
 
 use super::broken::{Breach, perhaps_broken};
-use super::rng::Rng;
 use super::{Caller, Instance, World, patient, table};
+use holdfast_tests::rng::Rng;
 
 /// Teams whose books may be seen while they are open; books move between shelves. One writer for each record, and with each
 /// write its `n` grows by one; `open` and `shelf` follow from `n`.
@@ -180,7 +180,7 @@ impl History {
         let (teams, books) = (acknowledged(&self.teams), acknowledged(&self.books));
         let guest = rng.percent(50);
         let caller = if guest { Caller::new("g", &["guest"]) } else { Caller::new("root", &["admin"]) };
-        let of_shelf = rng.pick(&["low", "high"]);
+        let of_shelf = rng.word(&["low", "high"]);
         let number = rng.below(TEAMS);
         let (address, only) = match rng.below(4) {
             0 => ("books?include=team&limit=100".to_owned(), None),

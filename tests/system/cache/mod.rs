@@ -12,7 +12,6 @@ mod models;
 mod operations;
 mod property;
 mod random;
-mod rng;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

@@ -20,8 +20,8 @@ use holdfast_tests::modelled::{Chances, Modelled, Times, Unreliable};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::rng::Rng;
 use super::{Caller, Instance, Seen, World, patient};
+use holdfast_tests::rng::Rng;
 
 /// Ten shared parents (four tenants, three groups, three labels) and ten shared values (`code`).
 const MODEL: &str = "

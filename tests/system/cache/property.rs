@@ -9,8 +9,8 @@ use holdfast::cache::Event;
 use serde_json::Value;
 
 use super::random::{Shape, caller};
-use super::rng::Rng;
 use super::{Caller, Instance, Seen, World};
+use holdfast_tests::rng::Rng;
 
 /// Steps of one world: about as many reads compared as steps.
 const STEPS: usize = 150;

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Caller;
-use super::rng::Rng;
+use holdfast_tests::rng::Rng;
 
 const NAMES: [&str; 4] = ["ant", "bee", "cat", "dog"];
 const WORDS: [&str; 3] = ["x", "y", "z"];
@@ -96,13 +96,13 @@ impl Shape {
         let mut fields = Map::new();
         let has = |rng: &mut Rng| all || rng.percent(40);
         if has(rng) {
-            fields.insert("s".into(), rng.pick(&WORDS).into());
+            fields.insert("s".into(), rng.word(&WORDS).into());
         }
         if has(rng) {
             fields.insert("n".into(), rng.below(4).into());
         }
         if has(rng) {
-            fields.insert("owner".into(), rng.pick(&PEOPLE).into());
+            fields.insert("owner".into(), rng.word(&PEOPLE).into());
         }
         for reference in &entity.refs {
             if has(rng) {
@@ -128,28 +128,28 @@ impl Shape {
             }
         }
         if rng.percent(20) {
-            parameters.push(format!("fields={}", rng.pick(&["id,s", "n,owner", "id", "s"])));
+            parameters.push(format!("fields={}", rng.word(&["id,s", "n,owner", "id", "s"])));
         }
         if rng.percent(25) {
             return address(&format!("{}s/{}", entity.name, id(rng)), &parameters);
         }
         match rng.below(6) {
-            0 => parameters.push(format!("s={}", rng.pick(&WORDS))),
-            1 => parameters.push(format!("s[in]={},{}", rng.pick(&WORDS), rng.pick(&WORDS))),
+            0 => parameters.push(format!("s={}", rng.word(&WORDS))),
+            1 => parameters.push(format!("s[in]={},{}", rng.word(&WORDS), rng.word(&WORDS))),
             2 => parameters.push(format!("n[gte]={}", rng.below(4))),
             3 if !entity.refs.is_empty() => {
                 let reference = &entity.refs[rng.below(entity.refs.len())];
                 let filter = if rng.percent(50) {
                     format!("{}_id={}", reference.name, id(rng))
                 } else {
-                    format!("{}.s={}", reference.name, rng.pick(&WORDS))
+                    format!("{}.s={}", reference.name, rng.word(&WORDS))
                 };
                 parameters.push(filter);
             }
             _ => {}
         }
         if rng.percent(30) {
-            parameters.push(format!("sort={}", rng.pick(&["n", "-n", "id", "-id"])));
+            parameters.push(format!("sort={}", rng.word(&["n", "-n", "id", "-id"])));
         }
         if rng.percent(60) {
             parameters.push(format!("limit={}", 1 + rng.below(4)));
@@ -203,12 +203,12 @@ fn declare(rng: &mut Rng, yaml: &mut String, entity: &Entity) {
     );
     yaml.push_str("      owner: {type: string, max: 5, filter: scan}\n");
     for reference in &entity.refs {
-        let rule = rng.pick(&["restrict", "cascade", "set_null"]);
+        let rule = rng.word(&["restrict", "cascade", "set_null"]);
         let (name, target, inverse) = (&reference.name, NAMES[reference.target], inverse(entity, reference));
         let _infallible = writeln!(yaml, "      {name}: {{ref: {target}, on_delete: {rule}, inverse: {inverse}}}");
     }
     yaml.push_str("    indexes:\n");
-    let carried = rng.pick(&["", ", fields: [s]", ", fields: [n, owner]"]);
+    let carried = rng.word(&["", ", fields: [s]", ", fields: [n, owner]"]);
     let _infallible = writeln!(yaml, "      at_s: {{equality: s}}\n      at_n: {{sort: n{carried}}}");
     if rng.percent(50) {
         yaml.push_str("      at_owner: {equality: owner, sort: [n]}\n");
@@ -229,7 +229,7 @@ fn grant(rng: &mut Rng, yaml: &mut String, role: &str, at: usize, entities: &[En
             continue;
         }
         let rows = if rng.percent(30) { String::new() } else { format!("rows: {}, ", rows(rng, entity, 2)) };
-        let fields = rng.pick(&["all", "[s, n]", "{except: [owner]}", "{except: [s]}", "[s, n, owner]"]);
+        let fields = rng.word(&["all", "[s, n]", "{except: [owner]}", "{except: [s]}", "[s, n, owner]"]);
         // A mask without the refs hides what is embedded through them.
         let _infallible = writeln!(yaml, "      {}: {{view: {{{rows}fields: {fields}}}}}", entity.name);
     }
@@ -252,26 +252,26 @@ fn rows(rng: &mut Rng, entity: &Entity, depth: usize) -> String {
         format!("{}.", entity.refs[rng.below(entity.refs.len())].name)
     };
     match rng.below(5) {
-        0 => format!("{{{via}s: {}}}", rng.pick(&WORDS)),
+        0 => format!("{{{via}s: {}}}", rng.word(&WORDS)),
         1 => format!("{{{via}s: $claim.team}}"),
         2 => format!("{{{via}owner: $subject}}"),
         3 => format!("{{{via}n: {{gte: {}}}}}", rng.below(4)),
-        _ => format!("{{{via}s: {{ne: {}}}}}", rng.pick(&WORDS)),
+        _ => format!("{{{via}s: {{ne: {}}}}}", rng.word(&WORDS)),
     }
 }
 
 /// Somebody.
 pub fn caller(rng: &mut Rng) -> Caller {
     if rng.percent(20) {
-        return Caller::new(rng.pick(&PEOPLE), &["admin"]);
+        return Caller::new(rng.word(&PEOPLE), &["admin"]);
     }
     let roles: Vec<&str> = ROLES.into_iter().filter(|_| rng.percent(50)).collect();
-    let mut caller = Caller::new(rng.pick(&PEOPLE), &roles);
+    let mut caller = Caller::new(rng.word(&PEOPLE), &roles);
     if rng.percent(70) {
-        caller = caller.claim("team", rng.pick(&WORDS));
+        caller = caller.claim("team", rng.word(&WORDS));
     }
     if rng.percent(10) {
-        caller.0.scopes = Some(vec![rng.pick(&["*:list", "*:read", "ant:*", "*"]).to_owned()]);
+        caller.0.scopes = Some(vec![rng.word(&["*:list", "*:read", "ant:*", "*"]).to_owned()]);
     }
     caller
 }

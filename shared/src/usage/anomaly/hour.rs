@@ -7,7 +7,7 @@ use crate::usage::counts::UsageCounts;
 /// The figures of an hour that are compared.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Hour {
-    /// When it began, seconds since 1970.
+    /// Start, seconds since 1970.
     pub start: i64,
     /// Requests.
     pub requests: f64,

@@ -111,29 +111,21 @@ fn share(now: &Hour, part: f64, habit: &baseline::Scatter, least: f64) -> Option
 }
 
 fn errors(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
-    let (seen, limit) = share(now, now.errors, &habit.errors, 0.1)?;
-    let usual = habit.errors.middle;
-    let evidence = format!(
-        "{:.0} % of {:.0} requests failed; usual are {:.1} % ({})",
-        seen * 100.0,
-        now.requests,
-        usual * 100.0,
-        habit.basis
-    );
-    Some(Anomaly { sign: Sign::Errors, seen, usual, limit, evidence })
+    let found = share(now, now.errors, &habit.errors, 0.1)?;
+    Some(of_share(Sign::Errors, now, found, habit.errors.middle, "failed", habit.basis))
 }
 
 fn probing(now: &Hour, habit: &Baseline) -> Option<Anomaly> {
-    let (seen, limit) = share(now, now.refused, &habit.refused, 0.2)?;
-    let usual = habit.refused.middle;
-    let evidence = format!(
-        "{:.0} % of {:.0} requests were for what does not exist or is not allowed; usual are {:.1} % ({})",
-        seen * 100.0,
-        now.requests,
-        usual * 100.0,
-        habit.basis
-    );
-    Some(Anomaly { sign: Sign::Probing, seen, usual, limit, evidence })
+    let found = share(now, now.refused, &habit.refused, 0.2)?;
+    let verb = "were for what does not exist or is not allowed";
+    Some(of_share(Sign::Probing, now, found, habit.refused.middle, verb, habit.basis))
+}
+
+/// A share of the requests that is above its limit.
+fn of_share(sign: Sign, now: &Hour, (seen, limit): (f64, f64), usual: f64, verb: &str, basis: &str) -> Anomaly {
+    let (percent, requests) = (seen * 100.0, now.requests);
+    let evidence = format!("{percent:.0} % of {requests:.0} requests {verb}; usual are {:.1} % ({basis})", usual * 100.0);
+    Anomaly { sign, seen, usual, limit, evidence }
 }
 
 /// Half of many requests being one and the same is a loop, unless that is what this consumer always does; without any history it

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::core::clock::{Clock, Env, Micros, Random};
 use crate::identity::auth::{AuthOutcome, AuthRefusal, Authenticator, JwksError, JwksSource};
 use crate::model::{Auth, Cors, Issuer, Limits, Model, RatePlan, Role};
-use crate::store::double::{Double, Intercept};
-use crate::store::table::{Item, Key, SharedTable, TableError, TableName};
+use crate::store::double::{Double, FoundItems, Intercept, Keys};
+use crate::store::table::{Item, Key, SharedTable, TableError};
 
 /// 2026-11-21T00:00:00Z.
 pub(crate) const NOW: i64 = 1_795_219_200;
@@ -193,12 +193,7 @@ impl Stored {
 }
 
 impl Intercept for Stored {
-    fn get<'a>(
-        &'a self,
-        _: &'a SharedTable,
-        keys: &'a [(TableName, Key)],
-        consistent: bool,
-    ) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
+    fn get<'a>(&'a self, _: &'a SharedTable, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         assert!(consistent, "credentials are read consistently");
         self.reads.fetch_add(1, Ordering::SeqCst);
         Box::pin(async move {

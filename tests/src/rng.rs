@@ -1,15 +1,20 @@
-//! Randomness that a seed repeats.
+//! Randomness that a seed repeats, so that a case that fails can be run again.
 
 use holdfast::core::clock::Random;
 
-/// SplitMix64: every seed gives another sequence, and the same one each time.
+/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): small, and good enough for chance.
 #[derive(Debug, Clone)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The sequence of a seed.
-    pub fn of(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_CAFE)
+    /// The sequence that begins at a state.
+    pub const fn new(state: u64) -> Self {
+        Self(state)
+    }
+
+    /// The sequence of a seed: seeds side by side give sequences that have nothing in common.
+    pub const fn of(seed: u64) -> Self {
+        Self::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5DEE_CE66_D1CE_CAFE)
     }
 
     fn next(&mut self) -> u64 {
@@ -18,6 +23,13 @@ impl Rng {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0 to below 1.
+    pub fn unit(&mut self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double")]
+        let number = (self.next() >> 11) as f64;
+        number / (1u64 << 53) as f64
     }
 
     /// A number below `bound` (0 for 0).
@@ -40,6 +52,11 @@ impl Rng {
         &of[self.below(of.len())]
     }
 
+    /// One of these words.
+    pub fn word<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+
     /// One of these, if there is any.
     pub fn perhaps<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
         (!of.is_empty()).then(|| self.pick(of))
@@ -57,6 +74,14 @@ impl Rng {
             taken.push(left.swap_remove(self.below(left.len())));
         }
         taken
+    }
+
+    /// Puts values in another order.
+    pub fn shuffle<T>(&mut self, values: &mut [T]) {
+        for at in (1..values.len()).rev() {
+            let other = self.below(at + 1);
+            values.swap(at, other);
+        }
     }
 }
 
