@@ -241,6 +241,54 @@ async fn mistakes_are_told_with_their_place() {
 }
 
 #[tokio::test]
+async fn a_difference_has_an_exit_code_and_a_form_for_programs() {
+    let place = Scratch::new();
+    let write = |name: &str, text: String| std::fs::write(place.path(name), text).unwrap();
+    write("wider.yaml", MODEL.replace("max: 100", "max: 101"));
+    write("filled.yaml", MODEL.replace("      parent:", "      mark: {type: boolean, fill: false}\n      parent:"));
+    write("narrow.yaml", MODEL.replace("max: 100", "max: 9"));
+    for (new, code, breaks, steps) in
+        [("model.yaml", 0, false, 0), ("wider.yaml", 0, false, 0), ("filled.yaml", 10, false, 1), ("narrow.yaml", 11, true, 1)]
+    {
+        let output = place.run(&["model", "diff", "model.yaml", new, "--format", "json"]).await;
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = (output.status.code(), said["breaks_clients"].as_bool(), said["steps"].as_array().unwrap().len());
+        assert_eq!(found, (Some(code), Some(breaks), steps), "{new}: {said:#}");
+        assert_eq!((&said["exit_code"], said["needs_migration"].as_bool()), (&code.into(), Some(steps > 0)), "{new}");
+        let shown = place.run(&["model", "diff", "model.yaml", new]).await;
+        assert_eq!(shown.status.code(), Some(code));
+        assert_eq!(text(&shown.stdout).contains("\nbefore  "), steps > 0, "{}", text(&shown.stdout));
+    }
+    assert_eq!(place.run(&["model", "diff", "model.yaml"]).await.status.code(), Some(2), "a usage");
+    assert_eq!(place.run(&["model", "diff", "model.yaml", "nowhere.yaml"]).await.status.code(), Some(1), "a failure");
+    let role = place.run(&["model", "diff", "model.yaml", "--role", "admin", "--format", "json"]).await;
+    let said: serde_json::Value = serde_json::from_slice(&role.stdout).unwrap();
+    assert_eq!((role.status.code(), &said["changes"]), (Some(0), &serde_json::json!([])));
+}
+
+#[tokio::test]
+async fn a_model_is_checked_for_readers_and_for_programs() {
+    let place = Scratch::new();
+    let right = text(&place.run(&["model", "check"]).await.stdout);
+    assert!(right.contains("no mistakes\n") && !right.contains("at most"), "{right}");
+    let ceilings = text(&place.run(&["model", "check", "--ceilings"]).await.stdout);
+    assert!(ceilings.contains("at most") && ceilings.contains(" a second "), "{ceilings}");
+    std::fs::write(place.path("wrong.yaml"), MODEL.replace("max: 100", "maximum: 100")).unwrap();
+    std::fs::write(place.path("odd.yaml"), MODEL.replace("max: 100", "max: 0")).unwrap();
+    for (model, code, mistakes, warned) in [("wrong.yaml", 1, 1, false), ("odd.yaml", 0, 0, true)] {
+        let output = place.run(&["model", "check", model, "--format", "json"]).await;
+        let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((output.status.code(), said["ok"].as_bool()), (Some(code), Some(code == 0)), "{said:#}");
+        assert_eq!(said["mistakes"].as_array().unwrap().len(), mistakes, "{said:#}");
+        let place_of = |list: &str| said[list][0]["line"].as_u64();
+        assert_eq!(place_of(if warned { "warnings" } else { "mistakes" }), Some(8), "{said:#}");
+        assert!(said.get("ceilings").is_none() && said["summary"].is_null() == !warned, "{said:#}");
+    }
+    let schema: serde_json::Value = serde_json::from_slice(&place.run(&["schema"]).await.stdout).unwrap();
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[tokio::test]
 async fn the_key_is_private_and_a_token_is_all_that_is_printed() {
     use std::os::unix::fs::PermissionsExt;
     let place = Scratch::new();

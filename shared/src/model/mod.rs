@@ -6,7 +6,7 @@
 //! A mistake never ends the reading: [`parse`] returns all of them, each with its place and what would be right.
 //!
 //! - Owns: the model and everything that follows from it alone. Its rooms, each importing only rooms above it:
-//!   `schema` and `suggest`; `source`, `body`, `report` and `value`; `evolution`; `resolve`.
+//!   `schema` and `suggest`; `source`, `body`, `report` and `value`; `evolution`; `resolve`; `format`.
 //! - May import: `core`.
 //! - Never here: I/O, a caller, and a store.
 //!
@@ -14,6 +14,7 @@
 
 mod body;
 pub mod evolution;
+mod format;
 mod report;
 mod resolve;
 mod schema;
@@ -22,8 +23,9 @@ mod suggest;
 pub mod value;
 
 pub use body::{Fault, id_schema, json_schema, limits, normalise, normalise_id, type_schema, validate};
+pub use format::format_schema;
 pub use report::{
-    Ceiling, Change, Class, EntityReport, Report, SubjectPath, Warning, WriteCost, check, diff, diff_roles, subject_paths,
+    Ceiling, Change, Class, Diff, EntityReport, Report, SubjectPath, Warning, WriteCost, check, diff, diff_roles, subject_paths,
     warnings,
 };
 pub use resolve::parse;

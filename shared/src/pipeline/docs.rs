@@ -81,9 +81,8 @@ impl DocumentHandler<'_> {
     /// What somebody gains and loses who held one role and gets another.
     fn diff(&self, before: &Role, after: &Role, form: Form, media_type: &'static str) -> Result<Reply, Problem> {
         let changes = model::diff_roles((self.model, before), (self.model, after));
-        let described = |change: &Change| json!({"class": change.class.name(), "place": change.place, "what": change.what, "reason": change.reason});
         let document =
-            json!({"from": before.name, "to": after.name, "changes": changes.iter().map(described).collect::<Vec<_>>()});
+            json!({"from": before.name, "to": after.name, "changes": changes.iter().map(Change::json).collect::<Vec<_>>()});
         let text = match form {
             Form::Json => document.to_string(),
             Form::Yaml => openapi::yaml(&document).map_err(Problem::internal)?,

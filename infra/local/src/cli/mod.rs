@@ -10,6 +10,7 @@ mod openapi;
 mod parse;
 mod protocol_2;
 mod reindex;
+mod schema;
 mod serve;
 mod target;
 mod terminal;
@@ -47,13 +48,15 @@ enum Command {
     /// Check a model, or compare two.
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Print the JSON Schema of model.yaml, for editors: its first line may be `# yaml-language-server: $schema=model.schema.json`.
+    Schema,
     /// Print the OpenAPI document of a role, or of all roles.
     Openapi(openapi::OpenApiArgs),
     /// Load records from NDJSON files through the API: in parallel, resumable, with a report of every refused line.
     Import(import::ImportArgs),
     /// Compare all that the data table holds, and repair what does not agree.
     Verify(verify::VerifyArgs),
-    /// Rebuild an index while the API serves: after a change of the model that `model diff` calls a backfill.
+    /// Rebuild an index while the API serves: after a change of the model for which `model diff` says so.
     Reindex(reindex::ReindexArgs),
     /// Bring what is stored to the model, while the API serves: rows of new indexes, references and unique fields, values under new names,
     /// of new types, and those that are missing. With options: give subjects the alias of their issuer, convert a table of before protocol 2.
@@ -88,6 +91,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(args)) => run(serve::run(args)),
         Some(Command::Token(args)) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Some(Command::Model(command)) => model::run(&command),
+        Some(Command::Schema) => Ok(schema::run()),
         Some(Command::Openapi(args)) => openapi::run(&args),
         Some(Command::Import(args)) => run(import::run(args)),
         Some(Command::Verify(args)) => run(verify::run(args)),

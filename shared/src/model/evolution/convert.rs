@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::model::body::{limits, normalise};
+use crate::model::report::{describe_id, describe_kind};
 use crate::model::schema::{FieldType, IdKind, Model};
 
 /// What becomes of the values of a type when a field gets another one.
@@ -100,6 +101,16 @@ fn is_uuid((model, kind): (&Model, &FieldType)) -> bool {
 
 fn is_any_text(kind: &FieldType) -> bool {
     matches!(kind, FieldType::String(_) | FieldType::Text(_))
+}
+
+/// Both types in words; two refs to one entity by the kinds of its ids.
+pub(in crate::model) fn shown(old: (&Model, &FieldType), new: (&Model, &FieldType)) -> (String, String) {
+    let named = |(model, kind): (&Model, &FieldType)| describe_kind(model, kind);
+    let with_id = |(model, kind): (&Model, &FieldType)| match kind {
+        FieldType::Ref { target, .. } => format!("{}, {}", describe_kind(model, kind), describe_id(model.entity(*target))),
+        _ => describe_kind(model, kind),
+    };
+    if named(old) == named(new) { (with_id(old), with_id(new)) } else { (named(old), named(new)) }
 }
 
 /// A stored value as a value of another type of the new model; `None` where it has no counterpart that the type allows.

@@ -23,8 +23,12 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub(super) use convert::shown;
 pub use convert::{Conversion, conversion, convert};
 pub use form::{Form, index_form, reference_form, unique_form};
+pub(super) use narrow::narrower;
 pub use pairs::Pairs;
+pub(super) use pairs::{field_after, field_before};
 pub use step::{FillValue, MigrationStep, Step, When};
 pub use steps::{fill, in_order, steps};
+pub(super) use steps::{is_same_target, issuer_after, lacks_value, may_forbid};

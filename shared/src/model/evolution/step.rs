@@ -37,11 +37,11 @@ pub enum MigrationStep {
     CheckValues { entity: String, field: String },
     /// Finds the consumers that hold a role or a plan which goes.
     ReassignConsumers { kind: &'static str, name: String },
-    /// Moves all records of an entity, with their rows, to another name.
+    /// Moves all records of an entity to another name, and removes every row that they had under the earlier one.
     RenameEntity { entity: String, from: String },
     /// Gives records ids of another kind, and those that refer to them.
     ConvertId { entity: String, from: String, to: String },
-    /// Moves the values of a field to another name.
+    /// Moves the values of a field to another name, and removes the rows that it had under the earlier one.
     RenameField { entity: String, field: String, from: String },
     /// Converts the values of a field.
     Convert { entity: String, field: String, from: String, to: String },
@@ -51,7 +51,7 @@ pub enum MigrationStep {
     BuildReference { entity: String, field: String, blocks_deletes: bool },
     /// Writes the rows of a unique field, and reports duplicates.
     BuildUnique { entity: String, field: String },
-    /// Writes the rows of an index.
+    /// Writes the rows of an index, in place of rows of another form.
     BuildIndex { entity: String, index: String },
     /// Removes the values of a field that is no more: a later field of the name would show them.
     DropField { entity: String, field: String },

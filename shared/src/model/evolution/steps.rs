@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::convert::{Conversion, conversion};
+use super::convert::{Conversion, conversion, shown};
 use super::form::{index_form, reference_form, same_but_rule, unique_form};
 use super::narrow::narrower;
 use super::pairs::{Pairs, field_after, field_before};
 use super::step::{FillValue, MigrationStep, Step, When};
-use crate::model::report::{describe_id, describe_kind, subject_paths};
+use crate::model::report::{describe_id, subject_paths};
 use crate::model::schema::{Entity, Field, FieldType, IdKind, Index, Issuer, Model};
 
 /// What has to be done over data of `old`, on which all of its own steps are done, so that `new` holds: first what comes before the
@@ -108,7 +108,7 @@ fn values(old: Side<'_>, (new, field): (Side<'_>, &Field), steps: &mut Vec<Step>
         }
         let change = conversion((old.0, &before.kind), (new.0, &field.kind));
         if change != Conversion::Kept {
-            let (from, to) = (describe_kind(old.0, &before.kind), describe_kind(new.0, &field.kind));
+            let (from, to) = shown((old.0, &before.kind), (new.0, &field.kind));
             steps.push(later(MigrationStep::Convert { entity: entity.clone(), field: name.clone(), from, to }));
         }
         if may_forbid(old.0, before, new.0, field, change) {
@@ -125,16 +125,23 @@ pub(in crate::model) fn may_forbid(old: &Model, before: &Field, new: &Model, fie
     match (&before.kind, &field.kind) {
         (FieldType::File(_), FieldType::File(_)) => false,
         // A record that is referred to may be of another entity now.
-        (FieldType::Ref { target: was, .. }, FieldType::Ref { target: now, .. }) => {
-            let (was, now) = (old.entity(*was), new.entity(*now));
-            was.name != now.name && now.was.as_deref() != Some(&was.name)
-        }
+        (FieldType::Ref { .. }, FieldType::Ref { .. }) => !is_same_target((old, before), (new, field)),
         (_, FieldType::Ref { .. }) => true,
         (was, now) => match change {
             Conversion::Kept => narrower(was, now),
             Conversion::Total | Conversion::Partial | Conversion::Impossible => true,
         },
     }
+}
+
+/// Whether two refs point to the same entity, which may have got another name, with ids of the same kind.
+pub(in crate::model) fn is_same_target((old, before): (&Model, &Field), (new, after): (&Model, &Field)) -> bool {
+    let (FieldType::Ref { target: was, .. }, FieldType::Ref { target: now, .. }) = (&before.kind, &after.kind) else {
+        return false;
+    };
+    let (was, now) = (old.entity(*was), new.entity(*now));
+    let is_same = Pairs { old, new }.before(now).is_some_and(|found| found.ix == was.ix);
+    is_same && keeps_ids((old, was), (new, now))
 }
 
 /// Whether old records have no value where the new model promises one, or where it asks for one by `fill`.

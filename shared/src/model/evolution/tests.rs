@@ -62,12 +62,14 @@ needs! {
     another_rule_of_a_ref: "customer, inverse: orders}" => "customer, inverse: orders, on_delete: set_null}",
         ["after   build the references order.customer_id"];
     another_kind_of_id: "    id: string\n" => "    id: uuid\n", [
+        "before  check order.customer_id: report stored values that the new model forbids",
         "after   convert the ids of customer: string -> uuid (one-way)",
-        "after   convert order.customer_id: ref customer -> ref customer (one-way)",
+        "after   convert order.customer_id: ref customer, string -> ref customer, uuid (one-way)",
     ];
     another_kind_of_id_with_other_keys: "    id: string\n" => "    id: integer\n", [
+        "before  check order.customer_id: report stored values that the new model forbids",
         "after   convert the ids of customer: string -> integer (one-way)",
-        "after   convert order.customer_id: ref customer -> ref customer (one-way)",
+        "after   convert order.customer_id: ref customer, string -> ref customer, integer (one-way)",
         "after   build the references order.customer_id; until then deletes of what they point to are refused (503)",
         "after   build the index customer.id; until then lists that need it are refused (503)",
         "after   build the index order.by_customer; until then lists that need it are refused (503)",

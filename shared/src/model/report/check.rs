@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use serde_json::{Value, json};
+
 use crate::model::schema::{CacheMode, Entity, FieldType, Index, Model, PER_ITEM, Path};
 
 /// Maximum number of items in one DynamoDB transaction.
@@ -178,6 +180,27 @@ fn names(entity: &Entity, index: &Index) -> Option<String> {
         })
         .collect();
     (!names.is_empty()).then(|| names.join(" and "))
+}
+
+impl Report {
+    /// Its JSON: costs and ceilings of each entity.
+    pub fn json(&self) -> Value {
+        let cost = |cost: &WriteCost| {
+            let range = |(least, most): (usize, usize)| json!({"least": least, "most": most});
+            json!({"items": range(cost.items), "calls": range(cost.calls), "units": range(cost.units), "largest_units": cost.largest_units})
+        };
+        let entity = |entity: &EntityReport| {
+            let ceilings = entity.ceilings.iter().map(|ceiling| json!({"writes": ceiling.writes, "why": ceiling.why}));
+            json!({
+                "entity": entity.entity,
+                "create": cost(&entity.create),
+                "update": cost(&entity.update),
+                "delete": cost(&entity.delete),
+                "ceilings": ceilings.collect::<Vec<_>>(),
+            })
+        };
+        self.entities.iter().map(entity).collect()
+    }
 }
 
 impl fmt::Display for Report {

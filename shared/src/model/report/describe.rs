@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::schema::{Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, OnDelete, Operand, Path, Rule};
+use crate::model::schema::{Entity, FieldMask, FieldType, Grant, IdKind, Index, Model, Operand, Path, Rule};
 
 /// `customer_id`, `customer.country`, `id`.
 pub(super) fn path(model: &Model, entity: &Entity, path: Path) -> String {
@@ -23,8 +23,13 @@ pub(super) const ALL_ROWS: &str = "all rows";
 
 /// A row condition in the words of a file.
 pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {
+    rule_by(&|at| path(model, entity, at), condition)
+}
+
+/// A row condition with the names of its fields by a function.
+pub(super) fn rule_by(name: &dyn Fn(Path) -> String, condition: &Rule) -> String {
     let joined = |rules: &[Rule], word: &str| {
-        let parts: Vec<String> = rules.iter().map(|inner| rule(model, entity, inner)).collect();
+        let parts: Vec<String> = rules.iter().map(|inner| rule_by(name, inner)).collect();
         format!("({})", parts.join(word))
     };
     match condition {
@@ -32,8 +37,8 @@ pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {
         Rule::Any(rules) if rules.is_empty() => "no rows".to_owned(),
         Rule::All(rules) => joined(rules, " and "),
         Rule::Any(rules) => joined(rules, " or "),
-        Rule::Not(inner) => format!("not {}", rule(model, entity, inner)),
-        Rule::Compare { path: at, op, operands } => {
+        Rule::Not(inner) => format!("not {}", rule_by(name, inner)),
+        Rule::Compare { path, op, operands } => {
             let operands: Vec<String> = operands
                 .iter()
                 .map(|operand| match operand {
@@ -41,7 +46,7 @@ pub(super) fn rule(model: &Model, entity: &Entity, condition: &Rule) -> String {
                     Operand::Claim(name) => format!("${name}"),
                 })
                 .collect();
-            format!("{} {} {}", path(model, entity, *at), op.name(), operands.join(","))
+            format!("{} {} {}", name(*path), op.name(), operands.join(","))
         }
     }
 }
@@ -103,11 +108,6 @@ pub(in crate::model) fn id(entity: &Entity) -> String {
             format!("[{}]", names.join(", "))
         }
     }
-}
-
-/// Name of an `on_delete` rule.
-pub(super) fn on_delete(rule: OnDelete) -> &'static str {
-    rule.name()
 }
 
 /// A duration in its largest whole unit.

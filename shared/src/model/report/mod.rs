@@ -4,22 +4,17 @@
 //! - May import: [`crate::model::schema`].
 //! - Never here: a change of a model, and the reading of a file.
 
-mod changes;
 mod check;
 mod describe;
 mod diff;
-mod diff_fields;
-#[cfg(test)]
-mod diff_tests;
 mod served;
 mod subjects;
 mod warnings;
 
-pub use changes::{Change, Class};
 pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
 pub(super) use check::{MAX_ITEMS, most_items};
 pub(super) use describe::{id as describe_id, kind as describe_kind};
-pub use diff::{diff, diff_roles};
+pub use diff::{Change, Class, Diff, diff, diff_roles};
 pub(super) use served::missing_index;
 pub(super) use subjects::{SUBJECT, can_hold_subject};
 pub use subjects::{SubjectPath, subject_paths};

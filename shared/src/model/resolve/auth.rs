@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use crate::core::caller::RESERVED_ALIASES;
 use crate::model::schema::{Auth, Cors, Issuer, Limits, RatePlan, Role};
-use crate::model::source::{At, Node, Reader};
+use crate::model::source::{At, Node, Reader, keys};
 use crate::model::suggest::nearest;
 
 const ALGORITHMS: [(&str, &str); 4] = [("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
 
+/// Names of the claims that rules may use, and of those that they do.
+pub(super) struct Claims {
+    pub declared: Vec<String>,
+    pub used: Vec<String>,
+}
+
 impl Reader<'_> {
     /// Names of the claims that rules may use.
     pub(super) fn claims(&mut self, auth: Option<&Node>) -> Vec<String> {
-        let Some(keys) = auth.and_then(|node| self.keys(node, "`auth`", &AUTH)) else { return Vec::new() };
+        let Some(keys) = auth.and_then(|node| self.keys(node, "`auth`", &keys::AUTH)) else { return Vec::new() };
         keys.get("claims")
             .map(|node| self.texts(node, "a claim"))
             .unwrap_or_default()
@@ -21,12 +27,12 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// `auth` without its claims; `used` are the claims that rules use.
-    pub(super) fn auth(&mut self, node: Option<&Node>, roles: &[Role], plans: &[RatePlan], used: Vec<String>) -> Auth {
-        let mut auth = Auth { used_claims: used, ..Auth::default() };
+    /// `auth`, its claims as they were read before the roles.
+    pub(super) fn auth(&mut self, node: Option<&Node>, roles: &[Role], plans: &[RatePlan], claims: Claims) -> Auth {
+        let mut auth = Auth { claims: claims.declared, used_claims: claims.used, ..Auth::default() };
         let Some(node) = node else { return auth };
         // Its keys were checked when the claims were read.
-        let Some(keys) = Reader::new("").keys(node, "`auth`", &AUTH) else { return auth };
+        let Some(keys) = Reader::new("").keys(node, "`auth`", &keys::AUTH) else { return auth };
         if let Some(node) = keys.get("issuers") {
             auth.issuers =
                 self.named(node, "`issuers`").into_iter().filter_map(|(key, body)| self.issuer(key, body, roles)).collect();
@@ -45,7 +51,7 @@ impl Reader<'_> {
             role.value
         });
         auth.default_plan = keys.get("default_plan").and_then(|node| self.text(node, "`default_plan`")).map(|plan| {
-            if !plans.iter().any(|known| known.name == plan.value) {
+            if !plans.iter().any(|known| known.name == plan.value) && !self.is_broken("plans", &plan.value) {
                 let help = nearest(&plan.value, plans.iter().map(|plan| plan.name.as_str()));
                 self.mistake(plan.spot, format!("there is no plan `{}`", plan.value), help);
             }
@@ -56,7 +62,7 @@ impl Reader<'_> {
     }
 
     fn known_role(&mut self, role: &At<String>, roles: &[Role]) {
-        if !roles.iter().any(|known| known.name == role.value) {
+        if !roles.iter().any(|known| known.name == role.value) && !self.is_broken("roles", &role.value) {
             let help = nearest(&role.value, roles.iter().map(|role| role.name.as_str()));
             self.mistake(role.spot, format!("there is no role `{}`", role.value), help);
         }
@@ -75,8 +81,7 @@ impl Reader<'_> {
 
     fn issuer(&mut self, key: At<&str>, body: &Node, roles: &[Role]) -> Option<Issuer> {
         let alias = self.alias(&key);
-        let known = ["issuer", "jwks_uri", "audiences", "algorithms", "claims", "max_lifetime", "leeway", "default_roles"];
-        let keys = self.keys(body, "an issuer", &known)?;
+        let keys = self.keys(body, "an issuer", &keys::ISSUER)?;
         let mut required = |name: &str| {
             let found = keys.get(name);
             if found.is_none() {
@@ -104,9 +109,7 @@ impl Reader<'_> {
             }
             None => vec!["RS256".to_owned(), "ES256".to_owned()],
         };
-        let claims = keys
-            .get("claims")
-            .and_then(|node| self.keys(node, "`claims` of an issuer", &["consumer", "subject", "roles", "plan", "scopes"]));
+        let claims = keys.get("claims").and_then(|node| self.keys(node, "`claims` of an issuer", &keys::CLAIMS));
         let mut claim = |name: &str, otherwise: &str| {
             let text = claims.as_ref().and_then(|keys| keys.get(name)).and_then(|node| self.text(node, "the name of a claim"));
             text.map_or_else(|| otherwise.to_owned(), |text| text.value)
@@ -141,7 +144,7 @@ impl Reader<'_> {
     /// `cors`.
     pub(super) fn cors(&mut self, node: Option<&Node>) -> Cors {
         let mut cors = Cors { origins: Vec::new(), max_age: Duration::from_secs(600) };
-        let Some(keys) = node.and_then(|node| self.keys(node, "`cors`", &["origins", "max_age"])) else { return cors };
+        let Some(keys) = node.and_then(|node| self.keys(node, "`cors`", &keys::CORS)) else { return cors };
         let origins = keys.get("origins").map(|node| self.texts(node, "an origin")).unwrap_or_default();
         for origin in &origins {
             let plain = origin.value.parse::<http::Uri>().is_ok_and(|uri| {
@@ -162,7 +165,7 @@ impl Reader<'_> {
     /// `limits`.
     pub(super) fn limits(&mut self, node: Option<&Node>) -> Limits {
         let mut limits = Limits { examine: 1000, per_address: 300 };
-        let Some(keys) = node.and_then(|node| self.keys(node, "`limits`", &["examine", "per_address"])) else { return limits };
+        let Some(keys) = node.and_then(|node| self.keys(node, "`limits`", &keys::LIMITS)) else { return limits };
         if let Some(rows) = keys.get("examine").and_then(|node| self.integer(node, "`examine` (rows)", 0, 10_000)) {
             limits.examine = usize::try_from(rows).unwrap_or(limits.examine);
         }
@@ -173,9 +176,6 @@ impl Reader<'_> {
         limits
     }
 }
-
-/// Keys of `auth`.
-pub(super) const AUTH: [&str; 5] = ["issuers", "claims", "anonymous_role", "default_plan", "max_key_age"];
 
 fn is_trustworthy(uri: &str) -> bool {
     uri.parse::<http::Uri>().is_ok_and(|uri| match uri.scheme_str() {

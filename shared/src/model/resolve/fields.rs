@@ -38,8 +38,10 @@ pub(super) fn fields(reader: &mut Reader<'_>, raw: &RawEntity<'_>, at: EntityIx,
             RawKind::Ref { target, on_delete, .. } => match by_name.get(target.value.as_str()) {
                 Some(target) => FieldType::Ref { target: *target, on_delete: *on_delete },
                 None => {
-                    let help = nearest(&target.value, by_name.keys().copied());
-                    reader.mistake(target.spot, format!("there is no entity `{}`", target.value), help);
+                    if !reader.is_broken("entities", &target.value) {
+                        let help = nearest(&target.value, by_name.keys().copied());
+                        reader.mistake(target.spot, format!("there is no entity `{}`", target.value), help);
+                    }
                     // Stands in for the unknown target, so that the rest of the entity can be checked.
                     FieldType::String(TextLimits::default())
                 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::names::find_or_say;
+use super::names::{find_or_say, to_one_or_say};
 use super::sort_keys::sizes;
 use crate::model::schema::{Entity, EntityIx, FieldIx, FieldType, Index, IndexIx, OnDelete, Path, SortPart, is_sortable};
 use crate::model::source::{At, RawEntity, RawIndex, Reader};
-use crate::model::suggest::nearest;
 
 /// Maximum number of fields in `equality` and in `sort`: more have no use, and a partition key has at most 2048 bytes.
 const MAX_PARTS: usize = 8;
@@ -106,11 +105,7 @@ fn equality_path(reader: &mut Reader<'_>, name: &At<String>, entity: &Entity, en
         return None;
     }
     let Some((relation, field)) = name.value.split_once('.') else { return own_path(reader, name, entity, "fixed") };
-    let Some(to_one) = entity.to_one(relation) else {
-        let help = nearest(relation, entity.to_one.iter().map(|relation| relation.name.as_str()));
-        reader.mistake(name.spot, format!("entity `{}` has no to-one relation `{relation}`", entity.name), help);
-        return None;
-    };
+    let to_one = to_one_or_say(reader, entity, name, (relation, field), "an index")?;
     let target = &entities[usize::from(to_one.target.0)];
     let ix = find_or_say(reader, target, &At { spot: name.spot, value: field.to_owned() })?;
     sortable(reader, name, target, ix)?;

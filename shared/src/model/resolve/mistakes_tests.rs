@@ -39,8 +39,8 @@ mistakes! {
         "11:38: `link` must be true or false",
         "11:51: `t` is listed and refused; leave it out, or name it under `except`",
     ];
-    syntax: "name: T\nentities: {a: [}\n" => ["2:16: not YAML: while parsing a node, did not find expected node content; see https://yaml.org/spec/1.2.2/"];
-    tab: "name: T\nentities:\n\ta: {}\n" => ["3:2: not YAML: tabs disallowed within this context (block indentation); see https://yaml.org/spec/1.2.2/"];
+    syntax: "name: T\nentities: {a: [}\n" => ["2:16: not YAML: a value is missing, or a bracket too many; close each `[` and `{`, and quote a text that begins with one"];
+    tab: "name: T\nentities:\n\ta: {}\n" => ["3:1: not YAML: a tab stands where YAML takes spaces only; indent with spaces"];
     empty: "" => ["1:1: the file is empty; a model needs at least `name` and `entities`"];
     two_documents: "name: T\n---\nname: U\n" => ["3:1: a second YAML document; a model is one document; remove the `---`"];
     no_mapping: "- a\n" => ["1:1: a model must be a mapping; its keys are `name`, `description`, `version`, `entities`, `roles`, `plans`, `auth`, `cors`, `limits`"];
@@ -161,14 +161,14 @@ mistakes! {
         "5:21: there is no role `x`; did you mean `r`?",
         "5:46: a permission (or `{rows: ..., fields: ...}`) must be true or false",
         "5:53: unknown key `reed`; did you mean `read`?",
-        "5:66: there is no entity `c`; did you mean `*`?",
+        "5:66: there is no entity `c`; did you mean `a`?",
         "5:91: `logs` is no system permission (or `all`); known here: `consumers`, `usage`, `cache`, `audit`",
         "6:17: role `s` inherits from itself over `r`; break the cycle",
     ];
     rules: format!("{}roles:\n  r:\n    entities:\n      a:\n        read:\n          rows: {{tt: 1, n: abc, t: {{like: x}}, or: x, l: {{gt: 1}}, s: $claim.org, u: $me}}\n          fields: [t, nope]\n", entities("  a: {fields: {t: string, n: integer, l: {list: string}, s: string, u: string}}\n")) => [
         "9:18: entity `a` has no field `tt`; did you mean `t`?",
         "9:28: the value for `n` must be a whole number",
-        "9:37: unknown operator `like`; did you mean `lte`?",
+        "9:37: unknown operator `like`; here it is `contains`, or `prefix` for a beginning",
         "9:51: `and` and `or` take a list of conditions; for example `or: [{a: 1}, {b: 2}]`",
         "9:62: `l` cannot be compared by `gt`; its type does not have that comparison",
         "9:69: unknown claim `org`; declare it: `auth: {claims: [org]}`",
@@ -188,7 +188,7 @@ mistakes! {
         "5:77: a threshold (per cent of a quota) must be a whole number from 1 to 100",
         "5:101: `wait` is no behaviour (`admit` or `refuse`); known here: `admit`, `refuse`",
         "6:15: rate `r` needs `rate`; for example `{rate: 10, per: 1s, burst: 20}`",
-        "6:39: more than one unit a microsecond; a smaller `rate` or a longer `per`",
+        "6:33: more than one unit a microsecond; a smaller `rate` or a longer `per`",
         "6:64: `b` is no operation, entity or `entity.operation`; did you mean `a`?",
     ];
     auth: format!("{}auth:\n  issuers: {{i: {{issuer: x, jwks_uri: \"http://keys.example.com/\", algorithms: [HS256], leeway: 1h, default_roles: [r]}}}}\n  anonymous_role: r\n  default_plan: p\n  max_key_age: 3 weeks\ncors: {{origins: [\"https://a.example/\"]}}\nlimits: {{examine: -1}}\n", entities("  a: {fields: {t: string}}\n")) => [
@@ -221,4 +221,76 @@ mistakes! {
     ];
     too_many_items: fields(&(0..24).map(|at| format!("  t{at}: {{type: string, unique: true}}\n")).collect::<String>()) =>
         ["2:3: a write of `a` may need 101 items; a transaction has at most 100; fewer indexes, refs or unique fields"];
+}
+
+mistakes! {
+    what_other_formats_call_it: fields("  a: {type: varchar, maxLength: 3}\n  b: {type: string, max_length: 3, regex: x}\n  c: datetime\n  d: {type: boolean, required: yes, unique: \"true\", immutable: 1}\n  e: {references: b}\n") => [
+        "4:17: unknown type `varchar`; here it is `string`",
+        "4:26: unknown key `maxLength`; here it is `max`",
+        "5:25: unknown key `max_length`; here it is `max`",
+        "5:40: unknown key `regex`; here it is `pattern`",
+        "6:10: unknown type `datetime`; here it is `timestamp`",
+        "7:36: `required` must be true or false; write `true`: YAML 1.2 reads `yes` as something else",
+        "7:49: `unique` must be true or false; without quotes: `true`",
+        "7:68: `immutable` must be true or false; write `true`: YAML 1.2 reads `1` as something else",
+        "8:10: the field has no type; add `type: ...`, one of `string`, `text`, `integer`, `decimal`, `number`, `boolean`, `date`, `timestamp`, `enum`, `email`, `url`, `uuid`, `json`, `ref`, `file`, `list`",
+        "8:11: unknown key `references`; here it is `ref`",
+    ];
+    operators_and_paths: format!("{}roles:\n  r:\n    entities:\n      line:\n        read: {{rows: {{n: {{like: x}}}}}}\n        update: {{rows: {{n: {{\">=\": 1, \"!=\": 2, between: 3, startsWith: 4}}}}}}\n        delete: {{rows: {{invoice.customer.country: DE, n.x: 1}}}}\n        create: {{rows: {{lines: 1, lines.n: 2}}}}\n      invoice: {{read: {{rows: {{lines: 1, lines.n: 2}}}}}}\n", entities("  customer: {fields: {country: string}}\n  invoice: {fields: {customer: {ref: customer}}}\n  line:\n    fields: {invoice: {ref: invoice, inverse: lines}, n: string}\n    indexes: {i: {equality: invoice.customer.country}}\n")) => [
+        "7:29: an index reaches over one relation, `invoice.customer.country` goes over two; `invoice.customer` is the farthest; keep the value in `line` or in `invoice`",
+        "12:27: unknown operator `like`; here it is `contains`, or `prefix` for a beginning",
+        "13:29: unknown operator `>=`; here they are `gt`, `gte`, `lt`, `lte`",
+        "13:38: unknown operator `!=`; here it is `ne`",
+        "13:47: unknown operator `between`; write `{gte: 1, lte: 5}`",
+        "13:59: unknown operator `startsWith`; here it is `prefix`",
+        "14:25: a condition reaches over one relation, `invoice.customer.country` goes over two; `invoice.customer` is the farthest; keep the value in `line` or in `invoice`",
+        "14:55: entity `line` has no to-one relation `n`; `n` is a field that refers to nothing",
+        "15:25: entity `line` has no field `lines`; known here: `invoice_id`, `n`, `created_at`, `updated_at`, `and`, `or`, `not`, `id`",
+        "15:35: entity `line` has no to-one relation `lines`; known here: `invoice`",
+        "16:31: entity `invoice` has no field `lines`; `lines` are records that refer to it; conditions reach over a ref",
+        "16:41: entity `invoice` has no to-one relation `lines`; `lines` are records that refer to it; a condition reaches over a ref",
+    ];
+    merge_keys_and_stars: "base: &base {x: string}\nname: T\nentities:\n  a:\n    fields:\n      <<: *base\n      y: string\nroles:\n  r: {entities: {a: {<<: *base}}}\n" => [
+        "1:1: unknown key `base`; did you mean `name`?",
+        "1:14: unknown key `x`; no type takes it",
+        "6:7: `<<` cannot name a field; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
+        "6:11: the field has no type; add `type: ...`, one of `string`, `text`, `integer`, `decimal`, `number`, `boolean`, `date`, `timestamp`, `enum`, `email`, `url`, `uuid`, `json`, `ref`, `file`, `list`",
+        "9:22: unknown key `<<`; YAML 1.2 has no merge keys: repeat the members, or use an alias as a whole value",
+    ];
+    a_colon_without_quotes: "name: T\nentities:\n  a:\n    description: An order: what a customer bought.\n    fields: {x: string}\n  b: {fields: {a: {ref: a}, y: strin}}\n" => [
+        "4:26: not YAML: a second `: ` in one line; a text that contains `: ` needs quotes, and what follows a key its own line",
+        "6:32: unknown type `strin`; did you mean `string`?",
+    ];
+    all_mistakes_of_a_file_that_is_not_yaml: "name: T\nentities:\n  a:\n    fields:\n      x: {type: string\n  b:\n\tfields: {y: string}\n  c:\n    fields: {a: {ref: a}, b: {ref: b}, d: {ref: d}}\nroles:\n  r:\n    entities:\n      *: {read: true}\n  s: {inherits: r, entities: {a: all, d: all}}\nplans:\n  p: {rates: {x: {rate: 1}}\n  q: {rates: {x: {rate: 0}}}\nauth: {default_plan: p, anonymous_role: r}\n" => [
+        "5:1: not YAML: a `{` is not closed, or a comma is missing; write `{a: 1, b: 2}`",
+        "7:1: not YAML: a tab stands where YAML takes spaces only; indent with spaces",
+        "9:49: there is no entity `d`; did you mean `c`?",
+        "13:7: not YAML: `*` begins an alias, and there is no such anchor; a text that begins with `*` needs quotes: `\"*\"`",
+        "14:39: there is no entity `d`; did you mean `c`?",
+        "16:1: not YAML: a `{` is not closed, or a comma is missing; write `{a: 1, b: 2}`",
+        "17:25: `rate` (units) must be a whole number from 1 to 1125899906842624",
+    ];
+    a_section_that_cannot_be_read: "name: T\nentities: {a: {fields: {x: string}}\nroles:\n  r: {all: 1}\n" => [
+        "2:1: not YAML: a `{` is not closed, or a comma is missing; write `{a: 1, b: 2}`",
+    ];
+    a_broken_part_is_not_unknown: entities("  a: {fields: {t: strin, u: {type: string, max: 3}}, indexes: {i: {equality: t}, j: {equality: v}}}\n  b: [x]\n  c: {fields: {b: {ref: b}, a: {ref: a}}, indexes: {k: {equality: a.t}}}\n") => [
+        "3:19: unknown type `strin`; did you mean `string`?",
+        "3:96: entity `a` has no field `v`; did you mean `u`?",
+        "4:6: an entity must be a mapping; its keys are `was`, `plural`, `description`, `id`, `fields`, `indexes`, `cache`, `contention`, `require_if_match`, `deprecated`, `max_bytes`, `timestamps`",
+    ];
+    everything_of_one_entity: entities("  A: {plural: 12, id: 7, cache: {}, contention: x, deprecated: {sunset: 3, operations: [x]}, fields: {t: {type: x, min: 3, mix: 4}, u: {type: string, min: x, unique: 1}}, indexes: {i: {}}}\n") => [
+        "3:3: `A` cannot name an entity; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",
+        "3:15: `plural` must be a text; put it in quotes: \"12\"",
+        "3:23: `7` is no kind of id; known here: `uuid`, `string`, `integer`",
+        "3:33: `cache` says nothing; write `{bounded: 30s}`, `strict` or `off`",
+        "3:49: `contention` (writes per second) must be a whole number from 1 to 2500",
+        "3:64: `deprecated` needs `since`; for example `deprecated: {since: 2026-01-01}`",
+        "3:73: `sunset` must be a day; for example `2026-11-21`",
+        "3:89: `x` is no operation; known here: `read`, `list`, `create`, `update`, `delete`, `upload`, `download`",
+        "3:113: unknown type `x`; known here: `string`, `text`, `integer`, `decimal`, `number`, `boolean`, `date`, `timestamp`, `enum`, `email`, `url`, `uuid`, `json`, `ref`, `file`, `list`",
+        "3:124: unknown key `mix`; no type takes it",
+        "3:156: `min` (code points) must be a whole number from 0 to 1000000",
+        "3:167: `unique` must be true or false; write `true`: YAML 1.2 reads `1` as something else",
+        "3:182: index `i` says nothing; add `equality: [..]`, `sort: [-placed_at]` or both",
+    ];
 }

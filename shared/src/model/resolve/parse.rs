@@ -2,21 +2,22 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::auth::Claims;
 use super::entities::entities as resolved;
 use super::rules::RuleScope;
 use crate::model::report::{MAX_ITEMS, most_items};
 use crate::model::schema::{Entity, Model};
-use crate::model::source::{Mistake, Node, Reader, load};
-
-/// Keys of a model.
-pub(super) const KEYS: [&str; 9] = ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
+use crate::model::source::{Mistake, Node, Reader, Salvage, keys, load, salvage};
 
 /// Reads a model; `file_name` is named in the mistakes.
 ///
 /// # Errors
 /// All mistakes of the file, in its order.
 pub fn parse(file_name: &str, source: &str) -> Result<Model, Vec<Mistake>> {
-    let document = load(file_name, source)?;
+    let document = match load(file_name, source) {
+        Ok(document) => document,
+        Err(mistakes) => return Err(salvaged(file_name, source, mistakes)),
+    };
     let mut reader = Reader::new(file_name);
     reader.duplicates(&document);
     let model = model(&mut reader, &document, source);
@@ -26,11 +27,29 @@ pub fn parse(file_name: &str, source: &str) -> Result<Model, Vec<Mistake>> {
     }
 }
 
+/// All mistakes of a file that is not YAML: those of YAML, and those of the parts that can be read.
+fn salvaged(file_name: &str, source: &str, whole: Vec<Mistake>) -> Vec<Mistake> {
+    let Salvage { mistakes, document, broken } = salvage(file_name, source, whole);
+    let mut reader = Reader::new(file_name);
+    reader.adopt(mistakes);
+    // Without any entity nothing that refers to them could be told from a mistake.
+    let can_go_on = !broken.iter().any(|(section, name)| section == "entities" && name.is_none());
+    for (section, name) in broken {
+        let names = if section == "auth" { Some("claims".to_owned()) } else { name };
+        reader.broken(section, names.unwrap_or_else(|| "*".to_owned()));
+    }
+    if let Some(document) = document.filter(|_| can_go_on) {
+        reader.duplicates(&document);
+        model(&mut reader, &document, source);
+    }
+    reader.finish()
+}
+
 fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model> {
-    let keys = reader.keys(document, "a model", &KEYS)?;
+    let keys = reader.keys(document, "a model", &keys::MODEL)?;
     let mut text = |key: &str| keys.get(key).and_then(|node| reader.text(node, &format!("`{key}`"))).map(|text| text.value);
     let (name, description, version) = (text("name"), text("description"), text("version"));
-    if keys.get("name").is_none() {
+    if keys.get("name").is_none() && !reader.has_broken("name") {
         reader.mistake(keys.spot, "the model has no `name`", "add `name: Bookshop`");
     }
     let entities = match keys.get("entities") {
@@ -48,7 +67,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
     let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
     let used = scope.used.into_iter().collect();
     let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
-    let auth = reader.auth(keys.get("auth"), &roles, &plans, used);
+    let auth = reader.auth(keys.get("auth"), &roles, &plans, Claims { declared: claims.clone(), used });
     let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
     let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
     let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::schema::{Cost, Entity, EntityIx, Operation, Quota, Rate, RatePlan, Window};
-use crate::model::source::{At, Node, Reader};
+use crate::model::source::{At, Node, Reader, keys};
 use crate::model::suggest::nearest;
 
 /// Maximum number of units: the sum of two stays exact in a JSON number.
@@ -18,13 +18,20 @@ const THRESHOLDS: [u8; 3] = [80, 95, 100];
 impl Reader<'_> {
     /// All plans.
     pub(super) fn plans(&mut self, node: &Node, entities: &[Entity]) -> Vec<RatePlan> {
-        self.named(node, "`plans`").into_iter().filter_map(|(key, body)| self.plan(key, body, entities)).collect()
+        let mut plans = Vec::new();
+        for (key, body) in self.named(node, "`plans`") {
+            let plan = self.plan(key, body, entities);
+            if plan.is_none() {
+                self.broken("plans", key.value);
+            }
+            plans.extend(plan);
+        }
+        plans
     }
 
     fn plan(&mut self, key: At<&str>, body: &Node, entities: &[Entity]) -> Option<RatePlan> {
         let name = self.name(key.spot, "a plan", key.value);
-        let known = ["description", "rates", "quotas", "costs", "thresholds", "when_unavailable"];
-        let keys = self.keys(body, "a plan", &known)?;
+        let keys = self.keys(body, "a plan", &keys::PLAN)?;
         let rates = keys.get("rates").map(|node| self.rates(node, entities)).unwrap_or_default();
         let quotas = keys.get("quotas").map(|node| self.quotas(node)).unwrap_or_default();
         for quota in &quotas {
@@ -36,7 +43,8 @@ impl Reader<'_> {
                 );
             }
         }
-        if rates.is_empty() {
+        let says_none = keys.get("rates").is_none_or(|node| self.named(node, "`rates`").is_empty());
+        if says_none {
             self.mistake(
                 key.spot,
                 format!("plan `{}` has no rate", key.value),
@@ -67,22 +75,20 @@ impl Reader<'_> {
 
     fn rate(&mut self, key: At<&str>, body: &Node, entities: &[Entity]) -> Option<Rate> {
         let name = self.name(key.spot, "a rate", key.value);
-        let keys = self.keys(body, "a rate", &["rate", "per", "burst", "only"])?;
-        let Some(rate) = keys.get("rate") else {
+        let keys = self.keys(body, "a rate", &keys::RATE)?;
+        if keys.get("rate").is_none() {
             self.mistake(key.spot, format!("rate `{}` needs `rate`", key.value), "for example `{rate: 10, per: 1s, burst: 20}`");
-            return None;
-        };
-        let rate_node = rate;
-        let rate = self.units(rate, "`rate` (units)")?;
-        let per = keys.get("per").map_or(Some(Duration::from_secs(1)), |node| self.duration(node, "`per`"))?;
-        let burst = keys.get("burst").map_or(Some(rate), |node| self.units(node, "`burst` (units)"))?;
+        }
+        let rate = keys.get("rate").and_then(|node| self.units(node, "`rate` (units)"));
+        let per = keys.get("per").map_or(Some(Duration::from_secs(1)), |node| self.duration(node, "`per`"));
+        let burst = keys.get("burst").map_or(rate, |node| self.units(node, "`burst` (units)"));
         // The limiter counts in microseconds per unit.
-        if u128::from(rate) > per.as_micros() {
-            self.mistake(rate_node.spot, "more than one unit a microsecond", "a smaller `rate` or a longer `per`");
+        if rate.zip(per).is_some_and(|(rate, per)| u128::from(rate) > per.as_micros()) {
+            self.mistake(keys.spot("rate"), "more than one unit a microsecond", "a smaller `rate` or a longer `per`");
         }
         let only = keys.get("only").map(|node| self.texts(node, "an operation")).unwrap_or_default();
         let only = only.iter().filter_map(|text| self.scope(text, entities)).collect();
-        Some(Rate { name: name?.value, rate, per, burst, only })
+        Some(Rate { name: name?.value, rate: rate?, per: per?, burst: burst?, only })
     }
 
     fn quotas(&mut self, node: &Node) -> Vec<Quota> {
@@ -127,7 +133,8 @@ impl Reader<'_> {
                 .map(|operation| (None, Some(operation)))
                 .or_else(|| entity(&text.value).map(|entity| (Some(entity), None))),
         };
-        if found.is_none() {
+        let entity = text.value.split_once('.').map_or(text.value.as_str(), |(entity, _)| entity);
+        if found.is_none() && !self.is_broken("entities", entity) {
             let known = Operation::ALL.map(Operation::name).into_iter().chain(entities.iter().map(|entity| entity.name.as_str()));
             let help = nearest(&text.value, known);
             self.mistake(text.spot, format!("`{}` is no operation, entity or `entity.operation`", text.value), help);

@@ -2,19 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::names::find;
+use super::names::{find, is_broken};
 use super::rules::RuleScope;
 use crate::model::report::missing_index;
 use crate::model::schema::{Action, Entity, EntityIx, FieldIx, FieldMask, FieldType, Grant, Role, Rule, SystemPermission};
-use crate::model::source::{At, Data, Node, Reader, Spot};
+use crate::model::source::{At, Data, Node, Reader, Spot, keys};
 use crate::model::suggest::nearest;
-
-const SYSTEM: [(&str, SystemPermission); 4] = [
-    ("consumers", SystemPermission::Consumers),
-    ("usage", SystemPermission::Usage),
-    ("cache", SystemPermission::Cache),
-    ("audit", SystemPermission::Audit),
-];
 
 /// Short forms for several actions. The key of a single action takes precedence.
 const GROUPS: [(&str, &[Action]); 3] = [
@@ -70,13 +63,13 @@ impl Reader<'_> {
             system: Vec::new(),
             inherits: Vec::new(),
         };
-        let Some(keys) = self.keys(body, "a role", &["description", "inherits", "all", "entities", "system"]) else {
+        let Some(keys) = self.keys(body, "a role", &keys::ROLE) else {
             return (role, Vec::new());
         };
         role.description = keys.get("description").and_then(|node| self.text(node, "`description`")).map(|text| text.value);
         let inherits = keys.get("inherits").map(|node| self.texts(node, "a role to inherit")).unwrap_or_default();
         for parent in &inherits {
-            if !names.contains(&parent.value.as_str()) {
+            if !names.contains(&parent.value.as_str()) && !self.is_broken("roles", &parent.value) {
                 self.mistake(
                     parent.spot,
                     format!("there is no role `{}`", parent.value),
@@ -99,10 +92,11 @@ impl Reader<'_> {
 
     fn system(&mut self, node: &Node) -> Vec<SystemPermission> {
         if matches!(&node.data, Data::Scalar { text, .. } if text == "all") {
-            return SYSTEM.map(|(_, permission)| permission).to_vec();
+            return SystemPermission::ALL.to_vec();
         }
+        let known = SystemPermission::ALL.map(|permission| (permission.name(), permission));
         let items = self.items(node);
-        items.iter().filter_map(|item| self.word(item, "system permission (or `all`)", &SYSTEM)).collect()
+        items.iter().filter_map(|item| self.word(item, "system permission (or `all`)", &known)).collect()
     }
 
     /// `"*"` is for the entities that have no key of their own.
@@ -114,8 +108,8 @@ impl Reader<'_> {
                 specific.push(entity.ix);
                 grants.retain(|(ix, _), _| *ix != entity.ix);
                 grants.extend(self.grants_of(body, entity, scope));
-            } else if key.value != "*" {
-                let known = scope.entities.iter().map(|entity| entity.name.as_str()).chain(["*"]);
+            } else if key.value != "*" && !self.is_broken("entities", key.value) {
+                let known = scope.entities.iter().map(|entity| entity.name.as_str());
                 self.mistake(key.spot, format!("there is no entity `{}`", key.value), nearest(key.value, known));
             }
         }
@@ -170,7 +164,7 @@ impl Reader<'_> {
             }
             return;
         }
-        let Some(keys) = self.keys(node, "a permission", &["rows", "fields"]) else { return };
+        let Some(keys) = self.keys(node, "a permission", &keys::PERMISSION) else { return };
         let rows = keys.get("rows").map_or(Rule::always(), |node| self.rule(node, entity, scope));
         let everything = || Listed { fields: FieldMask::all(entity.fields.len()), links: Vec::new() };
         let Listed { fields, links } = keys.get("fields").map_or_else(everything, |node| self.mask(node, entity));
@@ -256,7 +250,7 @@ impl Reader<'_> {
     /// The field of this name; `None` for `id`, which needs no permission, and for a name that is none.
     fn granted_field(&mut self, spot: Spot, name: &str, entity: &Entity) -> Option<FieldIx> {
         let found = find(entity, name);
-        if found.is_none() && name != "id" {
+        if found.is_none() && name != "id" && !is_broken(self, entity, name) {
             let help = nearest(name, entity.fields.iter().map(|field| field.name.as_str()).chain(["all"]));
             self.mistake(spot, format!("entity `{}` has no field `{name}`", entity.name), help);
         }

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::constant;
-use super::names::{find, find_or_say};
+use super::names::{find, find_or_say, is_broken, to_one_or_say};
 use crate::model::body::normalise_id;
 use crate::model::report::{SUBJECT, can_hold_subject};
 use crate::model::schema::{Entity, FieldType, Op, Operand, Path, Rule, is_sortable};
 use crate::model::source::{At, Data, Node, Reader, Spot, to_json};
-use crate::model::suggest::{list, nearest};
+use crate::model::suggest::{list, nearest, synonym};
 
 /// What rules may refer to, and the claims that they use.
 pub(super) struct RuleScope<'s> {
@@ -67,7 +67,16 @@ impl Reader<'_> {
                     match Op::parse(op.value) {
                         Some(parsed) => all.extend(self.compare(&key, path, kind.as_ref(), parsed, operand, entity, scope)),
                         None => {
-                            let help = nearest(op.value, Op::ALL.map(Op::name));
+                            let known = Op::ALL.map(Op::name);
+                            let help = match (op.value, synonym(op.value, &known)) {
+                                ("between", _) => "write `{gte: 1, lte: 5}`".to_owned(),
+                                ("=" | "==", _) => "here it is `eq`".to_owned(),
+                                ("!=" | "<>", _) => "here it is `ne`".to_owned(),
+                                (">" | ">=" | "<" | "<=", _) => "here they are `gt`, `gte`, `lt`, `lte`".to_owned(),
+                                (_, Some("contains")) => "here it is `contains`, or `prefix` for a beginning".to_owned(),
+                                (_, Some(right)) => format!("here it is `{right}`"),
+                                _ => nearest(op.value, known),
+                            };
                             self.mistake(op.spot, format!("unknown operator `{}`", op.value), help);
                         }
                     }
@@ -85,20 +94,24 @@ impl Reader<'_> {
         }
         let Some((relation, field)) = key.value.split_once('.') else {
             let name = At { spot: key.spot, value: key.value.to_owned() };
+            if is_broken(self, entity, key.value) {
+                return None;
+            }
             if find(entity, key.value).is_none() && entity.to_one(key.value).is_none() {
                 let known = entity.fields.iter().map(|field| field.name.as_str()).chain(COMBINATORS).chain(["id"]);
                 let message = format!("entity `{}` has no field `{}`", entity.name, key.value);
-                self.mistake(key.spot, message, nearest(key.value, known));
+                let help = match entity.to_many(key.value) {
+                    Some(_) => format!("`{}` are records that refer to it; conditions reach over a ref", key.value),
+                    None => nearest(key.value, known),
+                };
+                self.mistake(key.spot, message, help);
                 return None;
             }
             let ix = find_or_say(self, entity, &name)?;
             return Some((Path::Own(ix), Some(entity.field(ix).kind.clone())));
         };
-        let Some(to_one) = entity.to_one(relation) else {
-            let help = nearest(relation, entity.to_one.iter().map(|relation| relation.name.as_str()));
-            self.mistake(key.spot, format!("entity `{}` has no to-one relation `{relation}`", entity.name), help);
-            return None;
-        };
+        let name = At { spot: key.spot, value: key.value.to_owned() };
+        let to_one = to_one_or_say(self, entity, &name, (relation, field), "a condition")?;
         if field == "id" {
             return Some((Path::Own(to_one.field), Some(entity.field(to_one.field).kind.clone())));
         }
@@ -205,6 +218,9 @@ impl Reader<'_> {
             self.mistake(node.spot, format!("unknown variable `${name}`"), help);
             return None;
         };
+        if self.is_broken("auth", "claims") {
+            return None;
+        }
         if !scope.claims.iter().any(|known| known == claim) {
             let help = if scope.claims.is_empty() {
                 format!("declare it: `auth: {{claims: [{claim}]}}`")

@@ -13,6 +13,8 @@ pub struct Auth {
     pub default_plan: Option<String>,
     /// Maximum lifetime of an API key; `None`: unlimited.
     pub max_key_age: Option<Duration>,
+    /// Names of all claims that rules may use.
+    pub claims: Vec<String>,
     /// Names of all claims that rules use. The context of the authorizer carries only these.
     pub used_claims: Vec<String>,
 }

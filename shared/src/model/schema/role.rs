@@ -69,6 +69,21 @@ impl Action {
     }
 }
 
+impl SystemPermission {
+    /// All permissions.
+    pub const ALL: [Self; 4] = [Self::Consumers, Self::Usage, Self::Cache, Self::Audit];
+
+    /// Name in the model.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Consumers => "consumers",
+            Self::Usage => "usage",
+            Self::Cache => "cache",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// Permission on a system resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemPermission {

@@ -1,5 +1,6 @@
 //! Deprecations as the file states them.
 
+use super::keys;
 use super::reader::Reader;
 use super::tree::Node;
 use crate::model::schema::{Deprecation, Operation};
@@ -7,20 +8,19 @@ use crate::model::schema::{Deprecation, Operation};
 impl Reader<'_> {
     /// `{since: 2026-01-01, sunset: 2026-12-31, replacement: "..."}`; that of an entity may have `operations: [delete]`.
     pub fn deprecation(&mut self, node: &Node, of_entity: bool) -> Option<Deprecation> {
-        let known = &["since", "sunset", "replacement", "operations"][..if of_entity { 4 } else { 3 }];
+        let known = &keys::DEPRECATION[..if of_entity { 4 } else { 3 }];
         let keys = self.keys(node, "`deprecated`", known)?;
-        let Some(since) = keys.get("since") else {
+        if keys.get("since").is_none() {
             self.mistake(node.spot, "`deprecated` needs `since`", "for example `deprecated: {since: 2026-01-01}`");
-            return None;
-        };
-        let since = self.day(since, "`since`")?;
+        }
+        let since = keys.get("since").and_then(|node| self.day(node, "`since`"));
         let sunset = keys.get("sunset").and_then(|node| self.day(node, "`sunset`"));
-        if sunset.is_some_and(|sunset| sunset < since) {
+        if sunset.zip(since).is_some_and(|(sunset, since)| sunset < since) {
             self.mistake(keys.spot("sunset"), "`sunset` lies before `since`", "");
         }
         let replacement = keys.get("replacement").and_then(|node| self.text(node, "`replacement`")).map(|text| text.value);
         let operations = keys.get("operations").map(|node| self.operations(node)).unwrap_or_default();
-        Some(Deprecation { since, sunset, replacement, operations })
+        Some(Deprecation { since: since?, sunset, replacement, operations })
     }
 
     /// `[create, delete]`.

@@ -34,7 +34,7 @@ pub(in crate::model) struct Spot {
 }
 
 /// A value and its place in the file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::model) struct At<T> {
     pub spot: Spot,
     pub value: T,

@@ -10,11 +10,14 @@
 mod deprecation;
 mod document;
 mod json;
+pub(super) mod keys;
 mod mistake;
 mod raw_entity;
 mod raw_field;
 mod raw_type;
 mod reader;
+mod salvage;
+mod syntax;
 mod tree;
 mod units;
 
@@ -22,14 +25,10 @@ pub use document::Document;
 pub(super) use json::to_json;
 pub use mistake::Mistake;
 pub(super) use mistake::{At, Spot};
-#[cfg(test)]
-pub(super) use raw_entity::KEYS as ENTITY_KEYS;
 pub(super) use raw_entity::{RESERVED_FIELDS, RawEntity, RawId, RawIndex};
-#[cfg(test)]
-pub(super) use raw_field::COMMON as FIELD_KEYS;
 pub(super) use raw_field::RawField;
 pub(super) use raw_type::RawKind;
-#[cfg(test)]
 pub(super) use raw_type::types;
-pub(super) use reader::Reader;
+pub(super) use reader::{Reader, fields_of};
+pub(super) use salvage::{Salvage, salvage};
 pub(super) use tree::{Data, Node, load};

@@ -1,5 +1,6 @@
 //! Raw form of an entity: what the file says, with places, before names are resolved.
 
+use super::keys;
 use super::mistake::At;
 use super::raw_field::RawField;
 use super::reader::{Reader, is_name};
@@ -46,22 +47,6 @@ const RESERVED_PLURALS: [&str; 3] = ["docs", "openapi.json", "openapi.yaml"];
 /// Field names that are reserved: `id` and the parameters of a list, which would hide a filter by that field.
 pub(in crate::model) const RESERVED_FIELDS: [&str; 7] = ["id", "limit", "cursor", "sort", "fields", "include", "count"];
 
-/// Keys of an entity.
-pub(in crate::model) const KEYS: [&str; 12] = [
-    "was",
-    "plural",
-    "description",
-    "id",
-    "fields",
-    "indexes",
-    "cache",
-    "contention",
-    "require_if_match",
-    "deprecated",
-    "max_bytes",
-    "timestamps",
-];
-
 /// Maximum of `max_bytes`: DynamoDB stores items of up to 400 KB, and the rest of the item needs room too.
 const MAX_BYTES: u64 = 350 * 1024;
 
@@ -69,7 +54,7 @@ impl Reader<'_> {
     /// All entities.
     pub fn entities<'n>(&mut self, node: &'n Node) -> Vec<RawEntity<'n>> {
         let named = self.named(node, "`entities`");
-        if named.is_empty() {
+        if named.is_empty() && !self.has_broken("entities") {
             self.mistake(node.spot, "there is no entity", "a model needs at least one: `book: {fields: {title: string}}`");
         }
         named.into_iter().filter_map(|(key, body)| self.entity(key, body)).collect()
@@ -77,25 +62,34 @@ impl Reader<'_> {
 
     fn entity<'n>(&mut self, key: At<&str>, body: &'n Node) -> Option<RawEntity<'n>> {
         let name = self.name(key.spot, "an entity", key.value);
-        let keys = self.keys(body, "an entity", &KEYS)?;
-        let name = name?;
-        let plural = match keys.get("plural") {
-            Some(node) => self.text(node, "`plural`")?,
+        let Some(keys) = self.keys(body, "an entity", &keys::ENTITY) else {
+            self.broken("entities", key.value);
+            return None;
+        };
+        // One whose name is wrong is still read, for what else is.
+        let name_is_right = name.is_some();
+        let name = name.unwrap_or_else(|| At { spot: key.spot, value: key.value.to_owned() });
+        let plural = keys.get("plural").and_then(|node| self.text(node, "`plural`"));
+        let plural = match plural {
+            Some(plural) => {
+                self.plural(&plural);
+                plural
+            }
             None => At { spot: name.spot, value: format!("{}s", name.value) },
         };
-        self.plural(&plural);
         let fields = match keys.get("fields") {
-            Some(node) => self.fields(node),
+            Some(node) => self.fields(node, &name.value),
             None => {
                 self.mistake(name.spot, format!("entity `{}` has no fields", name.value), "add `fields: {title: string}`");
                 Vec::new()
             }
         };
         let id = match keys.get("id") {
-            Some(node) => At { spot: node.spot, value: self.id(node)? },
+            // After a mistake any id will do.
+            Some(node) => At { spot: node.spot, value: self.id(node).unwrap_or(RawId::String) },
             None => At { spot: name.spot, value: RawId::Uuid },
         };
-        Some(RawEntity {
+        let entity = RawEntity {
             description: keys.get("description").and_then(|node| self.text(node, "`description`")).map(|text| text.value),
             indexes: keys.get("indexes").map(|node| self.indexes(node)).unwrap_or_default(),
             cache: keys.get("cache").and_then(|node| self.cache(node)).unwrap_or(CacheMode::Strict),
@@ -116,7 +110,11 @@ impl Reader<'_> {
             plural,
             id,
             fields,
-        })
+        };
+        if !name_is_right {
+            self.broken("entities", key.value);
+        }
+        name_is_right.then_some(entity)
     }
 
     fn plural(&mut self, plural: &At<String>) {
@@ -152,7 +150,7 @@ impl Reader<'_> {
 
     fn index(&mut self, key: At<&str>, body: &Node) -> Option<RawIndex> {
         let name = self.name(key.spot, "an index", key.value);
-        let keys = self.keys(body, "an index", &["equality", "sort", "fields"])?;
+        let keys = self.keys(body, "an index", &keys::INDEX)?;
         let equality = keys.get("equality").map(|node| self.texts(node, "a field of `equality`")).unwrap_or_default();
         let sort = keys.get("sort").map(|node| self.texts(node, "a field of `sort`")).unwrap_or_default();
         if equality.is_empty() && sort.is_empty() {
@@ -177,9 +175,12 @@ impl Reader<'_> {
 
     fn cache(&mut self, node: &Node) -> Option<CacheMode> {
         if matches!(node.data, Data::Mapping(_)) {
-            let keys = self.keys(node, "`cache`", &["bounded"])?;
-            let age = self.duration(keys.get("bounded")?, "`bounded`")?;
-            return Some(CacheMode::Bounded(age));
+            let keys = self.keys(node, "`cache`", &keys::CACHE)?;
+            let Some(bounded) = keys.get("bounded") else {
+                self.mistake(node.spot, "`cache` says nothing", "write `{bounded: 30s}`, `strict` or `off`");
+                return None;
+            };
+            return self.duration(bounded, "`bounded`").map(CacheMode::Bounded);
         }
         self.word(node, "cache mode (or `{bounded: 30s}`)", &[("off", CacheMode::Off), ("strict", CacheMode::Strict)])
     }

@@ -10,7 +10,7 @@ use super::reader::{Keys, Reader};
 use super::tree::{Data, Node};
 use crate::core::id::MAX_SAFE_INTEGER;
 use crate::model::schema::{FORMATS, FieldType, FileLimits, OnDelete, TextLimits, anchored, compile};
-use crate::model::suggest::{list, nearest};
+use crate::model::suggest::{list, nearest, synonym};
 
 /// A type whose target is still a name.
 pub(in crate::model) enum RawKind {
@@ -48,6 +48,27 @@ fn type_names() -> Vec<&'static str> {
     types().map(|(name, _)| name).collect()
 }
 
+/// Types of other formats, and what they are called here.
+const TYPE_SYNONYMS: [(&str, &[&str]); 12] = [
+    ("string", &["str", "varchar", "char"]),
+    ("text", &["longtext", "markdown"]),
+    ("integer", &["int", "bigint", "long", "smallint"]),
+    ("decimal", &["money", "numeric", "currency"]),
+    ("number", &["float", "double", "real"]),
+    ("boolean", &["bool"]),
+    ("timestamp", &["datetime", "date_time", "time", "timestamptz"]),
+    ("url", &["uri", "link"]),
+    ("uuid", &["guid"]),
+    ("json", &["object", "map", "dict", "any"]),
+    ("ref", &["reference", "relation", "foreign_key"]),
+    ("list", &["array", "set"]),
+];
+
+fn type_synonym(text: &str) -> Option<&'static str> {
+    let lower = text.to_ascii_lowercase();
+    TYPE_SYNONYMS.iter().find(|(_, words)| words.contains(&lower.as_str())).map(|(right, _)| *right)
+}
+
 const GIGABYTE: u64 = 1 << 30;
 
 impl Reader<'_> {
@@ -60,7 +81,10 @@ impl Reader<'_> {
             let kind = self.type_name(body, text).and_then(|name| self.kind(name, None, body));
             return Some((kind, None));
         }
-        let name = self.type_of(body)?;
+        let Some(name) = self.type_of(body) else {
+            self.keys_of_any_type(body, common);
+            return None;
+        };
         let own = types().find(|(known, _)| *known == name).map(|(_, keys)| keys).unwrap_or_default();
         let mut known: Vec<&str> = vec!["type"];
         known.extend(own);
@@ -71,6 +95,22 @@ impl Reader<'_> {
         let keys = self.keys(body, &format!("a field of type {name}"), &known)?;
         let kind = self.kind(name, Some(&keys), body);
         Some((kind, Some(keys)))
+    }
+
+    /// Adds a mistake for each key that no type takes, where the type itself is wrong.
+    fn keys_of_any_type(&mut self, body: &Node, common: &[&str]) {
+        let own = types().flat_map(|(name, keys)| keys.iter().copied().chain([name]));
+        let known: Vec<&str> = ["type"].into_iter().chain(own).chain(common.iter().copied()).collect();
+        for (key, _) in self.named(body, "a field") {
+            if !known.contains(&key.value) {
+                let right = synonym(key.value, &known).map(|right| format!("here it is `{right}`"));
+                self.mistake(
+                    key.spot,
+                    format!("unknown key `{}`", key.value),
+                    right.unwrap_or_else(|| "no type takes it".to_owned()),
+                );
+            }
+        }
     }
 
     /// `type: decimal`, or one of the short forms `ref: customer`, `enum: [a, b]`, `list: string`.
@@ -103,7 +143,8 @@ impl Reader<'_> {
     fn type_name(&mut self, node: &Node, text: &str) -> Option<&'static str> {
         let found = types().map(|(name, _)| name).find(|name| *name == text);
         if found.is_none() {
-            self.mistake(node.spot, format!("unknown type `{text}`"), nearest(text, type_names()));
+            let help = type_synonym(text).map_or_else(|| nearest(text, type_names()), |right| format!("here it is `{right}`"));
+            self.mistake(node.spot, format!("unknown type `{text}`"), help);
         }
         found
     }

@@ -1,15 +1,17 @@
 //! Reading of nodes. Every method notes mistakes and goes on, so that all mistakes of a file are reported at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::mistake::{At, Mistake, Spot};
 use super::tree::{Data, Node};
-use crate::model::suggest::{list, nearest};
+use crate::model::suggest::{list, nearest, synonym};
 
 /// Reads nodes and collects mistakes.
 pub(in crate::model) struct Reader<'f> {
     file: &'f str,
     mistakes: Vec<Mistake>,
+    /// Sections with names in them that could not be read; `*` stands for all names of a section.
+    broken: HashSet<(String, String)>,
 }
 
 /// A mapping with fixed keys.
@@ -33,7 +35,7 @@ impl<'n> Keys<'n> {
 impl<'f> Reader<'f> {
     /// `file` is named in the mistakes.
     pub fn new(file: &'f str) -> Self {
-        Self { file, mistakes: Vec::new() }
+        Self { file, mistakes: Vec::new(), broken: HashSet::new() }
     }
 
     /// All mistakes in the order of the file, each once.
@@ -46,6 +48,27 @@ impl<'f> Reader<'f> {
     /// Whether there is a mistake so far.
     pub fn failed(&self) -> bool {
         !self.mistakes.is_empty()
+    }
+
+    /// Adds mistakes that were found elsewhere.
+    pub fn adopt(&mut self, mistakes: Vec<Mistake>) {
+        self.mistakes.extend(mistakes);
+    }
+
+    /// Notes that something cannot be read, so that nobody calls it unknown who refers to it. `section` is `entities`, `roles`, ... or
+    /// [`fields_of`] an entity.
+    pub fn broken(&mut self, section: impl Into<String>, name: impl Into<String>) {
+        self.broken.insert((section.into(), name.into()));
+    }
+
+    /// Whether something of this name stands there and cannot be read.
+    pub fn is_broken(&self, section: &str, name: &str) -> bool {
+        [name, "*"].into_iter().any(|name| self.broken.contains(&(section.to_owned(), name.to_owned())))
+    }
+
+    /// Whether anything of a section cannot be read.
+    pub fn has_broken(&self, section: &str) -> bool {
+        self.broken.iter().any(|(broken, _)| broken == section)
     }
 
     /// Adds a mistake.
@@ -74,7 +97,7 @@ impl<'f> Reader<'f> {
             if known.contains(&key.value) {
                 entries.push((key.value, key.spot, value));
             } else {
-                self.mistake(key.spot, format!("unknown key `{}`", key.value), nearest(key.value, known.iter().copied()));
+                self.mistake(key.spot, format!("unknown key `{}`", key.value), in_place_of(key.value, known));
             }
         }
         Some(Keys { spot: node.spot, entries })
@@ -162,7 +185,7 @@ impl<'f> Reader<'f> {
             Data::Scalar { text, plain: true } if text == "true" => Some(true),
             Data::Scalar { text, plain: true } if text == "false" => Some(false),
             _ => {
-                self.mistake(node.spot, format!("{label} must be true or false"), "");
+                self.mistake(node.spot, format!("{label} must be true or false"), truth(node));
                 None
             }
         }
@@ -215,6 +238,30 @@ impl<'f> Reader<'f> {
             self.mistake(node.spot, format!("`{text}` is no {label}"), nearest(text, known.iter().map(|(name, _)| *name)));
         }
         found
+    }
+}
+
+/// Section of the fields of an entity, for [`Reader::broken`].
+pub(in crate::model) fn fields_of(entity: &str) -> String {
+    format!("entities.{entity}")
+}
+
+/// What is right in place of an unknown key.
+fn in_place_of(key: &str, known: &[&str]) -> String {
+    if key == "<<" {
+        return "YAML 1.2 has no merge keys: repeat the members, or use an alias as a whole value".to_owned();
+    }
+    synonym(key, known).map_or_else(|| nearest(key, known.iter().copied()), |right| format!("here it is `{right}`"))
+}
+
+/// What is right in place of something that is no boolean.
+fn truth(node: &Node) -> String {
+    let Data::Scalar { text, plain } = &node.data else { return String::new() };
+    match text.to_ascii_lowercase().as_str() {
+        word @ ("true" | "false") if !plain => format!("without quotes: `{word}`"),
+        "yes" | "on" | "y" | "true" | "1" => format!("write `true`: YAML 1.2 reads `{text}` as something else"),
+        "no" | "off" | "n" | "false" | "0" => format!("write `false`: YAML 1.2 reads `{text}` as something else"),
+        _ => String::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, SpannedEventReceiver};
 
 use super::mistake::{Mistake, Spot};
+use super::syntax::explained;
 
 /// Maximum number of nodes that aliases add. No model needs more, and an alias bomb ends here.
 const ALIAS_BUDGET: usize = 20_000;
@@ -83,7 +84,8 @@ pub(in crate::model) fn load(file: &str, source: &str) -> Result<Node, Vec<Mista
     let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     if let Err(error) = Parser::new_from_str(source).load(&mut builder, true) {
         let spot = Spot { line: error.marker().line(), column: error.marker().col() + 1 };
-        return Err(mistake(spot, format!("not YAML: {}", error.info()), "see https://yaml.org/spec/1.2.2/"));
+        let (message, help) = explained(error.info());
+        return Err(mistake(spot, message, help));
     }
     if let Some((spot, message)) = builder.refused {
         return Err(mistake(spot, message, ""));

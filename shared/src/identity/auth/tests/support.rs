@@ -253,6 +253,7 @@ pub(crate) fn model() -> Model {
             anonymous_role: None,
             default_plan: Some("free".into()),
             max_key_age: None,
+            claims: Vec::new(),
             used_claims: ["tenant", "region", "subject"].map(String::from).to_vec(),
         },
         cors: Cors::default(),

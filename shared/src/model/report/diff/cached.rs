@@ -1,0 +1,33 @@
+//! How old an answer may be.
+
+use std::time::Duration;
+
+use super::super::describe;
+use super::changes::Changes;
+use crate::model::schema::CacheMode;
+
+/// Adds a change of `cache`: it breaks clients where answers may be older than they were.
+pub(super) fn mode(changes: &mut Changes, place: &str, was: CacheMode, now: CacheMode) {
+    let older = oldest(now) > oldest(was);
+    let what = format!("cache {} -> {}", shown(was), shown(now));
+    let why = (
+        "an answer, also one that embeds it, may be older than the last acknowledged write",
+        "no answer is older than it could be; what was cached is void at the first write",
+    );
+    changes.either(place, (was, now), older, what, why);
+}
+
+fn oldest(mode: CacheMode) -> Duration {
+    match mode {
+        CacheMode::Off | CacheMode::Strict => Duration::ZERO,
+        CacheMode::Bounded(age) => age,
+    }
+}
+
+fn shown(mode: CacheMode) -> String {
+    match mode {
+        CacheMode::Off => "off".to_owned(),
+        CacheMode::Strict => "strict".to_owned(),
+        CacheMode::Bounded(age) => format!("bounded {}", describe::duration(age)),
+    }
+}
