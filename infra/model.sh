@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Changes the model of a deployed stack, and nothing else: no compiler, no build. The functions stay the very same zips; each gets
-# a new version with the new layer, so infra/rollback.sh takes the model back. Check first with `holdfast model diff OLD NEW`.
+# a new version with the new layer, so infra/rollback.sh takes the model back. Check first with `holdfast model diff OLD NEW`. Stops where the
+# stored data needs something first (infra/plan.sh).
 #
 # usage: infra/model.sh STACK MODEL [options of sam deploy]        needs the SAM CLI, the AWS CLI and the usual AWS environment
 set -euo pipefail
 stack=${1:?usage: infra/model.sh STACK MODEL}
 model=$(realpath "${2:?usage: infra/model.sh STACK MODEL}")
 shift 2
+"$(dirname "$0")/plan.sh" "$stack" "$model"
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
 # The name in the layer is the one that the functions look for.

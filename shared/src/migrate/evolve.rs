@@ -16,16 +16,16 @@ use super::{Fills, MigrateError, Plan, Progress, stored_model};
 use crate::core::clock::Env;
 use crate::model::value::Record;
 use crate::model::{Entity, Model};
-use crate::store::constraints::{self, BuildError, Constraints, Lack, Lacking, States, Target};
+use crate::store::constraints::{self, BuildError, Constraints, Lack, Lacking, States};
 use crate::store::items;
 use crate::store::table::{Item, SharedTable, TableError};
 
 /// A model over what is stored.
 pub struct Evolution {
-    table: SharedTable,
-    model: Arc<Model>,
-    env: Env,
-    constraints: Constraints,
+    pub(super) table: SharedTable,
+    pub(super) model: Arc<Model>,
+    pub(super) env: Env,
+    pub(super) constraints: Constraints,
     fills: Fills,
 }
 
@@ -69,7 +69,7 @@ impl Evolution {
     pub async fn estimate(&self, mut progress: impl FnMut(&Units) + Send) -> Result<(Units, Progress), MigrateError> {
         let states = self.states().await?;
         let values = self.values(states.lacking().to_vec());
-        let targets = Target::pending(&self.model, &states);
+        let targets = states.targets(&self.model);
         let rewriter = self.rewriter();
         let (mut units, mut done, mut after) = (Units::default(), Progress::default(), None);
         let scans = u64::from(!values.lacking.is_empty()) + u64::from(!targets.is_empty());
@@ -82,6 +82,7 @@ impl Evolution {
                 let built = targets.iter().filter(|target| target.entity(&self.model).ix == entity.ix).count() as u64;
                 units.rows += built * records.len() as u64;
                 units.write += records.iter().map(|record| built * 2 * kilobytes(record) + 2 * u64::from(built > 0)).sum::<u64>();
+                units.without_value += records.iter().filter(|record| values.is_without(entity, record)).count() as u64;
                 let rows = entity.indexes.len() as u64 + 1;
                 for (change, stuck) in values.changes(entity, records).await? {
                     units.rewritten += u64::from(change.is_some());
@@ -108,7 +109,7 @@ impl Evolution {
         let lacking: Vec<Lacking> = states.lacking().iter().filter(is_value).cloned().collect();
         let mut done = Progress::default();
         self.rewrite(&self.values(lacking), &mut done, &mut progress).await?;
-        self.constraints.prepare(&Target::pending(&self.model, &states)).await?;
+        self.constraints.prepare(&states.targets(&self.model)).await?;
         Ok(done)
     }
 
@@ -123,9 +124,10 @@ impl Evolution {
         rows: impl FnMut(&constraints::Progress) + Send,
     ) -> Result<Evolved, MigrateError> {
         let mut evolved = Evolved::default();
+        self.move_entities(settle, &mut evolved.values, &mut values).await?;
         let states = self.states().await?;
         // Before anything waits: writes of the new version are not refused from now on.
-        self.constraints.prepare(&Target::pending(&self.model, &states)).await?;
+        self.constraints.prepare(&states.targets(&self.model)).await?;
         let lacking = states.lacking().to_vec();
         if !lacking.is_empty() {
             self.constraints.begin_values(&lacking).await?;
@@ -136,7 +138,7 @@ impl Evolution {
             self.rewrite(&rewriting, &mut evolved.values, &mut values).await?;
             self.constraints.finish_values(&rewriting.mended(&evolved.values)).await?;
         }
-        let pending = Target::pending(&self.model, &*self.states().await?);
+        let pending = self.states().await?.targets(&self.model);
         if !pending.is_empty() {
             evolved.rows = self.constraints.build(&pending, settle, rows).await.map_err(failed)?;
         }
@@ -147,7 +149,7 @@ impl Evolution {
     }
 
     /// The states as they are now.
-    async fn states(&self) -> Result<Arc<States>, TableError> {
+    pub(super) async fn states(&self) -> Result<Arc<States>, TableError> {
         self.constraints.forget();
         self.constraints.states().await
     }

@@ -9,6 +9,7 @@
 //!
 //! The exception is [`protocol_2`]: it changes how things are stored, and no record, while nobody may write.
 
+mod entities;
 mod evolve;
 mod names;
 mod plan;

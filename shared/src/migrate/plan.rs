@@ -10,6 +10,8 @@ use crate::store::constraints::{Lack, Lacking, RuleKind, States, Target};
 pub struct Plan {
     /// All of them.
     pub steps: Vec<Step>,
+    /// Whether writes of the new version would be refused, because a unique field was not announced.
+    pub is_unprepared: bool,
     /// Name of the model that the data is of, where it is another than that of the model.
     pub other_project: Option<String>,
 }
@@ -21,6 +23,8 @@ pub struct Units {
     pub items: u64,
     /// Records that get other values.
     pub rewritten: u64,
+    /// Records that have no value where the model promises one.
+    pub without_value: u64,
     /// Rows that records may lack.
     pub rows: u64,
     /// Read units of the scans.
@@ -35,8 +39,11 @@ impl Plan {
         let told = old.map_or_else(Vec::new, |old| steps(old, new));
         let mut all: Vec<Step> = Vec::new();
         let lacking = states.lacking().iter().map(|lacking| of_lacking(new, lacking));
-        let targets = Target::pending(new, states).into_iter().map(|target| of_target(new, &target));
-        for own in lacking.chain(targets) {
+        let targets = states.targets(new).into_iter().map(|target| of_target(new, &target));
+        let moved = states.moving().iter().map(|(entity, from)| {
+            later(MigrationStep::RenameEntity { entity: new.entity(*entity).name.clone(), from: from.clone() })
+        });
+        for own in moved.chain(lacking).chain(targets) {
             // In the words of the comparison, where it says the same.
             let same = told.iter().find(|step| is_same(&step.work, &own.work));
             all.push(same.cloned().unwrap_or(own));
@@ -44,7 +51,7 @@ impl Plan {
         all.extend(told.into_iter().filter(|step| !is_by_state(&step.work)));
         in_order(&mut all);
         let other_project = old.filter(|old| old.name != new.name).map(|old| old.name.clone());
-        Self { steps: all, other_project }
+        Self { steps: all, is_unprepared: states.unprepared().next().is_some(), other_project }
     }
 
     /// Steps that `migrate` does by itself: not those that need `--drop`, or an operator.
@@ -57,9 +64,9 @@ impl Plan {
         self.own().next().is_some()
     }
 
-    /// Whether something must be done before this model is deployed.
-    pub fn is_needed_before(&self) -> bool {
-        self.steps.iter().any(|step| step.when == When::Before || matches!(step.work, MigrationStep::BuildUnique { .. }))
+    /// Whether `migrate --prepare` must come before this model is deployed.
+    pub fn is_needed_before(&self, units: &Units) -> bool {
+        self.is_unprepared || units.without_value > 0
     }
 
     /// Whether a version with the model of before cannot go on afterwards.
@@ -113,7 +120,7 @@ fn of_target(model: &Model, target: &Target) -> Step {
             let field = of.field(rule.field).name.clone();
             match rule.kind {
                 RuleKind::Unique => MigrationStep::BuildUnique { entity, field },
-                RuleKind::Reference => MigrationStep::BuildReference { entity, field, blocks_deletes: true },
+                RuleKind::Reference => MigrationStep::BuildReference { entity, field },
             }
         }
     })

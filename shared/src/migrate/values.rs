@@ -70,6 +70,13 @@ impl Values {
         self.lacking.iter().filter(|lacking| !is_stuck(lacking)).cloned().collect()
     }
 
+    /// Whether a record has no value where the model promises one.
+    pub(super) fn is_without(&self, entity: &Entity, record: &Record) -> bool {
+        let is_null = |field: &Field| record.fields.get(&field.name).is_none_or(Value::is_null);
+        let own = self.lacking.iter().filter(|lacking| lacking.entity == entity.ix && lacking.lack == Lack::Value);
+        own.into_iter().any(|lacking| is_null(entity.field(lacking.field)))
+    }
+
     fn change(&self, entity: &Entity, before: Record) -> (Option<Change>, Vec<Stuck>) {
         let (mut after, mut fields, mut stuck) = (before.clone(), Vec::new(), Vec::new());
         for lacking in self.lacking.iter().filter(|lacking| lacking.entity == entity.ix) {

@@ -8,7 +8,7 @@
 //! | fence of an attempt to write | `tf#<token>` | `0x00` |
 //! | tombstone of a cascade | `d*` | entity, `#`, id |
 //! | where an interrupted migration stands | `m#<migration>` | `0x00` |
-//! | states of an entity's indexes | `x#<entity>` | `0x00` |
+//! | state item of an entity | `x#<entity>` | `0x00` |
 //! | which tags writers keep | `x#*` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
@@ -41,7 +41,7 @@
 
 use crate::model::value::Record;
 use crate::model::value::encode::{self, order_at};
-use crate::model::{Entity, Index, Model};
+use crate::model::{Entity, Index, MAX_SORT_KEY, Model};
 use crate::store::table::Key;
 
 /// Sort key of items that are alone in their partition.
@@ -90,9 +90,14 @@ pub fn migration(name: &str) -> Key {
     Key::new(format!("m#{name}"), ONLY)
 }
 
-/// The states of an entity's indexes.
+/// The state item of an entity.
 pub fn index_states(entity: &Entity) -> Key {
-    Key::new(format!("x#{}", entity.name), ONLY)
+    states_of(&entity.name)
+}
+
+/// The state item of an entity that the model may not have.
+pub fn states_of(entity: &str) -> Key {
+    Key::new(format!("x#{entity}"), ONLY)
 }
 
 /// Which tags writers keep.
@@ -142,10 +147,7 @@ pub fn sort_key(model: &Model, entity: &Entity, index: &Index, record: &Record) 
     fitting(sk)
 }
 
-/// Most bytes of a sort key.
-const MAX_SORT_KEY: usize = 1024;
-
-/// A sort key that DynamoDB takes. The model bounds the values of what it indexes, so only values that an older model allowed are longer:
+/// A sort key that DynamoDB and cursors take. The model bounds the values of what it indexes, so only values that an older model allowed are longer:
 /// behind what fits, a hash tells them apart, so that each still has a place of its own, near its order.
 fn fitting(mut sk: Vec<u8>) -> Vec<u8> {
     if sk.len() > MAX_SORT_KEY {

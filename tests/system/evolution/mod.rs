@@ -2,6 +2,7 @@
 
 mod changes;
 mod oracle;
+mod recipes;
 
 use std::sync::Arc;
 

@@ -65,9 +65,12 @@ fn show(plan: &Plan, counted: Option<&(Units, Progress)>) {
         None if plan.steps.is_empty() => anstream::println!("the stored data is as the model wants it: nothing to do"),
         None => anstream::println!("nothing that `migrate` does by itself"),
         Some((units, values)) => {
-            let Units { items, rewritten, rows, read, write } = units;
+            let Units { items, rewritten, rows, read, write, .. } = units;
             anstream::println!("{items} items are read, {rewritten} records rewritten, up to {rows} rows put:");
             anstream::println!("about {read} read units and at most {write} write units");
+            if plan.is_needed_before(units) {
+                anstream::println!("{WARN}before the deployment{WARN:#}: run `holdfast migrate --prepare`");
+            }
             stuck(values);
         }
     }
@@ -80,7 +83,7 @@ fn as_json(plan: &Plan, counted: Option<&(Units, Progress)>) -> Value {
     let steps: Vec<Value> = plan.steps.iter().map(holdfast::model::evolution::Step::json).collect();
     let mut told = json!({
         "needed": plan.is_needed(),
-        "needed_before": plan.is_needed_before(),
+        "needed_before": counted.is_some_and(|(units, _)| plan.is_needed_before(units)),
         "one_way": plan.is_one_way(),
         "steps": steps,
     });

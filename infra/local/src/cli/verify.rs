@@ -46,7 +46,7 @@ pub async fn run(args: VerifyArgs) -> Result<ExitCode, Failure> {
     let exported = exported(&args, &target).await;
     target.close().await;
     let (report, exported) = (outcome?, exported?);
-    for problem in &report.listed {
+    for problem in report.listed.iter().chain(&report.forbidden_listed) {
         let style = if problem.repaired { HEADING } else { BAD };
         let done = match problem.kind {
             Kind::Forbidden => "forbidden",

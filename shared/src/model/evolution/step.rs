@@ -47,8 +47,8 @@ pub enum MigrationStep {
     Convert { entity: String, field: String, from: String, to: String },
     /// Gives a value to records that have none in a field where the new model has no null.
     Fill { entity: String, field: String, value: FillValue },
-    /// Writes the rows of a ref under the records that it points to. Until then deletes of these are refused, if `blocks_deletes`.
-    BuildReference { entity: String, field: String, blocks_deletes: bool },
+    /// Writes the rows of a ref under the records that it points to. Until then deletes of these are refused.
+    BuildReference { entity: String, field: String },
     /// Writes the rows of a unique field, and reports duplicates.
     BuildUnique { entity: String, field: String },
     /// Writes the rows of an index, in place of rows of another form.
@@ -169,10 +169,8 @@ impl MigrationStep {
             Self::RenameField { entity, field, from } => json!({"entity": entity, "field": field, "from": from}),
             Self::Convert { entity, field, from, to } => json!({"entity": entity, "field": field, "from": from, "to": to}),
             Self::Fill { entity, field, value } => json!({"entity": entity, "field": field, "value": value.json()}),
-            Self::BuildReference { entity, field, blocks_deletes } => {
-                json!({"entity": entity, "field": field, "blocks_deletes": blocks_deletes})
-            }
             Self::CheckValues { entity, field }
+            | Self::BuildReference { entity, field }
             | Self::BuildUnique { entity, field }
             | Self::DropField { entity, field }
             | Self::DropReference { entity, field }
@@ -230,10 +228,9 @@ impl fmt::Display for MigrationStep {
             Self::RenameField { entity, field, from } => write!(out, "rename {entity}.{from} to {field}: move its values"),
             Self::Convert { entity, field, from, to } => write!(out, "convert {entity}.{field}: {from} -> {to}"),
             Self::Fill { entity, field, value } => write!(out, "fill {entity}.{field} {value}"),
-            Self::BuildReference { entity, field, blocks_deletes: true } => {
+            Self::BuildReference { entity, field } => {
                 write!(out, "build the references {entity}.{field}; until then deletes of what they point to are refused (503)")
             }
-            Self::BuildReference { entity, field, .. } => write!(out, "build the references {entity}.{field}"),
             Self::BuildUnique { entity, field } => {
                 write!(out, "build the unique values of {entity}.{field}; duplicates are reported")
             }

@@ -172,11 +172,11 @@ fn rows(old: Side<'_>, (new, field): (Side<'_>, &Field), steps: &mut Vec<Step>) 
     match (&was, &now) {
         (None, None) => {}
         (Some(_), None) => steps.push(drop_reference(new.1, before)),
-        (Some(was), Some(now)) if was == now => {}
-        (was, Some(now)) => {
-            // Where only the rule is another, the rows are there: what they say counts for versions that do not know the field.
-            let blocks_deletes = !was.as_ref().is_some_and(|was| same_but_rule(was, now));
-            steps.push(later(MigrationStep::BuildReference { entity: entity.clone(), field: name.clone(), blocks_deletes }));
+        // Where only the rule is another, the rows are there: a deletion goes by what the model says.
+        (Some(was), Some(now)) if same_but_rule(was, now) => {}
+        (_, Some(_)) => {
+            let (entity, field) = (entity.clone(), name.clone());
+            steps.push(later(MigrationStep::BuildReference { entity, field }));
         }
     }
     let form = |(model, entity): Side<'_>, field: &Field| field.unique.then(|| unique_form(model, entity, field));

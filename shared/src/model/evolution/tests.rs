@@ -59,8 +59,7 @@ needs! {
         "after   rename order.buyer to buyer_id: move its values (one-way)",
         "after   build the references order.buyer_id; until then deletes of what they point to are refused (503)",
     ];
-    another_rule_of_a_ref: "customer, inverse: orders}" => "customer, inverse: orders, on_delete: set_null}",
-        ["after   build the references order.customer_id"];
+    another_rule_of_a_ref: "customer, inverse: orders}" => "customer, inverse: orders, on_delete: set_null}", [];
     another_kind_of_id: "    id: string\n" => "    id: uuid\n", [
         "before  check order.customer_id: report stored values that the new model forbids",
         "after   convert the ids of customer: string -> uuid (one-way)",

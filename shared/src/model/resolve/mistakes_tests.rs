@@ -270,6 +270,10 @@ mistakes! {
         "16:1: not YAML: a `{` is not closed, or a comma is missing; write `{a: 1, b: 2}`",
         "17:25: `rate` (units) must be a whole number from 1 to 1125899906842624",
     ];
+    every_entity_cannot_be_read: "name: T\nentities:\n  a:\n    description: x: y\nroles:\n  r: {all: yes, entities: {a: all}}\n" => [
+        "4:19: not YAML: a second `: ` in one line; a text that contains `: ` needs quotes, and what follows a key its own line",
+        "6:12: `all` must be true or false; write `true`: YAML 1.2 reads `yes` as something else",
+    ];
     a_section_that_cannot_be_read: "name: T\nentities: {a: {fields: {x: string}}\nroles:\n  r: {all: 1}\n" => [
         "2:1: not YAML: a `{` is not closed, or a comma is missing; write `{a: 1, b: 2}`",
     ];

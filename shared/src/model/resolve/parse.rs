@@ -57,6 +57,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
             let raw = reader.entities(node);
             resolved(reader, &raw)
         }
+        None if reader.has_broken("entities") => Vec::new(),
         None => {
             reader.mistake(keys.spot, "the model has no `entities`", "add `entities: {book: {fields: {title: string}}}`");
             Vec::new()

@@ -1,27 +1,38 @@
-//! The states of indexes, so that only what is complete is read, also while two versions of the model are at work.
+//! The states of what a model promises over stored data: indexes, unique fields, references, and the values of fields, so that only what
+//! is complete is relied on, also while two versions of the model are at work.
 //!
 //! ```text
-//! (absent) -> writing -> building -> ready      by `reindex`
-//!             any of these -> stale                by an instance whose model does not keep the index
+//! index:             (absent) -> writing -> building -> ready   by a build; any of these -> stale   by a version that does not keep it
+//! unique, reference: (absent) -> writing -> building -> ready   by a build; any of these -> writing by a version that does not keep it
 //! ```
-//! Every instance writes all indexes of its own model in the transactions of its writes, whatever their state. What it does not
-//! know it cannot keep, so it marks that stale before it writes for the first time, and whenever it meets it again. States are
-//! remembered for [`REFRESH`] at most, by readers as by writers; an instance that has marked something waits that long before
-//! it writes, so that nobody still reads there. `reindex` waits until every writer has seen that it began.
+//! Every instance writes all rows of its own model in the transactions of its writes, whatever their state. What it does not keep it
+//! marks before it writes for the first time, and whenever it meets it again. States are remembered for [`REFRESH`] at most, by readers
+//! as by writers; an instance that has marked something waits that long before it writes, so that nobody still relies on it. A build
+//! waits until every writer has seen that it began.
 //!
-//! The first writer of an entity finds no states: there are no records either, so all indexes are ready.
+//! The first writer of an entity finds no states: there are no records either, so everything is complete. So is every rule of a field
+//! that no version ever stored: the state item names the fields that were, with the form of their values.
+//!
+//! What is not complete is served as far as it can be decided: no list reads an index that is not ready; deletions of what a reference
+//! may point to are refused, creations never; a unique field is kept from the moment that it is `writing`, and refused only while nothing
+//! was prepared for it.
 //!
 //! Beside them stand the *tag policy*: which tags writers keep, see [`tag_policy`], and the mark of the protocol, see [`protocol`].
 
 mod build;
 mod entry;
+mod form;
+mod lacking;
 mod marks;
+mod moves;
 mod page;
+mod progress;
 pub mod protocol;
 mod rule;
 #[cfg(test)]
 mod rule_tests;
 mod state_item;
+mod states;
 mod tag_policy;
 mod target;
 #[cfg(test)]
@@ -35,92 +46,23 @@ use super::keys;
 use super::repeat::repeated;
 use super::table::{Attr, Expr, Item, Returning, SharedTable, TableError, TableName, Write};
 use crate::core::clock::{Env, Micros};
-use crate::model::evolution::{Form, index_form};
-use crate::model::{Entity, EntityIx, FieldType, Index, IndexIx, Model};
+use crate::model::{Entity, Model};
 
 use entry::{Entry, FINGERPRINT, RUN, STATE, attribute};
+use lacking::{check_names, name_of_entity_before};
 use state_item::StateItem;
 
-pub use build::{BuildError, Finding, Progress, SETTLE};
+pub use build::{BuildError, SETTLE};
 pub use entry::State;
+pub use form::fingerprint;
+pub use lacking::{Lack, Lacking};
+pub use progress::{Finding, Progress};
 pub use rule::{Rule, RuleKind, class};
+pub use states::States;
 pub use target::Target;
-pub use values::{Lack, Lacking};
 
 /// How long states are remembered.
 pub const REFRESH: Duration = Duration::from_secs(5);
-
-/// The states of all indexes of a model at some moment.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct States {
-    not_ready: Vec<(EntityIx, IndexIx)>,
-    /// Rules that cannot be relied on, and whether they were prepared for.
-    pending: Vec<(Rule, bool)>,
-    /// What stored values lack.
-    lacking: Vec<Lacking>,
-    /// Whether the last writer kept other tags than this model names.
-    other_tags: bool,
-}
-
-impl States {
-    /// States in which these indexes are not complete.
-    #[cfg(test)]
-    pub(crate) fn without(not_ready: Vec<(EntityIx, IndexIx)>) -> Self {
-        Self { not_ready, ..Self::default() }
-    }
-
-    /// Whether an index may be read. One that stores no rows always may.
-    pub fn is_ready(&self, entity: EntityIx, index: IndexIx) -> bool {
-        !self.not_ready.contains(&(entity, index))
-    }
-
-    /// Whether writers keep the tags that this model names, so that answers can depend on them.
-    pub fn tags_are_kept(&self) -> bool {
-        !self.other_tags
-    }
-
-    /// Indexes that need a build before they can be read.
-    pub fn not_ready(&self) -> &[(EntityIx, IndexIx)] {
-        &self.not_ready
-    }
-
-    /// Rules that are not complete: older records may have values without a row.
-    pub fn pending(&self) -> impl Iterator<Item = &Rule> {
-        self.pending.iter().map(|(rule, _)| rule)
-    }
-
-    /// Rules of unique fields that nothing was prepared for: whoever took a value could not know that another has it.
-    pub fn unprepared(&self) -> impl Iterator<Item = &Rule> {
-        let is_unprepared = |(rule, prepared): &&(Rule, bool)| rule.kind == RuleKind::Unique && !prepared;
-        self.pending.iter().filter(is_unprepared).map(|(rule, _)| rule)
-    }
-
-    /// What would make this model refuse valid requests, as `unique order.number`; `None`: nothing that can be prepared.
-    pub fn unprepared_for(&self, model: &Model) -> Option<String> {
-        let unique = self.unprepared().next().map(|rule| Target::Rule(rule.clone()).name(model));
-        let moving =
-            || model.entities.iter().find(|entity| self.is_moving(entity.ix)).map(|entity| format!("entity {}", entity.name));
-        unique.or_else(moving)
-    }
-
-    /// What stored values lack for the model.
-    pub fn lacking(&self) -> &[Lacking] {
-        &self.lacking
-    }
-
-    /// Whether records of an entity cannot be read as the model says, because values stand under another name still.
-    pub fn is_moving(&self, entity: EntityIx) -> bool {
-        self.lacking.iter().any(|lacking| lacking.entity == entity && matches!(lacking.lack, Lack::Name(_)))
-    }
-
-    /// The rule, not complete yet, of a field by which records may refer to those of an entity: it is not known who does.
-    pub fn unknown_references(&self, model: &Model, to: EntityIx) -> Option<&Rule> {
-        self.pending().find(|rule| {
-            let kind = &model.entity(rule.entity).field(rule.field).kind;
-            rule.kind == RuleKind::Reference && matches!(kind, FieldType::Ref { target, .. } if *target == to)
-        })
-    }
-}
 
 /// What an instance remembers.
 #[derive(Default)]
@@ -130,7 +72,7 @@ struct Memory {
     hold: Option<Micros>,
 }
 
-/// Knows, for one instance, which indexes may be read.
+/// The states as one instance knows them.
 pub struct Constraints {
     table: SharedTable,
     model: Arc<Model>,
@@ -201,41 +143,23 @@ impl Constraints {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The states of all entities in the model's order, then the regime.
+    /// The state items of all entities in the model's order, those under names that entities had before, and the tag policy.
     async fn load(&self) -> Result<Vec<Option<Item>>, TableError> {
         let entities = self.model.entities.iter().map(keys::index_states);
-        let keys: Vec<_> = entities.chain([keys::tag_policy()]).map(|key| (TableName::Data, key)).collect();
+        let before =
+            self.model.entities.iter().filter_map(|entity| Some(keys::states_of(name_of_entity_before(&self.model, entity)?)));
+        let keys: Vec<_> = entities.chain(before).chain([keys::tag_policy()]).map(|key| (TableName::Data, key)).collect();
         self.table.get(&keys, true).await
     }
 
     /// Refuses a table that this version must not touch.
     fn check(&self, items: &[Option<Item>]) -> Result<(), TableError> {
         protocol::check(items)?;
-        values::check_names(&self.model, items)
+        check_names(&self.model, items)
     }
 
     fn known(&self, items: &[Option<Item>]) -> States {
-        let (mut not_ready, mut pending, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
-        for (entity, item) in self.model.entities.iter().zip(items) {
-            let Some(item) = item else { continue };
-            let state = StateItem::read(item);
-            pending.extend(pending_rules(&self.model, entity, &state));
-            lacking.extend(values::lacking(&self.model, entity, &state));
-            for index in entity.indexes.iter().filter(|index| index.is_stored()) {
-                let entry = Entry::of(item, &index.name);
-                let is_own = |entry: &Entry| is_form(&self.model, entity, index, &entry.fingerprint);
-                if !entry.is_some_and(|entry| entry.state == State::Ready && is_own(&entry)) {
-                    not_ready.push((entity.ix, index.ix));
-                }
-            }
-        }
-        let recorded = items.last().and_then(Option::as_ref);
-        States {
-            not_ready,
-            pending,
-            lacking,
-            other_tags: recorded.is_some_and(|recorded| !tag_policy::is_own(&self.model, recorded)),
-        }
+        States::of(&self.model, items)
     }
 
     async fn enroll(&self) -> Result<(), TableError> {
@@ -325,24 +249,4 @@ impl Constraints {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The rules of an entity that are not complete, and whether something was prepared for them. Those of fields that were never stored
-/// are: whoever writes first says so.
-fn pending_rules(model: &Model, entity: &Entity, state: &StateItem) -> Vec<(Rule, bool)> {
-    let known = state.known();
-    let is_new = |rule: &Rule| known.as_ref().is_some_and(|known| !known.contains_key(&entity.field(rule.field).name));
-    let rules = Rule::of_entity(entity).filter(|rule| !is_new(rule));
-    let entries = rules.map(|rule| (state.entry(&rule.attribute(model)).map(|entry| entry.state), rule));
-    entries.filter(|(state, _)| *state != Some(State::Ready)).map(|(state, rule)| (rule, state.is_some())).collect()
-}
-
-/// All that decides which bytes an index puts at which places.
-pub fn fingerprint(model: &Model, entity: &Entity, index: &Index) -> String {
-    index_form(model, entity, index).as_str().to_owned()
-}
-
-/// Whether rows of a form are those of an index: a word that came to the end of an enum changes no row.
-fn is_form(model: &Model, entity: &Entity, index: &Index, form: &str) -> bool {
-    Form::new(form).keeps(&index_form(model, entity, index))
 }

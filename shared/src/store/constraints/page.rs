@@ -1,7 +1,7 @@
 //! What a build does with one page of its scan: the rows that records lack, and those that no record needs.
 
 use super::Constraints;
-use super::build::{Finding, Progress};
+use super::progress::{Finding, Progress};
 use super::rule::{Rule, RuleKind};
 use super::target::Target;
 use crate::core::backoff::Backoff;

@@ -4,6 +4,8 @@
 //! all keeps it: it writes no value of the field, and a row too many hinders nobody, because whoever meets one looks for the record.
 //! A version that has the field, but not the rule, breaks it.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::model::evolution::{Form, reference_form, unique_form};
@@ -126,4 +128,13 @@ pub fn class(model: &Model, kind: &FieldType) -> String {
         FieldType::List { item, .. } => return format!("{LIST}{}", class(model, item)),
     };
     name.to_owned()
+}
+
+/// The name under which the values of a field stand that has none of its own: what its `was` says, unless the model has that field too.
+pub(super) fn name_before(known: &BTreeMap<String, String>, entity: &Entity, field: &Field) -> Option<String> {
+    let was = field.was.as_deref()?;
+    // Of a plain field that became a ref, `was` may name the relation.
+    let plain = was.strip_suffix("_id").filter(|_| matches!(field.kind, FieldType::Ref { .. }));
+    let names = std::iter::once(was).chain(plain);
+    names.into_iter().find(|name| known.contains_key(*name) && entity.by_field(name).is_none()).map(str::to_owned)
 }

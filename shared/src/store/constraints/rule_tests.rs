@@ -85,12 +85,12 @@ impl<'f> Version<'f> {
     }
 
     async fn prepare(&self) {
-        let pending = Target::pending(&self.model, &*self.states().await);
+        let pending = self.states().await.targets(&self.model);
         self.constraints.prepare(&pending).await.unwrap();
     }
 
     async fn build(&self) -> Progress {
-        let pending = Target::pending(&self.model, &*self.states().await);
+        let pending = self.states().await.targets(&self.model);
         let done = self.constraints.build(&pending, NOW, |_| {}).await.unwrap();
         assert!(done.overtaken.is_empty(), "{done:?}");
         done

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::entry::Entry;
-use super::rule::{self, Rule, class, is_kept};
-use super::values::name_before;
-use super::{State, attribute, fingerprint, is_form, protocol};
+use super::entry::{Entry, State, attribute};
+use super::form::{fingerprint, is_form};
+use super::protocol;
+use super::rule::{self, Rule, class, is_kept, name_before};
 use crate::model::{Entity, Model};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Write};
@@ -20,6 +20,9 @@ const KNOWN: &str = "k";
 const COMPLETE: &str = "c";
 /// Attribute: by name that a field's values had, the name that they have.
 const RENAMED: &str = "was";
+/// Attributes: the entity to whose name all records are moved, and whether they were.
+const MOVING: &str = "to";
+const MOVED: &str = "gone";
 /// Form of a field whose values several versions of the model have stored in several forms.
 const MIXED: &str = "mixed";
 
@@ -95,6 +98,35 @@ impl StateItem {
         let mut known = self.known().unwrap_or_default();
         known.insert(name.to_owned(), class);
         self.set_known(known);
+    }
+
+    /// The entity to whose name the records are moved, or were.
+    pub(super) fn moving_to(&self) -> Option<&str> {
+        self.0.s(MOVING)
+    }
+
+    /// Whether all of them were.
+    pub(super) fn is_moved(&self) -> bool {
+        self.0.attrs.contains_key(MOVED)
+    }
+
+    pub(super) fn set_moving(&mut self, to: &str) {
+        self.0.attrs.insert(MOVING.to_owned(), Attr::S(to.to_owned()));
+    }
+
+    pub(super) fn set_moved(&mut self) {
+        self.0.attrs.insert(MOVED.to_owned(), Attr::Bool(true));
+    }
+
+    /// That of an entity to which the records of another name were moved, without a row.
+    pub(super) fn moved(entity: &Entity, from: &Self, before: Option<&Self>) -> Self {
+        let mut state = Self(protocol::marked(Item::new(keys::index_states(entity))));
+        if let Some(revision) = before.and_then(|before| before.0.n(REVISION)) {
+            state.0.attrs.insert(REVISION.to_owned(), Attr::N(revision));
+        }
+        state.set_known(from.known().unwrap_or_default());
+        state.set_complete(from.complete());
+        state
     }
 
     pub(super) fn add_complete(&mut self, name: &str) {

@@ -1,7 +1,8 @@
 //! What a build makes complete: an index, or the rows of a rule.
 
+use super::entry::attribute;
+use super::form::fingerprint;
 use super::rule::{Rule, RuleKind};
-use super::{States, attribute, fingerprint};
 use crate::model::value::Record;
 use crate::model::{Entity, EntityIx, FieldType, IndexIx, Model};
 use crate::store::references::{self, referred};
@@ -19,15 +20,6 @@ pub enum Target {
 }
 
 impl Target {
-    /// All that is not complete, by entity.
-    pub fn pending(model: &Model, states: &States) -> Vec<Self> {
-        let indexes = states.not_ready().iter().map(|(entity, index)| Self::Index(*entity, *index));
-        let rules = states.pending().cloned().map(Self::Rule);
-        let mut all: Vec<Self> = indexes.chain(rules).collect();
-        all.sort_by_key(|target| (target.entity(model).ix.0, target.name(model)));
-        all
-    }
-
     /// The entity whose records it is about.
     pub fn entity<'m>(&self, model: &'m Model) -> &'m Entity {
         match self {

@@ -5,7 +5,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::*;
-use crate::model::parse;
+use crate::model::{Index, parse};
 use crate::store::double::{Double, Intercept};
 use crate::store::items;
 use crate::store::table::{Key, ScanPage};

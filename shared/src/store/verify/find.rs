@@ -170,8 +170,10 @@ impl Verifier {
         let mut asked = Vec::new();
         for row in &rows {
             match Reference::read(row).and_then(|reference| Some((self.model.by_name(&reference.entity)?, reference))) {
-                // Of a field of another version: that one knows.
-                Some((child, reference)) if child.by_field(&reference.field).is_some() => asked.push((child, reference, row)),
+                // Of a field that only in another version is a reference to such a record: that one knows.
+                Some((child, reference)) if self.is_reference(child, &reference.field, &row.key) => {
+                    asked.push((child, reference, row));
+                }
                 _ => report.foreign += 1,
             }
         }
@@ -185,6 +187,16 @@ impl Verifier {
             }
         }
         self.dangling(&rows, report).await
+    }
+
+    /// Whether the model's field may refer to the record that a row lies under.
+    fn is_reference(&self, child: &Entity, name: &str, row: &Key) -> bool {
+        let parent = self.entity_of(row).map(|(parent, _)| parent.ix);
+        let target = child.by_field(name).and_then(|field| match field.kind {
+            FieldType::Ref { target, .. } => Some(target),
+            _ => None,
+        });
+        target.is_some() && target == parent
     }
 
     pub(super) fn needs(&self, entity: &Entity, record: &Record, key: &Key) -> bool {

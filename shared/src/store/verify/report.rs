@@ -72,8 +72,10 @@ pub struct Report {
     pub listed: Vec<Problem>,
     /// Rows of entities or indexes that this model does not know: another version's, left alone.
     pub foreign: u64,
-    /// Values that the model forbids, stored under another model: listed as well, and no problems.
+    /// Values that the model forbids, stored under another model: no disagreement of items, so no problems.
     pub forbidden: u64,
+    /// The first thousand of them.
+    pub forbidden_listed: Vec<Problem>,
     /// Tags and gates with marks of writers that died, as any crash leaves them: the next who meets them settles them.
     pub unsettled: u64,
     /// Tags and gates of that kind that were settled.
@@ -93,8 +95,8 @@ impl Report {
 impl Report {
     pub(super) fn forbid(&mut self, key: Key, record: String, detail: String) {
         self.forbidden += 1;
-        if self.listed.len() < LISTED {
-            self.listed.push(Problem { kind: Kind::Forbidden, key, record, detail, repaired: false });
+        if self.forbidden_listed.len() < LISTED {
+            self.forbidden_listed.push(Problem { kind: Kind::Forbidden, key, record, detail, repaired: false });
         }
     }
 }

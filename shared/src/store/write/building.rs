@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Mutation, WriteError};
 use crate::core::clock::Micros;
-use crate::model::Model;
+use crate::model::value::Record;
+use crate::model::{EntityIx, FieldType, Model};
 use crate::store::constraints::States;
 use crate::store::table::TableError;
 
@@ -23,19 +24,34 @@ fn undecided(model: &Model, states: &States, mutation: &Mutation) -> Option<Stri
     if states.is_moving(mutation.entity) {
         return Some(format!("renamed fields of {}", model.entity(mutation.entity).name));
     }
-    let Some(after) = &mutation.after else {
+    if mutation.after.is_none() {
         let rule = states.unknown_references(model, mutation.entity)?;
         let entity = model.entity(rule.entity);
         return Some(format!("reference {}.{}", entity.name, entity.field(rule.field).name));
-    };
+    }
     let entity = model.entity(mutation.entity);
-    let sets = |name: &String| {
-        let value = after.fields.get(name).filter(|value| !value.is_null());
-        value.is_some() && value != mutation.before.as_ref().and_then(|before| before.fields.get(name))
-    };
+    let moved = refs(model, mutation).find(|(name, target)| states.is_moving(*target) && is_set(mutation, name));
+    if let Some((name, _)) = moved {
+        return Some(format!("renamed target of {}.{name}", model.entity(mutation.entity).name));
+    }
     let unprepared = states.unprepared().filter(|rule| rule.entity == mutation.entity);
     let mut names = unprepared.map(|rule| &entity.field(rule.field).name);
-    names.find(|name| sets(name)).map(|name| format!("unique {}.{name}", entity.name))
+    names.find(|name| is_set(mutation, name)).map(|name| format!("unique {}.{name}", entity.name))
+}
+
+/// Whether a mutation gives a field another value than null.
+fn is_set(mutation: &Mutation, name: &str) -> bool {
+    let value = |record: &Option<Record>| record.as_ref().and_then(|record| record.fields.get(name).cloned());
+    let after = value(&mutation.after).filter(|value| !value.is_null());
+    after.is_some() && after != value(&mutation.before)
+}
+
+/// The refs of a mutation's entity, with their targets.
+fn refs<'m>(model: &'m Model, mutation: &Mutation) -> impl Iterator<Item = (&'m str, EntityIx)> {
+    model.entity(mutation.entity).fields.iter().filter_map(|field| match field.kind {
+        FieldType::Ref { target, .. } => Some((field.name.as_str(), target)),
+        _ => None,
+    })
 }
 
 impl super::Writer {

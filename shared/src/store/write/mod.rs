@@ -20,6 +20,7 @@ mod commit;
 mod insist;
 mod stale_rows;
 mod steps;
+mod take_over;
 #[cfg(test)]
 mod tests;
 mod unique;

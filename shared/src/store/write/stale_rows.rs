@@ -6,11 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::unique::{self, OWNER};
-use super::{WriteError, Writer};
+use super::batch::WriteError;
+use super::unique::OWNER;
 use crate::model::{EntityIx, FieldIx};
-use crate::store::table::{Item, Key, TableError, TableName};
-use crate::store::{items, keys};
+use crate::store::table::{Item, Key};
 
 /// A unique row that belongs to another than a transaction expected.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,26 +47,10 @@ impl StaleRows {
     pub(super) fn get(&self, row: &Key) -> Option<&StaleRow> {
         self.0.get(row)
     }
-}
 
-impl Writer {
-    /// Looks at the owner of a row that refused an attempt. `true`: another attempt may go past it.
-    pub(super) async fn look_at_owner(&self, refused: &RefusedRow, known: &mut StaleRows) -> Result<bool, TableError> {
-        let Some(owner) = &refused.owner else { return Ok(false) };
-        let entity = self.model.entity(refused.entity);
-        let record = keys::record(entity, owner);
-        let found = self.table.get(&[(TableName::Data, record.clone())], true).await?.into_iter().next().flatten();
-        let stored = found.as_ref().and_then(items::decode);
-        let field = entity.field(refused.field);
-        let value = stored.as_ref().and_then(|stored| stored.fields.get(&field.name));
-        let has_value = unique::row(&self.model, entity, field, value).as_ref() == Some(&refused.key);
-        let stale = match has_value {
-            true if refused.is_wanted => return Ok(false),
-            true => StaleRow::OfAnother,
-            false => StaleRow::Void { owner: owner.clone(), record, version: stored.map(|stored| stored.version) },
-        };
-        let is_news = known.0.insert(refused.key.clone(), stale.clone()) != Some(stale);
-        Ok(is_news)
+    /// Notes what is known of a row. Whether that is news.
+    pub(super) fn insert(&mut self, row: Key, stale: StaleRow) -> bool {
+        self.0.insert(row, stale.clone()) != Some(stale)
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Diff {
     pub changes: Vec<Change>,
     /// Steps over stored data, in their order.
     pub steps: Vec<Step>,
+    /// Whether every cached answer is read anew once: entries belong to one model, whatever differs in it but for its formatting.
+    pub voids_cached_answers: bool,
 }
 
 impl Class {
@@ -58,10 +60,6 @@ impl Change {
 }
 
 impl Diff {
-    pub(super) fn new(changes: Vec<Change>, steps: Vec<Step>) -> Self {
-        Self { changes, steps }
-    }
-
     /// Whether a client may break.
     pub fn breaks_clients(&self) -> bool {
         self.changes.iter().any(|change| change.class == Class::Breaking)
@@ -83,7 +81,7 @@ impl Diff {
             "breaks_clients": self.breaks_clients(),
             "needs_migration": self.needs_migration(),
             "one_way": self.is_one_way(),
-            "voids_cached_answers": !self.changes.is_empty(),
+            "voids_cached_answers": self.voids_cached_answers,
             "changes": self.changes.iter().map(Change::json).collect::<Vec<_>>(),
             "steps": self.steps.iter().map(Step::json).collect::<Vec<_>>(),
         })
@@ -110,7 +108,10 @@ impl fmt::Display for Diff {
                 writeln!(out, "{step}")?;
             }
         }
-        writeln!(out, "\nEvery cached answer is read anew once: entries belong to one model.")
+        writeln!(
+            out,
+            "\nEvery cached answer is read anew once, and a list that is under way may have to begin again (400 for its cursor)."
+        )
     }
 }
 

@@ -45,7 +45,7 @@ pub fn diff(old: &Model, new: &Model) -> Diff {
     plan::plans(&mut changes, pairs);
     auth::auth(&mut changes, old, new);
     settings::settings(&mut changes, old, new);
-    Diff::new(changes.finish(), steps(old, new))
+    Diff { changes: changes.finish(), steps: steps(old, new), voids_cached_answers: old.hash != new.hash }
 }
 
 /// Changes for a caller whose role is replaced by another; both may be of the same model.

@@ -302,3 +302,26 @@ fn the_report_counts_what_a_write_touches() {
     assert!(shown.contains("order\n  create      7-8 actions      7-9 calls     20-24 units"), "{shown}");
     assert!(shown.contains("at most      400 a second  all writes: 1 tag(s) of the entity"), "{shown}");
 }
+
+#[test]
+fn a_diff_says_what_follows_from_its_changes() {
+    let model = |text: &str| parse("m", text).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+    let (old, new) = (model(BEFORE), model(&BEFORE.replace("sort: [-total]", "sort: [total]")));
+    let there = diff(&old, &new);
+    let said = there.json();
+    assert_eq!(
+        (&said["breaks_clients"], &said["needs_migration"], &said["one_way"]),
+        (&true.into(), &true.into(), &false.into())
+    );
+    assert_eq!((&said["voids_cached_answers"], &said["steps"][0]["step"]), (&true.into(), &"build_index".into()));
+    assert_eq!(
+        (&said["changes"][0]["class"], &said["changes"][0]["place"]),
+        (&"breaking".into(), &"index order.by_status".into())
+    );
+    let shown = there.to_string();
+    assert!(shown.contains("\nafter   build the index order.by_status") && shown.contains("cached answer"), "{shown}");
+    let commented = diff(&old, &model(&format!("# the same\n{BEFORE}")));
+    assert_eq!((commented.to_string(), commented.voids_cached_answers), ("no difference\n".to_owned(), false));
+    let removed = diff(&old, &model(&BEFORE.replace("      note: string\n", "")));
+    assert!(removed.is_one_way() && removed.json()["one_way"] == true);
+}
