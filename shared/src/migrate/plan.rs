@@ -48,7 +48,17 @@ impl Plan {
             let same = told.iter().find(|step| is_same(&step.work, &own.work));
             all.push(same.cloned().unwrap_or(own));
         }
-        all.extend(told.into_iter().filter(|step| !is_by_state(&step.work)));
+        // Of an entity that is to be moved, the states will tell when it is.
+        let is_moving = |step: &Step| {
+            let entity = step.work.entity().and_then(|name| new.by_name(name));
+            entity.is_some_and(|entity| states.moving().iter().any(|(moving, _)| *moving == entity.ix))
+        };
+        for step in told {
+            let is_known = is_by_state(&step.work) && !is_moving(&step);
+            if !is_known && !all.iter().any(|own| is_same(&own.work, &step.work)) {
+                all.push(step);
+            }
+        }
         in_order(&mut all);
         let other_project = old.filter(|old| old.name != new.name).map(|old| old.name.clone());
         Self { steps: all, is_unprepared: states.unprepared().next().is_some(), other_project }
