@@ -1,5 +1,9 @@
 //! What a build does with one page of its scan: the rows that records lack, and those that no record needs.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::Constraints;
 use super::progress::{Finding, Progress};
 use super::rule::{Rule, RuleKind};
@@ -11,9 +15,6 @@ use crate::store::table::{Attr, Expr, Item, Key, TableError, TableName, Transact
 use crate::store::verify::Verifier;
 use crate::store::write::OWNER;
 use crate::store::{items, keys, tags};
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// Actions of one transaction: more would conflict with writers more often.
 const ACTIONS: usize = 60;

@@ -45,10 +45,7 @@ impl<'f> Version<'f> {
 
     async fn write(&self, entity: &str, before: Option<Record>, after: Option<Record>) -> Result<(), WriteError> {
         // As after the time for which states are remembered.
-        let mut memory = self.constraints.memory();
-        memory.read = None;
-        memory.hold = None;
-        drop(memory);
+        *self.constraints.memory() = Memory::default();
         let first = self.constraints.before_write(self.fix.env.now().plus(Duration::from_millis(1))).await;
         if matches!(first, Err(TableError::Busy(_))) {
             self.constraints.memory().hold = Some(self.fix.env.now());
