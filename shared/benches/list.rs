@@ -12,7 +12,7 @@ use holdfast::model::value::Record;
 use holdfast::model::{Action, Entity, FieldMask, Model, parse};
 use holdfast::query::ListQuery;
 use holdfast::query::{self, plan, policy, shape};
-use holdfast::store::indexes::States;
+use holdfast::store::constraints::States;
 use serde_json::{Value, json};
 
 const QUERY: &str = "customer_id=c1&status[in]=open,paid&placed_at[gte]=2026-01-01T00:00:00Z&sort=-placed_at&include=customer&fields=id,status,total,customer_id&limit=20";

@@ -176,7 +176,6 @@ async fn a_value_that_is_too_long_for_an_index_stops_nothing() {
     }
     place.admin().post("/v1/books", json!({"id": "d", "title": "u"})).await.expect(201);
     let indexed = model(&[("book", "title: {type: string, max: 100, unique: true}")])
-        .replace("      title:", "      title:")
         .replace("roles:", "    indexes:\n      by_title: {sort: [title]}\nroles:");
     place.serve(&indexed).await;
     place.admin().delete("/v1/books/a").await.expect(204);
