@@ -64,9 +64,10 @@ async fn evolve(evolution: &Evolution, model: &Model) -> Result<(), MigrateError
     let plan = evolution.plan().await?;
     if let Some(other) = &plan.other_project {
         tracing::warn!(
-            "the stored data is of the model \"{other}\", and this one is \"{}\": is it the right --data?",
+            "the stored data is of the model \"{other}\", and this one is \"{}\": is it the right --data? Nothing is changed by itself",
             model.name
         );
+        return Ok(());
     }
     for step in plan.own() {
         tracing::warn!("the model has changed: {}", step.work);

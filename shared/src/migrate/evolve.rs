@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::plan::Units;
 use super::rewrite::{Change, Rewrite as _, Rewriter};
 use super::values::Values;
-use super::{Fills, MigrateError, Plan, Progress, stored_model};
+use super::{Fills, MigrateError, Plan, Progress, ids, stored_model};
 use crate::core::clock::Env;
 use crate::model::value::Record;
 use crate::model::{Entity, Model};
@@ -124,6 +124,7 @@ impl Evolution {
         rows: impl FnMut(&constraints::Progress) + Send,
     ) -> Result<Evolved, MigrateError> {
         let mut evolved = Evolved::default();
+        let plan = self.plan().await?;
         self.move_entities(settle, &mut evolved.values, &mut values).await?;
         let states = self.states().await?;
         // Before anything waits: writes of the new version are not refused from now on.
@@ -142,6 +143,8 @@ impl Evolution {
         if !pending.is_empty() {
             evolved.rows = self.constraints.build(&pending, settle, rows).await.map_err(failed)?;
         }
+        let converted = ids::converted(&self.model, &plan);
+        ids::check(&self.rewriter(), &converted, &mut evolved.values, &mut values).await?;
         if evolved.is_complete() {
             stored_model::record(self.table.as_ref(), &self.env, &self.model).await?;
         }

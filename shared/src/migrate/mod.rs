@@ -11,6 +11,7 @@
 
 mod entities;
 mod evolve;
+mod ids;
 mod names;
 mod plan;
 mod progress;

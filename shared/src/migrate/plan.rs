@@ -64,9 +64,9 @@ impl Plan {
         Self { steps: all, is_unprepared: states.unprepared().next().is_some(), other_project }
     }
 
-    /// Steps that `migrate` does by itself: not those that need `--drop`, or an operator.
+    /// Steps that `migrate` does by itself: not those that an operator decides on.
     pub fn own(&self) -> impl Iterator<Item = &Step> {
-        self.steps.iter().filter(|step| is_by_state(&step.work))
+        self.steps.iter().filter(|step| is_by_state(&step.work) || matches!(step.work, MigrationStep::ConvertId { .. }))
     }
 
     /// Whether there is something that `migrate` does by itself.

@@ -244,6 +244,37 @@ async fn values_follow_their_field_to_another_type_and_another_name() {
     place.assert_clean().await;
 }
 
+/// Siblings of 10: ids of another kind.
+#[tokio::test]
+async fn ids_of_another_kind_stay_where_they_are_of_it_and_are_told_where_not() {
+    let with = |id: &str| {
+        model(&[("book", TITLE), ("comment", "book: {ref: book, on_delete: restrict}")])
+            .replace("  book:\n    id: string\n", &format!("  book:\n    id: {id}\n"))
+    };
+    let mut place = Place::new(&with("string")).await;
+    for id in ["17", "abc"] {
+        place.admin().post("/v1/books", json!({"id": id})).await.expect(201);
+        place.admin().post("/v1/comments", json!({"id": format!("c{id}"), "book_id": id})).await.expect(201);
+    }
+    let newer = with("integer");
+    assert!(place.plan(&newer).await.own().any(|step| step.work.name() == "convert_id"));
+    place.serve(&newer).await;
+    assert_eq!(place.admin().get("/v1/books/17").await.expect(200).body["id"], json!(17));
+    assert_eq!(place.admin().get("/v1/comments/c17").await.expect(200).body["book_id"], json!(17));
+    assert_eq!(place.admin().delete("/v1/books/17").await.expect(409).body["code"], "restricted");
+    let done = place.migrate(&newer).await;
+    let mut told: Vec<&str> = done.values.listed.iter().map(|stuck| stuck.record.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["book/abc", "comment/cabc"], "{done:?}");
+    // Back, both are there.
+    place.serve(&with("string")).await;
+    place.admin().delete("/v1/comments/cabc").await.expect(204);
+    place.admin().delete("/v1/books/abc").await.expect(204);
+    place.serve(&newer).await;
+    assert!(place.migrate(&newer).await.is_complete());
+    place.assert_clean().await;
+}
+
 /// 11. A role and a plan leave the model.
 #[tokio::test]
 async fn a_consumer_of_a_role_that_is_gone_can_be_disabled() {
@@ -265,10 +296,16 @@ async fn a_consumer_of_a_role_that_is_gone_can_be_disabled() {
 /// 12. Another project's model on the data.
 #[tokio::test]
 async fn another_projects_model_is_told() {
-    let place = Place::new(&model(&[("book", TITLE)])).await;
-    let other = model(&[("pump", TITLE)]).replace("name: Shop", "name: Pumps");
+    let own = model(&[("book", "title: {type: string, max: 200}\npages: {type: string, max: 9}")]);
+    let mut place = Place::new(&own).await;
+    place.admin().post("/v1/books", json!({"id": "b", "pages": "12"})).await.expect(201);
+    let other = model(&[("book", "pages: {type: integer}"), ("pump", TITLE)]).replace("name: Shop", "name: Pumps");
     assert_eq!(place.plan(&other).await.other_project.as_deref(), Some("Shop"));
-    assert_eq!(place.plan(&model(&[("book", TITLE)])).await.other_project, None);
+    assert_eq!(place.plan(&own).await.other_project, None);
+    // Nothing is changed by a start with the wrong model, or the wrong directory.
+    place.serve(&other).await;
+    place.serve(&own).await;
+    assert_eq!(place.admin().get("/v1/books/b").await.expect(200).body["pages"], json!("12"));
 }
 
 /// Siblings of 10: a whole entity under another name.
