@@ -185,22 +185,25 @@ impl Constraints {
 
     /// Takes up this model's writers in the state of an entity. Whether something has changed, and whether anything is complete no longer.
     async fn enroll_entity(&self, entity: &Entity, mut item: Option<Item>) -> Result<(bool, bool), TableError> {
+        let (mut tried, mut demoted) = (false, false);
         loop {
             let before = item.as_ref().map(StateItem::read);
-            let (after, demoted) = match &before {
-                None => (StateItem::of_new(&self.model, entity), false),
+            let after = match &before {
+                None => StateItem::of_new(&self.model, entity),
                 Some(before) => {
                     let mut after = before.clone();
-                    let demoted = after.enroll(&self.model, entity);
-                    (after, demoted)
+                    demoted |= after.enroll(&self.model, entity);
+                    after
                 }
             };
+            // Where it is so after a try that was refused, an earlier sending whose answer was lost has done it: that counts as well.
             if before.as_ref() == Some(&after) {
-                return Ok((false, false));
+                return Ok((tried, demoted));
             }
             if self.save(before.as_ref(), after).await? {
                 return Ok((true, demoted));
             }
+            tried = true;
             item = self.state_item(entity).await?;
         }
     }

@@ -34,7 +34,8 @@ impl Constraints {
         Ok(())
     }
 
-    async fn edit_under(&self, name: &str, change: impl Fn(&mut StateItem)) -> Result<(), TableError> {
+    /// Changes the state of the entity of a name, if it has been written.
+    pub(super) async fn edit_under(&self, name: &str, change: impl Fn(&mut StateItem)) -> Result<(), TableError> {
         loop {
             let place = [(TableName::Data, keys::states_of(name))];
             let Some(item) = self.table.get(&place, true).await?.into_iter().next().flatten() else { return Ok(()) };

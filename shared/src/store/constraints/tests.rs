@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::model::{Index, parse};
-use crate::store::double::{Double, Intercept};
+use crate::store::double::{Double, Fail, Intercept, TableCall};
 use crate::store::items;
 use crate::store::table::{Key, ScanPage};
 use crate::store::testing::{Fixture, Later, MODEL};
@@ -111,6 +111,17 @@ async fn an_older_version_makes_stale_what_it_cannot_keep_and_reindex_mends_it()
     found.sort();
     expected.sort();
     assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn a_mark_whose_answer_was_lost_is_waited_for_all_the_same() {
+    let fix = Fixture::new().await;
+    indexes(&fix, &newer()).before_write(fix.deadline()).await.unwrap();
+    let lost = Fail::after(&[TableCall::Write], TableError::Unknown("reset".to_owned())).times(1);
+    let table = Double::new(Arc::new(fix.dynamo.table.clone()), lost);
+    let old = Constraints::new(Arc::new(table), Arc::clone(&fix.model), fix.env.clone());
+    let soon = fix.env.now().plus(Duration::from_secs(1));
+    assert!(matches!(old.before_write(soon).await, Err(TableError::Busy(_))), "readers remember the index as ready");
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use super::Constraints;
 use super::lacking::{Lack, Lacking};
 use super::rule::class;
-use super::state_item::StateItem;
 use crate::model::Entity;
 use crate::store::table::TableError;
 
@@ -15,7 +14,7 @@ impl Constraints {
     pub(crate) async fn begin_values(&self, lacking: &[Lacking]) -> Result<(), TableError> {
         for entity in self.entities_of(lacking) {
             let own: Vec<&Lacking> = lacking.iter().filter(|lacking| lacking.entity == entity.ix).collect();
-            self.edit(entity, |state| {
+            self.edit_under(&entity.name, |state| {
                 for lacking in &own {
                     if let Lack::Name(before) = &lacking.lack {
                         state.set_renamed(before, &entity.field(lacking.field).name);
@@ -34,7 +33,7 @@ impl Constraints {
     pub(crate) async fn finish_values(&self, lacking: &[Lacking]) -> Result<(), TableError> {
         for entity in self.entities_of(lacking) {
             let own: Vec<&Lacking> = lacking.iter().filter(|lacking| lacking.entity == entity.ix).collect();
-            self.edit(entity, |state| {
+            self.edit_under(&entity.name, |state| {
                 for lacking in &own {
                     let field = entity.field(lacking.field);
                     match &lacking.lack {
@@ -52,18 +51,5 @@ impl Constraints {
 
     fn entities_of<'a>(&'a self, lacking: &'a [Lacking]) -> impl Iterator<Item = &'a Entity> {
         self.model.entities.iter().filter(|entity| lacking.iter().any(|lacking| lacking.entity == entity.ix))
-    }
-
-    /// Changes the state of an entity that has been written.
-    async fn edit(&self, entity: &Entity, change: impl Fn(&mut StateItem)) -> Result<(), TableError> {
-        while let Some(item) = self.state_item(entity).await? {
-            let before = StateItem::read(&item);
-            let mut after = before.clone();
-            change(&mut after);
-            if before == after || self.save(Some(&before), after).await? {
-                break;
-            }
-        }
-        Ok(())
     }
 }
