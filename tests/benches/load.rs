@@ -129,7 +129,7 @@ async fn creates(clerk: &Actor) -> [f64; 2] {
 
 /// The store alone, by the same client in the same process: one `GetItem`, one `Query` of 20, one `UpdateItem`.
 async fn store(system: &System) -> [(&'static str, [f64; 2]); 3] {
-    let config = holdfast::aws::local_config(&system.local().stores.dynamodb, holdfast::aws::plain_http_client());
+    let config = system.local().stores.dynamodb_config();
     let table = Arc::new(DynamoTable::new(&config, TableOptions::new(DATA_TABLE, VOLATILE_TABLE), Env::system()));
     for number in 0..20_u8 {
         let item = Item::new(Key::new("bench", [number])).with("d", Attr::S("x".repeat(300)));

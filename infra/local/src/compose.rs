@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::aws;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
 use holdfast::aws::s3::S3Objects;
 use holdfast::aws::s3_archive::S3Archive;
+use holdfast::aws::{self, SdkConfig};
 use holdfast::compose::startup::Startup;
 use holdfast::core::clock::Env;
 use holdfast::core::config::Settings;
@@ -40,14 +40,13 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
     Ok(functions)
 }
 
-/// Creates the missing tables of the DynamoDB at an endpoint, also when the functions run elsewhere. Tables that a version before
+/// Creates the missing tables of a DynamoDB, also when the functions run elsewhere. Tables that a version before
 /// protocol 2 has written are converted: on one machine nobody else is writing.
 ///
 /// # Errors
 /// [`StartError::Compose`] when they cannot be made or converted.
-pub async fn tables(dynamodb: &str, model: &Arc<Model>, env: &Env) -> Result<(), StartError> {
-    let config = aws::local_config(dynamodb, aws::plain_http_client());
-    let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
+pub async fn tables(dynamodb: &SdkConfig, model: &Arc<Model>, env: &Env) -> Result<(), StartError> {
+    let table = DynamoTable::new(dynamodb, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     table.create_tables().await.map_err(|error| compose(&error))?;
     let table: SharedTable = Arc::new(table);
@@ -85,19 +84,16 @@ async fn evolve(evolution: &Evolution, model: &Model) -> Result<(), MigrateError
     Ok(())
 }
 
-/// The functions in this process, over the DynamoDB and the S3 at these endpoints, and the counts that are to be closed when they end.
+/// The functions in this process, over this DynamoDB and the S3 at this endpoint, and the counts that are to be closed when they end.
 ///
 /// # Errors
 /// [`StartError::Compose`] when a client cannot be made.
 pub async fn in_process(
     model: &Arc<Model>,
     issuer: &Arc<LocalIssuer>,
-    (dynamodb, s3): (&str, &str),
+    (dynamodb, s3): (SdkConfig, &str),
     env: &Env,
 ) -> Result<(Functions, Vec<Usage>), StartError> {
-    let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
-    let http = aws::http_client(None).map_err(|error| compose(&error))?;
-    let config = aws::local_config(dynamodb, http);
     let settings = Settings {
         data_table: DATA_TABLE.to_owned(),
         volatile_table: VOLATILE_TABLE.to_owned(),
@@ -113,7 +109,7 @@ pub async fn in_process(
         breaker_rest: None,
         local_keys: None,
     };
-    let startup = Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());
+    let startup = Startup::assemble(settings, model.clone(), dynamodb, Some(issuer), env.clone());
     let authenticator = startup.authenticator.clone();
     let clock = env.clone();
     let mut functions = Functions::new();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use holdfast::aws::{self, SdkConfig};
 use holdfast::core::clock::Env;
 use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::{self, Mistake, Model};
@@ -14,7 +15,7 @@ use holdfast::usage::Usage;
 use tempfile::TempDir;
 
 use crate::compose;
-use crate::embedded::{self, Dynamo, Files};
+use crate::embedded::{self, Durability, Dynamo, Files};
 use crate::gateway::Gateway;
 use crate::schedule::{Running, Schedule};
 use crate::server::Server;
@@ -45,6 +46,8 @@ pub struct Options {
     pub s3_port: u16,
     /// Where records and files are kept; `None`: in memory, gone at the end.
     pub data: Option<PathBuf>,
+    /// What an acknowledged write survives.
+    pub durability: Durability,
     /// Where the key that signs local tokens is kept; `None`: in memory.
     pub keys: Option<PathBuf>,
     /// Where `cargo lambda watch` serves the functions; `None`: they run in this process.
@@ -65,6 +68,7 @@ impl Options {
             dynamodb_port: 0,
             s3_port: 0,
             data: None,
+            durability: Durability::Full,
             keys: None,
             functions_url: None,
             between: None,
@@ -140,15 +144,18 @@ impl Local {
             StartError::Io(format!("port {} (choose another with --port, 0 for any free one)", options.port), error)
         })?;
         let ports = (options.dynamodb_port, options.s3_port);
-        let stores = Stores::start(options.data.as_deref(), ports, options.env.clone(), model.cors.origins.clone()).await?;
+        let (data, env) = (options.data.as_deref(), options.env.clone());
+        let stores = Stores::start(data, options.durability, ports, env, model.cors.origins.clone()).await?;
         let dynamodb = match &options.between {
-            Some(between) => between(stores.dynamodb.clone()).await,
-            None => Ok(stores.dynamodb.clone()),
+            Some(between) => {
+                between(stores.dynamodb.clone()).await.map(|endpoint| aws::local_config(&endpoint, aws::plain_http_client()))
+            }
+            None => Ok(stores.dynamodb_config()),
         };
-        let functions = match (compose::tables(&stores.dynamodb, &model, &options.env).await, &options.functions_url, dynamodb) {
+        let functions = match (compose::tables(&stores.dynamodb_config(), &model, &options.env).await, &options.functions_url, dynamodb) {
             (Err(error), ..) => Err(error),
             (_, Some(url), _) => compose::remote(&template, url).map(|functions| (functions, Vec::new())),
-            (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (&dynamodb, &stores.s3), &options.env).await,
+            (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (dynamodb, &stores.s3), &options.env).await,
             (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
         };
         let started = functions.and_then(|(functions, usages)| {
@@ -193,7 +200,7 @@ impl Local {
 
 /// The embedded DynamoDB and S3 over one data directory, or in memory.
 pub struct Stores {
-    /// `http://127.0.0.1:PORT` of DynamoDB.
+    /// `http://127.0.0.1:PORT` of DynamoDB, for other processes.
     pub dynamodb: String,
     /// `http://127.0.0.1:PORT` of S3.
     pub s3: String,
@@ -214,7 +221,13 @@ impl Stores {
     ///
     /// # Errors
     /// [`StartError::InUse`] and [`StartError::Io`].
-    pub async fn start(data: Option<&Path>, ports: (u16, u16), env: Env, origins: Vec<String>) -> Result<Self, StartError> {
+    pub async fn start(
+        data: Option<&Path>,
+        durability: Durability,
+        ports: (u16, u16),
+        env: Env,
+        origins: Vec<String>,
+    ) -> Result<Self, StartError> {
         let (dynamodb_port, s3_port) = ports;
         let io = |what: &str| {
             let what = what.to_owned();
@@ -232,7 +245,7 @@ impl Stores {
             }
         };
         let files = Files::start(&objects, s3_port, env, origins).await.map_err(io("the embedded S3"))?;
-        let dynamo = match Dynamo::start(database.as_deref(), dynamodb_port).await {
+        let dynamo = match Dynamo::start(database.as_deref(), dynamodb_port, durability).await {
             Ok(dynamo) => dynamo,
             Err(error) => {
                 files.stop().await;
@@ -240,6 +253,11 @@ impl Stores {
             }
         };
         Ok(Self { dynamodb: dynamo.endpoint.clone(), s3: files.endpoint.clone(), dynamo, files, _held: held })
+    }
+
+    /// Configuration of a client of DynamoDB in this process: its calls need no socket.
+    pub fn dynamodb_config(&self) -> SdkConfig {
+        self.dynamo.config()
     }
 
     /// Lets calls under way end, then stops both.

@@ -21,7 +21,7 @@ use aws_config::BehaviorVersion;
 pub use aws_config::SdkConfig;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, HttpClientError};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpClient, SharedHttpConnector, http_client_fn};
 
 use traced::traced;
 
@@ -60,5 +60,17 @@ pub fn local_config(endpoint: &str, http: SharedHttpClient) -> SdkConfig {
         .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials))
         .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
         .http_client(http)
+        .build()
+}
+
+/// Configuration for an emulation in this process: every request goes to `connector`, and none is signed.
+pub fn in_process_config(connector: impl HttpConnector + 'static) -> SdkConfig {
+    let connector = SharedHttpConnector::new(connector);
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(aws_config::Region::new("us-east-1"))
+        .endpoint_url("http://in-process")
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .http_client(traced(http_client_fn(move |_, _| connector.clone())))
         .build()
 }

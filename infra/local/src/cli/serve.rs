@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use super::terminal::{self, DIM, HEADING};
 use super::{DEFAULT_PORT, Failure, examples, model};
 use crate::demo;
-use crate::embedded::{AUDIT_BUCKET, BUCKET, CREDENTIAL, DATA_TABLE, VOLATILE_TABLE};
+use crate::embedded::{AUDIT_BUCKET, BUCKET, CREDENTIAL, DATA_TABLE, Durability, VOLATILE_TABLE};
 use crate::system::DATABASE;
 use crate::{Local, Options};
 
@@ -46,6 +46,9 @@ pub struct ServeArgs {
     /// Keep records and files in memory only; they are gone at the end.
     #[arg(long)]
     memory: bool,
+    /// What an acknowledged write survives [default: full]
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t, hide_default_value = true)]
+    durability: Durability,
     /// Do not load the demo data at the first start.
     #[arg(long)]
     no_demo: bool,
@@ -70,6 +73,7 @@ impl ServeArgs {
             dynamodb_port: self.dynamodb_port,
             s3_port: self.s3_port,
             data: (!self.memory).then(|| directory.clone()),
+            durability: self.durability,
             keys: (!self.memory || self.data.is_some()).then_some(directory),
             functions_url: self.functions_url.clone(),
             between: None,

@@ -12,7 +12,7 @@ use holdfast::model::Model;
 use super::serve::ENV_FILE;
 use super::{DataArgs, Failure, model};
 use crate::Stores;
-use crate::embedded::{DATA_TABLE, VOLATILE_TABLE};
+use crate::embedded::{DATA_TABLE, Durability, VOLATILE_TABLE};
 use crate::system::StartError;
 
 /// Which tables.
@@ -53,9 +53,9 @@ impl Target {
     /// When the model has mistakes or the tables cannot be opened.
     pub async fn open(args: &TargetArgs) -> Result<Self, Failure> {
         let model = model::read(&args.model)?.ok_or_else(|| Failure("nothing was done".into()))?;
-        let (model, env, http) = (Arc::new(model), Env::system(), aws::http_client(None)?);
+        let (model, env) = (Arc::new(model), Env::system());
         if let (Some(data), Some(volatile)) = (&args.data_table, &args.volatile_table) {
-            let config = aws::config(http).await;
+            let config = aws::config(aws::http_client(None)?).await;
             let table = DynamoTable::new(&config, Options::new(data, volatile), env.clone());
             return Ok(Self { table, model, env, s3: Some(config), of_directory: false, stores: None });
         }
@@ -63,15 +63,16 @@ impl Target {
         if !directory.exists() {
             return Err(Failure(format!("there is no local data in {}; name it with --data", directory.display())));
         }
-        let (dynamodb, s3, stores) = match Stores::start(Some(directory), (0, 0), env.clone(), Vec::new()).await {
-            Ok(stores) => (stores.dynamodb.clone(), stores.s3.clone(), Some(stores)),
+        let opened = Stores::start(Some(directory), Durability::Full, (0, 0), env.clone(), Vec::new()).await;
+        let (dynamodb, s3, stores) = match opened {
+            Ok(stores) => (stores.dynamodb_config(), stores.s3.clone(), Some(stores)),
             Err(StartError::InUse(_)) => {
                 let (dynamodb, s3) = served(directory).await?;
-                (dynamodb, s3, None)
+                (aws::local_config(&dynamodb, aws::plain_http_client()), s3, None)
             }
             Err(error) => return Err(error.into()),
         };
-        let table = DynamoTable::new(&aws::local_config(&dynamodb, http), Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
+        let table = DynamoTable::new(&dynamodb, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
         if stores.is_some() {
             table.create_tables().await?;
         }

@@ -1,4 +1,4 @@
-//! DynamoDB and S3 in this process, spoken to over loopback by the same SDK that speaks to AWS.
+//! DynamoDB and S3 in this process, spoken to by the same SDK that speaks to AWS: DynamoDB by calls, S3 over loopback.
 
 mod dynamo;
 mod files;
@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::TcpListener;
 
-pub use dynamo::Dynamo;
+pub use dynamo::{Durability, Dynamo};
 pub use files::Files;
 
 /// Access key and secret key that the embedded services take: they listen on loopback only and hold development data.
