@@ -14,7 +14,7 @@ use super::{Row, same};
 use crate::client;
 
 /// Requests under way at once.
-const PARALLEL: usize = 16;
+const PARALLEL: usize = 32;
 /// How often a row is sent before its failure counts: time-outs, limits and unavailability pass.
 const ATTEMPTS: u32 = 8;
 /// Longest pause after the first attempt, and after the last, where the answer names none.

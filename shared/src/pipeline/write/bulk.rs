@@ -21,7 +21,7 @@ use crate::pipeline::unit_of_work::Outcome;
 use crate::pipeline::{Context, deprecated};
 
 /// Operations of a call that is not atomic which are under way at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// Does the operations of the body.
 ///
