@@ -54,7 +54,7 @@ impl Stack {
     pub async fn start(model: &str) -> Self {
         let env = Env::system();
         let model = Arc::new(parse("model.yaml", model).unwrap_or_else(|mistakes| panic!("{mistakes:?}")));
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let config = holdfast::aws::local_config(&dynamo.endpoint, holdfast::aws::plain_http_client());
         let mut options = Options::new(DATA_TABLE, VOLATILE_TABLE);
         options.attempt_timeout = Duration::from_secs(20);

@@ -79,7 +79,7 @@ struct World {
 impl World {
     /// With a rate that nothing here exhausts and one that only creations meet; a list costs three units, all else one.
     async fn start() -> Self {
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let table = super::store::table(&dynamo.endpoint);
         table.create_tables().await.unwrap();
         let direct: SharedTable = Arc::new(table);

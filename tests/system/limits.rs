@@ -33,7 +33,7 @@ struct World {
 
 impl World {
     async fn start(faults: Faults, instances: usize, hot: Option<u64>) -> Self {
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let direct = super::store::table(&dynamo.endpoint);
         direct.create_tables().await.unwrap();
         let proxy = Proxy::start(&dynamo.endpoint, faults).await.unwrap();

@@ -87,7 +87,7 @@ impl Stage {
     /// Starts one for a model that the parser has taken.
     pub async fn of(model: Model, seed: u64) -> Self {
         let model: Arc<Model> = Arc::new(model);
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let config = holdfast::aws::local_config(&dynamo.endpoint, holdfast::aws::plain_http_client());
         let mut options = Options::new(DATA_TABLE, VOLATILE_TABLE);
         options.attempt_timeout = Duration::from_secs(20);

@@ -44,7 +44,7 @@ struct World {
 
 impl World {
     async fn new(model: &str) -> Self {
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let direct = table(&dynamo.endpoint);
         direct.create_tables().await.unwrap();
         let model = Arc::new(parse("model.yaml", model).unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{model}")));

@@ -77,7 +77,7 @@ impl Store {
     }
 
     async fn start(faults: Option<Faults>) -> Self {
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let direct = table(&dynamo.endpoint);
         direct.create_tables().await.unwrap();
         let direct: SharedTable = Arc::new(direct);

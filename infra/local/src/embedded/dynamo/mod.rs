@@ -7,8 +7,8 @@
 //!                                                              journal: one fsync for all who wait
 //! ```
 //! The writer commits to SQLite's write-ahead log without an fsync; [`journal`] makes one for all commits that wait for theirs, and
-//! none for what [`loss`] says may be lost. Calls run on the worker that makes them, except for those that read much:
-//! `infra/adr/0027-in-process-store.md` has the measurements.
+//! none for what [`loss`] says may be lost. Calls run on the worker that makes them, except for long ones:
+//! `infra/adr/0027-in-process-store.md` says why.
 
 mod connector;
 mod door;
@@ -61,6 +61,14 @@ impl Dynamo {
         let server = door::open(loopback(port).await?, engine.clone())?;
         let upkeep = [tokio::spawn(journal::tidy(engine.clone())), tokio::spawn(expiry::sweep(engine.clone()))];
         Ok(Self { endpoint: format!("http://{}", server.address), engine, server, upkeep })
+    }
+
+    /// Starts one in memory, on any port: for tests.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub async fn in_memory() -> std::io::Result<Self> {
+        Self::start(None, 0, Durability::Full).await
     }
 
     /// Configuration of a client in this process: the SDK's requests reach the engine without a socket.
