@@ -152,12 +152,13 @@ impl Local {
             }
             None => Ok(stores.dynamodb_config()),
         };
-        let functions = match (compose::tables(&stores.dynamodb_config(), &model, &options.env).await, &options.functions_url, dynamodb) {
-            (Err(error), ..) => Err(error),
-            (_, Some(url), _) => compose::remote(&template, url).map(|functions| (functions, Vec::new())),
-            (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (dynamodb, &stores.s3), &options.env).await,
-            (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
-        };
+        let functions =
+            match (compose::tables(&stores.dynamodb_config(), &model, &options.env).await, &options.functions_url, dynamodb) {
+                (Err(error), ..) => Err(error),
+                (_, Some(url), _) => compose::remote(&template, url).map(|functions| (functions, Vec::new())),
+                (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (dynamodb, &stores.s3), &options.env).await,
+                (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
+            };
         let started = functions.and_then(|(functions, usages)| {
             let schedule = Schedule::new(&template, &functions, options.env.clone());
             let gateway = Gateway::new(template, functions, options.env).map_err(StartError::Template)?;

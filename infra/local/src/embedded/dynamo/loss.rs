@@ -1,13 +1,13 @@
-//! Which writes may be lost with the power, and so wait for no fsync of their own: the volatile table, and in the data table the
-//! counts of limits and the tags of the cache as far as they are changed outside of a transaction.
+//! Which writes may be lost with the power, and so wait for no fsync of their own: the volatile table, and plain updates of three
+//! kinds of items in the data table: what limits count, and what attempts to write announce and settle at tags and gates.
 //!
-//! The log is one and in order, so what is lost is always the end of it: whoever acted on a write that is lost had its own write
-//! behind it, and lost that too. Disabling a consumer and revoking a key are transactions, and never lost.
-
-use std::collections::HashMap;
+//! The log is one and in order, so what is lost is always its end: whoever acted on a write that is lost had its own write behind it,
+//! and lost that too. An announcement lasts as soon as the commit does that it stands before; what is not settled is settled by whoever
+//! meets it. What is acknowledged by itself lasts: transactions (records, fences, disabling a consumer, revoking a key), the fence of an
+//! attempt that was given up, and a purge, which gives a tag a new version.
 
 use dynoxide::AttributeValue;
-use dynoxide::actions::batch_write_item::{BatchWriteItemRequest, WriteRequest};
+use dynoxide::actions::batch_write_item::BatchWriteItemRequest;
 use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::delete_item::DeleteItemRequest;
 use dynoxide::actions::put_item::PutItemRequest;
@@ -15,10 +15,12 @@ use dynoxide::actions::transact_write_items::{TransactWriteItem, TransactWriteIt
 use dynoxide::actions::update_item::UpdateItemRequest;
 use dynoxide::actions::update_time_to_live::UpdateTimeToLiveRequest;
 
+use holdfast::store::tags;
+
 use crate::embedded::VOLATILE_TABLE;
 
-/// Partitions of the data table whose plain writes may be lost: limiters and tags.
-const LOSABLE: [&str; 2] = ["l#", "t#"];
+/// Partitions of the data table whose plain updates may be lost: limiters, tags and gates.
+const LOSABLE: [&str; 3] = ["l#", "t#", "g#"];
 
 /// What a request to write can say of its worth.
 pub(super) trait Loss {
@@ -28,30 +30,28 @@ pub(super) trait Loss {
 
 impl Loss for PutItemRequest {
     fn may_be_lost(&self) -> bool {
-        is_losable(&self.table_name, &self.item)
+        self.table_name == VOLATILE_TABLE
     }
 }
 
 impl Loss for UpdateItemRequest {
     fn may_be_lost(&self) -> bool {
-        is_losable(&self.table_name, &self.key)
+        let of_losable =
+            |pk: &AttributeValue| matches!(pk, AttributeValue::S(pk) if LOSABLE.iter().any(|kind| pk.starts_with(kind)));
+        let purges = self.expression_attribute_names.iter().flatten().any(|(_, name)| name == tags::VERSION);
+        self.table_name == VOLATILE_TABLE || (self.key.get("pk").is_some_and(of_losable) && !purges)
     }
 }
 
 impl Loss for DeleteItemRequest {
     fn may_be_lost(&self) -> bool {
-        is_losable(&self.table_name, &self.key)
+        self.table_name == VOLATILE_TABLE
     }
 }
 
 impl Loss for BatchWriteItemRequest {
     fn may_be_lost(&self) -> bool {
-        let losable = |table: &str, write: &WriteRequest| match (&write.put_request, &write.delete_request) {
-            (Some(put), None) => is_losable(table, &put.item),
-            (None, Some(delete)) => is_losable(table, &delete.key),
-            _ => false,
-        };
-        self.request_items.iter().all(|(table, writes)| writes.iter().all(|write| losable(table, write)))
+        self.request_items.keys().all(|table| table == VOLATILE_TABLE)
     }
 }
 
@@ -80,11 +80,6 @@ fn table_written(action: &TransactWriteItem) -> Option<&str> {
     put.or(update).or(delete)
 }
 
-fn is_losable(table: &str, item: &HashMap<String, AttributeValue>) -> bool {
-    let of_losable = |pk: &AttributeValue| matches!(pk, AttributeValue::S(pk) if LOSABLE.iter().any(|kind| pk.starts_with(kind)));
-    table == VOLATILE_TABLE || item.get("pk").is_some_and(of_losable)
-}
-
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;
@@ -102,21 +97,31 @@ mod tests {
     }
 
     #[test]
-    fn counts_marks_and_the_volatile_table_may_be_lost_and_nothing_else() {
+    fn plain_updates_of_limits_tags_and_gates_and_the_volatile_table_may_be_lost_and_nothing_else() {
         for (table, pk, lost) in [
             (DATA_TABLE, "l#ada", true),
             (DATA_TABLE, "t#e#book", true),
+            (DATA_TABLE, "g#book#1", true),
+            (DATA_TABLE, "tf#token", false),
             (DATA_TABLE, "r#book#1", false),
             (DATA_TABLE, "c#ada", false),
             (VOLATILE_TABLE, "z#9", true),
         ] {
             let update = json!({"TableName": table, "Key": key(pk), "UpdateExpression": "ADD n :n"});
             assert_eq!(may_be_lost::<UpdateItemRequest>(update), lost, "{pk}");
-            assert_eq!(may_be_lost::<PutItemRequest>(json!({"TableName": table, "Item": key(pk)})), lost, "{pk}");
-            assert_eq!(may_be_lost::<DeleteItemRequest>(json!({"TableName": table, "Key": key(pk)})), lost, "{pk}");
+            let whole = table == VOLATILE_TABLE;
+            assert_eq!(may_be_lost::<PutItemRequest>(json!({"TableName": table, "Item": key(pk)})), whole, "{pk}");
+            assert_eq!(may_be_lost::<DeleteItemRequest>(json!({"TableName": table, "Key": key(pk)})), whole, "{pk}");
             let batch = json!({"RequestItems": {table: [{"PutRequest": {"Item": key(pk)}}]}});
-            assert_eq!(may_be_lost::<BatchWriteItemRequest>(batch), lost, "{pk}");
+            assert_eq!(may_be_lost::<BatchWriteItemRequest>(batch), whole, "{pk}");
         }
+    }
+
+    #[test]
+    fn a_purge_lasts() {
+        let update = |names: Value| json!({"TableName": DATA_TABLE, "Key": key("t#*"), "UpdateExpression": "SET #v = :v ADD #c :one", "ExpressionAttributeNames": names});
+        assert!(!may_be_lost::<UpdateItemRequest>(update(json!({"#v": tags::VERSION, "#c": tags::COUNT}))));
+        assert!(may_be_lost::<UpdateItemRequest>(update(json!({"#u": "u", "#c": tags::COUNT}))));
     }
 
     #[test]
