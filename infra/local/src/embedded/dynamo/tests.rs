@@ -319,8 +319,11 @@ async fn an_acknowledged_write_is_synced_unless_it_may_be_lost() {
         called(&engine, "CreateTable", &table(DATA_TABLE)).await;
         called(&engine, "CreateTable", &table(VOLATILE_TABLE)).await;
         engine.journal().unwrap().all().await.unwrap();
-        for (name, pk, expected) in [(DATA_TABLE, "l#a", 1), (VOLATILE_TABLE, "r#a", 2)] {
-            called(&engine, "PutItem", &json!({"TableName": name, "Item": key(pk)})).await;
+        for (name, pk, expected) in [(DATA_TABLE, "l#a", 1), (DATA_TABLE, "t#e#book", 2), (VOLATILE_TABLE, "r#a", 3)] {
+            let update = json!({
+                "TableName": name, "Key": key(pk), "UpdateExpression": "ADD n :n", "ExpressionAttributeValues": {":n": {"N": "1"}},
+            });
+            called(&engine, "UpdateItem", &update).await;
             assert_eq!(behind(&engine), expected, "{pk}");
         }
         engine.journal().unwrap().all().await.unwrap();
