@@ -84,6 +84,15 @@ async fn evolve(evolution: &Evolution, model: &Model) -> Result<(), MigrateError
     Ok(())
 }
 
+/// The DynamoDB that functions work on.
+#[derive(Debug)]
+pub enum Tables {
+    /// The embedded one, which commits atomically.
+    Embedded(SdkConfig),
+    /// One that must be expected to show half of a commit, as that of AWS may.
+    Distributed(SdkConfig),
+}
+
 /// The functions in this process, over this DynamoDB and the S3 at this endpoint, and the counts that are to be closed when they end.
 ///
 /// # Errors
@@ -91,7 +100,7 @@ async fn evolve(evolution: &Evolution, model: &Model) -> Result<(), MigrateError
 pub async fn in_process(
     model: &Arc<Model>,
     issuer: &Arc<LocalIssuer>,
-    (dynamodb, s3): (SdkConfig, &str),
+    (dynamodb, s3): (Tables, &str),
     env: &Env,
 ) -> Result<(Functions, Vec<Usage>), StartError> {
     let settings = Settings {
@@ -109,7 +118,11 @@ pub async fn in_process(
         breaker_rest: None,
         local_keys: None,
     };
-    let startup = Startup::assemble(settings, model.clone(), dynamodb, Some(issuer), env.clone());
+    let assemble = |config| Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());
+    let startup = match dynamodb {
+        Tables::Embedded(config) => assemble(config).committing_atomically(),
+        Tables::Distributed(config) => assemble(config),
+    };
     let authenticator = startup.authenticator.clone();
     let clock = env.clone();
     let mut functions = Functions::new();

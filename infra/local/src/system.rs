@@ -14,7 +14,7 @@ use holdfast::model::{self, Mistake, Model};
 use holdfast::usage::Usage;
 use tempfile::TempDir;
 
-use crate::compose;
+use crate::compose::{self, Tables};
 use crate::embedded::{self, Durability, Dynamo, Files};
 use crate::gateway::Gateway;
 use crate::schedule::{Running, Schedule};
@@ -148,9 +148,10 @@ impl Local {
         let stores = Stores::start(data, options.durability, ports, env, model.cors.origins.clone()).await?;
         let dynamodb = match &options.between {
             Some(between) => {
-                between(stores.dynamodb.clone()).await.map(|endpoint| aws::local_config(&endpoint, aws::plain_http_client()))
+                let endpoint = between(stores.dynamodb.clone()).await;
+                endpoint.map(|endpoint| Tables::Distributed(aws::local_config(&endpoint, aws::plain_http_client())))
             }
-            None => Ok(stores.dynamodb_config()),
+            None => Ok(Tables::Embedded(stores.dynamodb_config())),
         };
         let functions =
             match (compose::tables(&stores.dynamodb_config(), &model, &options.env).await, &options.functions_url, dynamodb) {

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use holdfast_local::{Local, Options, client};
@@ -265,6 +267,54 @@ async fn records_survive_a_kill_and_an_import_is_repeatable() {
     signal(&child, "-TERM");
     child.wait().await.unwrap();
 
+    let verify = place.run(&["verify"]).await;
+    assert!(verify.status.success(), "{}{}", text(&verify.stdout), text(&verify.stderr));
+    assert!(text(&verify.stdout).contains(" 0 problems"), "{}", text(&verify.stdout));
+}
+
+/// Creates records `WRITER-0`, `WRITER-1`, ..., each with the one before as its parent, until the server is gone; how many were acknowledged.
+async fn write_until_gone(url: &str, token: &str, writer: usize, done: &AtomicUsize) -> usize {
+    let client = client::http().build().unwrap();
+    for number in 0_usize.. {
+        let parent = number.checked_sub(1).map(|before| format!("{writer}-{before}"));
+        let body = serde_json::json!({"id": format!("{writer}-{number}"), "text": "t", "parent_id": parent});
+        let sent = client.post(format!("{url}/v1/notes")).bearer_auth(token).json(&body).send().await;
+        match sent.map(|response| response.status().as_u16()) {
+            Ok(201) => done.fetch_add(1, Ordering::SeqCst),
+            Ok(other) => panic!("{other}"),
+            Err(_) => return number,
+        };
+    }
+    unreachable!()
+}
+
+#[tokio::test]
+async fn a_kill_amid_writes_loses_no_acknowledged_one_and_leaves_none_by_halves() {
+    let place = Scratch::new();
+    let (mut child, url, _) = place.serve(&[]).await;
+    let token = text(&place.run(&["token", "--sub", "me", "--role", "admin"]).await.stdout).trim().to_owned();
+    let done = Arc::<AtomicUsize>::default();
+    let writers: Vec<_> = (0..8)
+        .map(|writer| {
+            let (url, token, done) = (url.clone(), token.clone(), done.clone());
+            tokio::spawn(async move { write_until_gone(&url, &token, writer, &done).await })
+        })
+        .collect();
+    while done.load(Ordering::SeqCst) < 200 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    signal(&child, "-KILL");
+    child.wait().await.unwrap();
+    let (mut child, url, _) = place.serve(&[]).await;
+    let client = client::http().build().unwrap();
+    for (writer, acknowledged) in futures::future::join_all(writers).await.into_iter().enumerate() {
+        for number in 0..acknowledged.unwrap() {
+            let read = client.get(format!("{url}/v1/notes/{writer}-{number}")).bearer_auth(&token).send().await.unwrap();
+            assert_eq!(read.status(), 200, "{writer}-{number} was acknowledged");
+        }
+    }
+    signal(&child, "-TERM");
+    child.wait().await.unwrap();
     let verify = place.run(&["verify"]).await;
     assert!(verify.status.success(), "{}{}", text(&verify.stdout), text(&verify.stderr));
     assert!(text(&verify.stdout).contains(" 0 problems"), "{}", text(&verify.stdout));

@@ -3,6 +3,7 @@
 
 use std::fmt::Display;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 
@@ -47,6 +48,9 @@ impl Display for StartupError {
 
 impl std::error::Error for StartupError {}
 
+/// After this time without an answer a call to the embedded store counts as failed.
+const EMBEDDED: Duration = Duration::from_secs(20);
+
 impl Startup {
     /// Reads the environment and the model, makes the clients. No call is made to AWS.
     ///
@@ -79,6 +83,15 @@ impl Startup {
             None => authenticator,
         };
         Self { settings, model, aws, table, authenticator: Arc::new(authenticator), env }
+    }
+
+    /// With tables of an emulation in this process, which commits atomically. It answers late only where the machine is overloaded, and
+    /// then to give up a call would gain nothing.
+    #[must_use]
+    pub fn committing_atomically(self) -> Self {
+        let options = Options::new(&self.settings.data_table, &self.settings.volatile_table);
+        let options = Options { attempt_timeout: EMBEDDED, ..options };
+        Self { table: DynamoTable::new(&self.aws, options, self.env.clone()).committing_atomically(), ..self }
     }
 
     /// The application over these parts. No call is made.

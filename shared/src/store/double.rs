@@ -141,6 +141,10 @@ impl<I> Deref for Double<I> {
 }
 
 impl<I: Intercept> Table for Double<I> {
+    fn commits_atomically(&self) -> bool {
+        self.table.commits_atomically()
+    }
+
     fn get<'a>(&'a self, keys: Keys<'a>, consistent: bool) -> FoundItems<'a> {
         self.intercept.get(&self.table, keys, consistent)
     }

@@ -86,6 +86,14 @@ pub fn confirm(gate: &Key) -> Write {
     Write::Update { key: gate.clone(), update, condition: Some(Expr::new("attribute_exists(pk)")) }
 }
 
+/// The part of a write's transaction by which it comes to refer to the record, on a table that commits atomically: the gate must be
+/// open, and is there from now on for whoever deletes the record.
+pub fn pass(gate: &Key) -> Write {
+    let update = Expr::new("SET #ok = :true").name("#ok", OK).value(":true", Attr::Bool(true));
+    let condition = Expr::new("attribute_not_exists(#c)").name("#c", CLOSED);
+    Write::Update { key: gate.clone(), update, condition: Some(condition) }
+}
+
 /// The part of that transaction that registers gates other than 0 with gate 0; `confirmed`: which is confirmed as well.
 pub fn register(gates: &[&Key], confirmed: bool) -> Option<Write> {
     let shard = |gate: &&Key| Some(u16::from_be_bytes(gate.sk.as_slice().try_into().ok()?).to_string());

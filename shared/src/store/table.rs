@@ -299,6 +299,12 @@ pub enum Returning {
 /// Calls that Holdfast makes. Unprocessed keys are retried inside; each method is one wait of the caller unless the answer was
 /// partial.
 pub trait Table: Send + Sync {
+    /// Whether a transaction becomes visible all at once, and nobody else's can come in between: so for a store in this process, never
+    /// for DynamoDB. What a write otherwise announces beforehand stands in its transaction then ([`crate::store::write`]).
+    fn commits_atomically(&self) -> bool {
+        false
+    }
+
     /// Reads items by key, in the order of `keys`; missing ones are `None`. Any number of keys (batches of 100, in parallel).
     fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>>;
 

@@ -71,6 +71,12 @@ pub fn announce(tag: &Key, element: &Element) -> Write {
     Write::Update { key: tag.clone(), update, condition: None }
 }
 
+/// Counts a write at a tag, within the write's transaction: on a table that commits atomically, where nothing is half visible.
+pub(super) fn count(tag: &Key) -> Write {
+    let update = Expr::new("ADD #c :one").name("#c", COUNT).value(":one", Attr::N(1));
+    Write::Update { key: tag.clone(), update, condition: None }
+}
+
 /// Voids all that is cached under a tag. The version is new and the count grows, because a restored table may count again what it
 /// has counted before, and a late copy of this call may bring back its version.
 pub fn void(tag: &Key, env: &Env) -> Write {

@@ -77,6 +77,7 @@ pub struct DynamoTable {
     meter: Arc<Meter>,
     retries: Arc<RetryBudget>,
     env: Env,
+    commits_atomically: bool,
 }
 
 impl DynamoTable {
@@ -93,7 +94,14 @@ impl DynamoTable {
         let unsigned = config.credentials_provider().is_none();
         let builder = if unsigned { builder.allow_no_auth() } else { builder };
         let client = Client::from_conf(builder.build());
-        Self { client, options: Arc::new(options), meter: Arc::default(), retries: Arc::default(), env }
+        let options = Arc::new(options);
+        Self { client, options, meter: Arc::default(), retries: Arc::default(), env, commits_atomically: false }
+    }
+
+    /// The tables of an emulation that commits atomically: see [`Table::commits_atomically`](crate::store::table::Table).
+    #[must_use]
+    pub fn committing_atomically(self) -> Self {
+        Self { commits_atomically: true, ..self }
     }
 
     /// Counts of all calls and capacity units of this client and its clones.

@@ -19,6 +19,10 @@ use crate::store::table::{
 const OLD_ON_FAILURE: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
 
 impl Table for DynamoTable {
+    fn commits_atomically(&self) -> bool {
+        self.commits_atomically
+    }
+
     fn get<'a>(&'a self, keys: &'a [(TableName, Key)], consistent: bool) -> BoxFuture<'a, Result<Vec<Option<Item>>, TableError>> {
         Box::pin(async move {
             match keys {

@@ -152,8 +152,13 @@ impl Writer {
                     let first = whose.iter().zip(&reasons).find(|(_, reason)| failed(reason));
                     match first {
                         Some((Some(at), _)) => return Err(missing(left[*at]).into()),
-                        // The gate was settled away, or a deletion has closed it.
-                        Some((None, _)) => return Err(Stop::Again),
+                        Some((None, reason)) => {
+                            // The gate was settled away, or a deletion has closed gate 0, and may have died before it closed this one.
+                            if let Reason::ConditionFailed(Some(gate)) = reason {
+                                settle::closed(self.table.as_ref(), &self.env, gate).await?;
+                            }
+                            return Err(Stop::Again);
+                        }
                         None => {}
                     }
                     if let Some(Reason::Other(text)) = reasons.iter().find(|reason| matches!(reason, Reason::Other(_))) {

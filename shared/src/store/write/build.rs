@@ -29,6 +29,10 @@ pub(super) enum Purpose {
     Unique(UniqueRow),
     /// A gate: what another attempt has done to it makes this one begin again.
     Gate,
+    /// The record that a reference which comes names: the mutation and field.
+    Parent(usize, FieldIx),
+    /// A tag, without a condition.
+    Tag,
     /// The fence.
     Fence,
     /// The entry of a deletion in steps.
@@ -136,6 +140,15 @@ pub(super) struct Built {
     pub(super) transaction: Transaction,
     pub(super) purposes: Vec<Purpose>,
     pub(super) bytes: usize,
+}
+
+impl Built {
+    pub(super) fn new(actions: Vec<(Purpose, Write)>, attempt: &Attempt) -> Self {
+        let bytes = actions.iter().map(|(_, write)| size(write)).sum();
+        let (purposes, writes) = actions.into_iter().map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
+        let transaction = Transaction { token: attempt.element.token().to_owned(), writes };
+        Self { transaction, purposes, bytes }
+    }
 }
 
 impl TransactionPlan {
@@ -344,7 +357,6 @@ impl TransactionPlan {
             }
             gain.created_by = parent.before.is_none().then_some(*at);
         }
-        self.actions.extend(confirmations(self.gains.iter().filter(|gain| gain.created_by.is_some())));
         Ok(())
     }
 
@@ -364,23 +376,23 @@ impl TransactionPlan {
 
     /// The transaction of an attempt. Another attempt's is another body: keep what was sent.
     pub(super) fn transaction(&self, env: &Env, attempt: &Attempt) -> Built {
-        let actions = self.actions.iter().cloned();
-        let claims = self.unique_rows();
-        let gates = self.removals.iter().flat_map(|removal| self.of_removal(attempt, removal));
-        let mut all: Vec<(Purpose, Write)> = actions.chain(claims).chain(gates).collect();
-        let now = env.now();
-        for key in &self.released {
-            all.push((Purpose::Rider, Write::Put { item: PendingDeletion::object(env, key, now).item(), condition: None }));
-        }
+        let mut all = self.own_actions(env);
+        all.extend(confirmations(self.gains.iter().filter(|gain| gain.created_by.is_some())));
+        all.extend(self.removals.iter().flat_map(|removal| self.of_removal(attempt, removal)));
         for (_, write) in &mut all {
             idempotency::name_attempt(write, attempt.element.token());
         }
         let written: Vec<Key> = all.iter().map(|(_, write)| write.key().clone()).collect();
-        all.push((Purpose::Fence, fence::committed(attempt.element.token(), &written, now)));
-        let bytes = all.iter().map(|(_, write)| size(write)).sum();
-        let (purposes, writes) = all.into_iter().map(|(purpose, write)| (purpose, (TableName::Data, write))).unzip();
-        let transaction = Transaction { token: attempt.element.token().to_owned(), writes };
-        Built { transaction, purposes, bytes }
+        all.push((Purpose::Fence, fence::committed(attempt.element.token(), &written, env.now())));
+        Built::new(all, attempt)
+    }
+
+    /// The actions without those of the protocol: fence and gates.
+    pub(super) fn own_actions(&self, env: &Env) -> Vec<(Purpose, Write)> {
+        let now = env.now();
+        let released = self.released.iter().map(|key| PendingDeletion::object(env, key, now).item());
+        let released = released.map(|item| (Purpose::Rider, Write::Put { item, condition: None }));
+        self.actions.iter().cloned().chain(self.unique_rows()).chain(released).collect()
     }
 
     /// What a deletion needs of the gates of its record: those that it has closed, or that there are none.

@@ -47,13 +47,14 @@ fn failed(batch: &Batch, purpose: &Purpose, old: Option<Item>) -> (u8, Stop) {
         Purpose::Conditioned => (3, WriteError::Rider(old.map(Box::new))),
         Purpose::Record(at) => (3, changed(batch, *at, old.as_ref())),
         Purpose::Check(check) => (4, WriteError::CheckFailed { check: *check }),
+        Purpose::Parent(mutation, field) => (5, WriteError::ReferenceMissing { mutation: *mutation, field: *field }),
         Purpose::Unique(row) => {
             let who = (row.entity, row.field, row.mutation);
             return (6, Stop::Taken(RefusedRow::new(row.key.clone(), old.as_ref(), who, row.is_wanted)));
         }
         // A gate came, or was opened by somebody who did not wait; a record that had no such reference has changed.
         Purpose::Gate | Purpose::Leftover => return (5, Stop::Again),
-        Purpose::Row | Purpose::Reference | Purpose::Rider | Purpose::Tombstone | Purpose::Fence => {
+        Purpose::Row | Purpose::Reference | Purpose::Rider | Purpose::Tombstone | Purpose::Fence | Purpose::Tag => {
             (7, damaged("a condition failed where none was set"))
         }
     };

@@ -7,6 +7,8 @@
 //!    |------------------------------------------'                                      v
 //!    '------------- again: another attempt with another token <-------- fence, take out, open
 //! ```
+//! On a table that commits atomically the first attempt is one transaction, if nothing is deleted ([`super::at_once`]).
+//!
 //! docs/writes.md says why nothing can go wrong in between; `tests/protocol` checks it.
 
 use futures::future;
@@ -23,6 +25,15 @@ use crate::store::fence::{self, Outcome};
 use crate::store::table::TableError;
 use crate::store::{gate, settle};
 
+/// How an attempt is made.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    /// Nothing that restricts a deletion counts.
+    forced: bool,
+    /// In one transaction where that is possible: the table commits atomically.
+    at_once: bool,
+}
+
 impl Writer {
     /// Attempts until one has succeeded or failed for good.
     pub(super) async fn insist(
@@ -35,9 +46,11 @@ impl Writer {
         let mut pauses = Pauses::new(self, deadline);
         let states = self.states(&batch.mutations, deadline).await?;
         let mut stale = StaleRows::default();
+        let mut at_once = self.table.commits_atomically();
         loop {
             let mut attempt = self.begin();
-            let stop = match self.run(batch, forced, admission, &mut attempt, (&states, &stale), deadline).await {
+            let way = Way { forced, at_once };
+            let stop = match self.run(batch, way, admission, &mut attempt, (&states, &stale), deadline).await {
                 Ok(actions) => return Ok(attempt.written(actions)),
                 Err(stop) => stop,
             };
@@ -57,6 +70,8 @@ impl Writer {
                 Stop::Again | Stop::Taken(_) if pauses.pause().await => {}
                 Stop::Again | Stop::Taken(_) => return Err(WriteError::Busy),
             }
+            // A gate is closed: an attempt that announces itself waits for whoever has closed it, or settles what they left.
+            at_once = false;
         }
     }
 
@@ -68,7 +83,7 @@ impl Writer {
     async fn run(
         &self,
         batch: &Batch,
-        forced: bool,
+        way: Way,
         admission: &Admission<'_>,
         attempt: &mut Attempt,
         (states, stale): (&States, &StaleRows),
@@ -77,6 +92,10 @@ impl Writer {
         // What is wrong in itself is told before anything is looked at.
         let plan = TransactionPlan::new(&self.model, batch)?.past(stale);
         building::check(&self.model, states, &batch.mutations, batch.mutations.len())?;
+        if let Some(built) = way.at_once.then(|| plan.at_once(&self.env, attempt)).flatten() {
+            admission.clone().await;
+            return self.commit_at_once(batch, built, attempt, deadline).await;
+        }
         let built = self.fitting(&plan, attempt)?;
         if plan.removals.is_empty() {
             self.announce(&plan, attempt, deadline).await?;
@@ -85,7 +104,7 @@ impl Writer {
         }
         admission.clone().await;
         loop {
-            let expanded = self.expand(batch, forced, attempt).await?;
+            let expanded = self.expand(batch, way.forced, attempt).await?;
             building::check(&self.model, states, &expanded.batch.mutations, batch.mutations.len())?;
             let plan = TransactionPlan::new(&self.model, &expanded.batch).map_err(|error| expanded.of_caller(error))?;
             let mut plan = plan.past(stale);

@@ -9,6 +9,7 @@
 //! idempotency row among the riders a repetition finds out.
 
 mod announce;
+mod at_once;
 mod attempt;
 mod batch;
 mod build;

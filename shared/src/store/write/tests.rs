@@ -1,3 +1,5 @@
+mod at_once;
+
 use std::sync::Arc;
 use std::time::Duration;
 
