@@ -1,0 +1,4 @@
+import settings  # noqa: F401  configures Django
+from django.core.wsgi import get_wsgi_application
+
+application = get_wsgi_application()
