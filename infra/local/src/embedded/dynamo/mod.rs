@@ -8,7 +8,7 @@
 //! ```
 //! The writer commits to SQLite's write-ahead log without an fsync; [`journal`] makes one for all commits that wait for theirs, and
 //! none for what [`loss`] says may be lost. Calls run on the worker that makes them, except for long ones:
-//! `infra/adr/0027-in-process-store.md` says why.
+//! `infra/adr/0030-in-process-store.md` says why.
 
 mod connector;
 mod door;
