@@ -393,7 +393,7 @@ impl Case {
 
 async fn cases(from: u64, count: u64) {
     for seed in from..from + count {
-        let dynamo = Dynamo::start(None, 0).await.unwrap();
+        let dynamo = Dynamo::in_memory().await.unwrap();
         let config = holdfast::aws::local_config(&dynamo.endpoint, holdfast::aws::plain_http_client());
         let table = DynamoTable::new(&config, Options::new(DATA_TABLE, VOLATILE_TABLE), Env::system());
         table.create_tables().await.unwrap();
