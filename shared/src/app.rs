@@ -111,9 +111,9 @@ impl App {
 
     /// The end of the process: what is in memory is flushed. Best effort.
     pub fn closing(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (usage, traces) = (self.usage.clone(), self.traces.clone());
+        let (usage, traces, limits) = (self.usage.clone(), self.traces.clone(), self.limiter.give_back());
         async move {
-            usage.close().await;
+            futures::join!(usage.close(), limits);
             if let Some(traces) = traces {
                 traces.flush().await;
             }

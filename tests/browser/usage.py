@@ -100,7 +100,11 @@ def generated(name, anomalies=False, empty=False):
         "cost": {"dollars": dollars, "parts": {"tables": dollars / 2, "functions": dollars / 6, "gateway": dollars / 4, "transfer": dollars / 12}, "read_units": total["units"], "write_units": total["units"] / 8},
         "range": {"name": name, "from": iso(starts[0]), "to": iso(NOW), "step_seconds": step, "points": points},
         "consumer": None, "everybody": True, "series": series, "anomalies": told,
-        "limits": [{"name": "hour", "type": "quota", "per_step": step / 3600 * 9000}, {"name": "burst", "type": "rate", "per_step": step * 50}],
+        "limits": [
+            {"name": "hour", "type": "quota", "per_step": step / 3600 * 9000, "limit": 9000, "remaining": 0, "used": 9000, "window_seconds": 3600, "reset_at": "2026-11-21T05:00:00.000Z"},
+            {"name": "burst", "type": "rate", "per_step": step * 50, "limit": 100, "remaining": 60, "used": 40, "window_seconds": 2, "reset_at": "2026-11-21T04:26:01.000Z"},
+            {"name": "creates", "type": "rate", "per_step": None, "limit": 5, "remaining": 1, "used": 4, "window_seconds": 5, "reset_at": "2026-11-21T04:26:04.000Z"},
+        ],
     }
 
 
@@ -214,6 +218,7 @@ def months(browser, base):
         one.shoot(name)
     assert one.page.locator("#consumers script").count() == 0, "names stay text"
     expect(one.page.locator("#consumers")).to_contain_text("<script>alert(1)</script>")
+    expect(one.page.locator("#limits")).to_contain_text("hour is used up")
     expect(one.page.locator("#plans")).to_contain_text("by_channel_total: {equality: [channel], sort: [total]}")
     chart = one.page.locator("#requests [role=img]")
     chart.focus()

@@ -34,3 +34,4 @@ mod subjects;
 mod traces;
 mod trust;
 mod usage;
+mod used_up;

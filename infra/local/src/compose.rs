@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use holdfast::aws::dynamodb::{DynamoTable, Options};
 use holdfast::aws::s3::S3Objects;
 use holdfast::aws::s3_archive::S3Archive;
@@ -18,7 +19,6 @@ use holdfast::migrate::{Evolution, Fills, MigrateError};
 use holdfast::model::Model;
 use holdfast::store::object::SharedObjects;
 use holdfast::store::table::SharedTable;
-use holdfast::usage::Usage;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_runtime::LambdaEvent;
 
@@ -93,7 +93,10 @@ pub enum Tables {
     Distributed(SdkConfig),
 }
 
-/// The functions in this process, over this DynamoDB and the S3 at this endpoint, and the counts that are to be closed when they end.
+/// What a function does when its process ends.
+pub type Closing = BoxFuture<'static, ()>;
+
+/// The functions in this process, over this DynamoDB and the S3 at this endpoint, and what is to be done when they end.
 ///
 /// # Errors
 /// [`StartError::Compose`] when a client cannot be made.
@@ -102,7 +105,7 @@ pub async fn in_process(
     issuer: &Arc<LocalIssuer>,
     (dynamodb, s3): (Tables, &str),
     env: &Env,
-) -> Result<(Functions, Vec<Usage>), StartError> {
+) -> Result<(Functions, Vec<Closing>), StartError> {
     let settings = Settings {
         data_table: DATA_TABLE.to_owned(),
         volatile_table: VOLATILE_TABLE.to_owned(),
@@ -141,7 +144,7 @@ pub async fn in_process(
         Arc::new(S3Objects::new(&aws::local_config(s3, aws::plain_http_client()), &startup.settings.files_bucket));
     let app_with_files = || Arc::new(startup.app().with_objects(objects.clone()));
     let data_api = app();
-    let mut usages = vec![data_api.usage.clone()];
+    let mut closings: Vec<Closing> = vec![Box::pin(data_api.closing())];
     functions.insert(
         "data-api".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -150,7 +153,7 @@ pub async fn in_process(
         }),
     );
     let download = app_with_files();
-    usages.push(download.usage.clone());
+    closings.push(Box::pin(download.closing()));
     functions.insert(
         "download".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -159,7 +162,7 @@ pub async fn in_process(
         }),
     );
     let docs = app();
-    usages.push(docs.usage.clone());
+    closings.push(Box::pin(docs.closing()));
     functions.insert(
         "docs".into(),
         function(move |event: LambdaEvent<ApiGatewayV2httpRequest>| {
@@ -178,5 +181,5 @@ pub async fn in_process(
             async move { holdfast_usage_reporter::handle(&reporter, event).await }
         }),
     );
-    Ok((functions, usages))
+    Ok((functions, closings))
 }

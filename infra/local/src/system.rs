@@ -11,10 +11,9 @@ use holdfast::aws::{self, SdkConfig};
 use holdfast::core::clock::Env;
 use holdfast::identity::auth::local::LocalIssuer;
 use holdfast::model::{self, Mistake, Model};
-use holdfast::usage::Usage;
 use tempfile::TempDir;
 
-use crate::compose::{self, Tables};
+use crate::compose::{self, Closing, Tables};
 use crate::embedded::{self, Durability, Dynamo, Files};
 use crate::gateway::Gateway;
 use crate::schedule::{Running, Schedule};
@@ -123,7 +122,7 @@ pub struct Local {
     pub stores: Stores,
     schedule: Schedule,
     running: Running,
-    usages: Vec<Usage>,
+    closings: Vec<Closing>,
     server: Server,
 }
 
@@ -160,16 +159,16 @@ impl Local {
                 (_, None, Ok(dynamodb)) => compose::in_process(&model, &issuer, (dynamodb, &stores.s3), &options.env).await,
                 (_, None, Err(error)) => Err(StartError::Io("what stands before DynamoDB".into(), error)),
             };
-        let started = functions.and_then(|(functions, usages)| {
+        let started = functions.and_then(|(functions, closings)| {
             let schedule = Schedule::new(&template, &functions, options.env.clone());
             let gateway = Gateway::new(template, functions, options.env).map_err(StartError::Template)?;
             let server = gateway.serve(listener).map_err(|error| StartError::Io("the gateway".into(), error))?;
-            Ok((schedule, server, usages))
+            Ok((schedule, server, closings))
         });
         match started {
-            Ok((schedule, server, usages)) => {
+            Ok((schedule, server, closings)) => {
                 let running = schedule.start();
-                Ok(Self { address: server.address, model, issuer, stores, schedule, running, usages, server })
+                Ok(Self { address: server.address, model, issuer, stores, schedule, running, closings, server })
             }
             Err(error) => {
                 stores.stop().await;
@@ -195,7 +194,7 @@ impl Local {
     pub async fn stop(self) {
         self.running.stop().await;
         self.server.stop().await;
-        futures::future::join_all(self.usages.iter().map(Usage::close)).await;
+        futures::future::join_all(self.closings).await;
         self.stores.stop().await;
     }
 }

@@ -50,6 +50,10 @@ impl std::fmt::Display for Block {
 pub enum AddressBucket {
     /// A route without an authorizer.
     Open,
+    /// Health and readiness: whoever is limited elsewhere still learns of them.
+    Health,
+    /// What does not exist.
+    Unknown,
     /// Credentials that were not accepted.
     Invalid,
     /// A publishable key, by its id: limited per key and address.

@@ -52,6 +52,8 @@ pub struct Admission {
     pub source: Source,
     /// Thresholds to tell: pass them to `notify::enqueue` beside the request's own work.
     pub due: Vec<Crossing>,
+    /// Rates that were near their bound, and in which minute: pass them to `notify::watch::note_near`.
+    pub near: Vec<(i64, String)>,
 }
 
 /// A request that may not go on.

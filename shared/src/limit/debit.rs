@@ -5,12 +5,13 @@ use std::time::Duration;
 use super::admission::LimitSubject;
 use super::expression::Debit;
 use super::health::StoreHealth;
-use super::item::{State, change_of_overgrown};
+use super::item::{self, State, change_of_overgrown};
+use super::leases::Leftover;
 use super::memory::Remembered;
 use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::store::keys;
-use crate::store::table::{Returning, SharedTable, TableError, TableName};
+use crate::store::table::{Attr, Expr, Returning, SharedTable, TableError, TableName, Write};
 
 /// Most updates that one admission may try; a race of the forms ends after three, the rest is for conflicts with a transaction
 /// that notes a threshold or changes the consumer.
@@ -25,6 +26,16 @@ pub(super) enum Failure {
     Refused(State),
     /// The store gave no answer.
     Store(TableError),
+}
+
+impl Failure {
+    /// Whether the item is certainly as it was.
+    pub(super) fn changed_nothing(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Store(error) => error.changed_nothing(),
+        }
+    }
 }
 
 /// The items of all consumers, and the health of their store.
@@ -74,6 +85,27 @@ impl LimitStore {
             }
         }
         Err(Failure::Store(TableError::Busy("the limiter's item changes faster than it can be updated".into())))
+    }
+
+    /// Gives units back to the quotas that counted them.
+    pub(super) async fn give_back(&self, consumer: &str, left: Leftover) {
+        let units = i64::try_from(left.units).unwrap_or(i64::MAX);
+        let mut update = Expr::default().value(":k", Attr::N(units)).name("#u", item::UNITS).value(":z", Attr::N(0));
+        let mut condition = Expr::default();
+        let (mut sets, mut requires) = (vec!["#u = if_not_exists(#u, :z) - :k".to_owned()], Vec::new());
+        for (at, count) in left.counts.iter().enumerate() {
+            update.names.insert(format!("#q{at}"), count.clone());
+            sets.push(format!("#q{at} = #q{at} - :k"));
+            requires.push(format!("#q{at} >= :k"));
+        }
+        update.text = format!("SET {}", sets.join(", "));
+        condition.text = requires.join(" AND ");
+        let write = Write::Update { key: keys::limiter(consumer), update, condition: Some(condition) };
+        match self.table.write(TableName::Data, write, Returning::Nothing).await {
+            // Of a window that has ended nothing is there any more.
+            Ok(_) | Err(TableError::ConditionFailed(_)) => {}
+            Err(error) => tracing::warn!(consumer, %error, units, "units that a lease left over could not be given back"),
+        }
     }
 
     /// A TAT further ahead than the plan allows comes from a slower plan that held before: the new plan begins with an empty bucket.

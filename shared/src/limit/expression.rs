@@ -43,7 +43,7 @@ pub struct Debit<'a> {
     pub now: Micros,
     /// Length of a lease; zero for a single request.
     pub lead: Duration,
-    /// Units that a lease of this instance left over in these windows.
+    /// Units that leases of this instance left over in these windows: more than the charge gives the rest back.
     pub credit: u64,
     /// As many, or none if that lease has ended.
     pub live_credit: u64,
@@ -56,16 +56,21 @@ impl Debit<'_> {
         gcra.at(self.now).saturating_add(gcra.span(self.lead)).saturating_add(gcra.cost(self.live_credit))
     }
 
+    /// Units that quotas count; negative where leases left over more than this costs.
+    fn owed(&self) -> i64 {
+        signed(self.charge.total).saturating_sub(signed(self.credit))
+    }
+
     /// Whether the update goes through in this state (guards apart).
     pub fn fits(&self, state: &State) -> bool {
         let rates = self.plan.rates.iter().zip(&self.charge.rates).filter(|(_, cost)| **cost > 0);
-        let owed = self.charge.total.saturating_sub(self.credit);
+        let owed = self.owed();
         let room = |rate: &LimitRate| rate.gcra.lease_room(state.tat(&rate.attribute), self.now, self.lead, self.live_credit);
         rates.into_iter().all(|(rate, cost)| *cost <= room(rate))
             && (self.charge.total == 0
                 || self.plan.quotas.iter().all(|quota| {
                     let start = Span::of(quota.window, self.now).start;
-                    state.count(&quota.name, start).saturating_add(owed) <= quota.limit
+                    signed(state.count(&quota.name, start)).saturating_add(owed) <= signed(quota.limit)
                 }))
     }
 
@@ -85,6 +90,8 @@ impl Debit<'_> {
 #[derive(Default)]
 struct Parts {
     set: Vec<String>,
+    /// Settings that only count.
+    count: Vec<String>,
     remove: Vec<String>,
     require: Vec<String>,
     update: Expr,
@@ -124,6 +131,12 @@ impl Parts {
             self.require.push(format!("(attribute_not_exists(#r{at}) OR #r{at} <= :n{at})"));
             self.value(&format!(":s{at}"), Attr::N(end.saturating_add(gcra.cost(cost))));
         }
+        if !rate.only.is_empty() {
+            self.name(&format!("#w{at}"), &rate.counter());
+            self.value(":z", Attr::N(0));
+            self.value(&format!(":w{at}"), Attr::N(signed(cost.saturating_sub(debit.live_credit))));
+            self.count.push(format!("#w{at} = if_not_exists(#w{at}, :z) + :w{at}"));
+        }
         for (name, tat) in belief.drained(rate, debit.now).into_iter().take(SWEEP) {
             // Another version of the model may still use it.
             let nth = self.remove.len();
@@ -135,17 +148,19 @@ impl Parts {
     }
 
     fn quotas(&mut self, debit: &Debit<'_>, belief: &State) {
-        let owed = debit.charge.total.saturating_sub(debit.credit);
+        let owed = debit.owed();
         for (at, quota) in debit.plan.quotas.iter().enumerate() {
             let span = Span::of(quota.window, debit.now);
             if debit.charge.total > 0 {
-                let room = i64::try_from(quota.limit.saturating_sub(owed)).unwrap_or(i64::MAX);
+                let room = signed(quota.limit).saturating_sub(owed);
                 self.name(&format!("#q{at}"), &item::count_name(&quota.name, span.start));
                 self.value(":z", Attr::N(0));
-                self.value(":k", Attr::N(i64::try_from(owed).unwrap_or(i64::MAX)));
+                self.value(":k", Attr::N(owed));
                 self.value(&format!(":q{at}"), Attr::N(room));
                 self.set.push(format!("#q{at} = if_not_exists(#q{at}, :z) + :k"));
-                self.require.push(format!("(attribute_not_exists(#q{at}) OR #q{at} <= :q{at})"));
+                // A window in which nothing was counted has no room either where the quota is nothing.
+                let unless_new = if room < 0 { "" } else { "attribute_not_exists(#q{at}) OR " };
+                self.require.push(format!("({unless_new}#q{at} <= :q{at})").replace("{at}", &at.to_string()));
             }
             let mut gone = belief.stale(&quota.name, quota.window, debit.now);
             let previous = item::count_name(&quota.name, span.start_before(quota.window, 2));
@@ -162,11 +177,11 @@ impl Parts {
 
     /// Counts what is debited, so that every instance sees how much all of them ask for.
     fn total(&mut self, debit: &Debit<'_>) {
-        let owed = debit.charge.total.saturating_sub(debit.credit);
-        if owed > 0 {
+        let owed = debit.owed();
+        if owed != 0 {
             self.name("#u", item::UNITS);
             self.value(":z", Attr::N(0));
-            self.value(":u", Attr::N(i64::try_from(owed).unwrap_or(i64::MAX)));
+            self.value(":u", Attr::N(owed));
             self.set.push("#u = if_not_exists(#u, :z) + :u".into());
         }
     }
@@ -177,6 +192,7 @@ impl Parts {
             self.name("#x0", "none");
             self.remove.push("#x0".into());
         }
+        self.set.append(&mut self.count);
         if !self.set.is_empty() {
             let _infallible = write!(self.update.text, "SET {} ", self.set.join(", "));
         }
@@ -195,4 +211,9 @@ impl Parts {
     fn value(&mut self, placeholder: &str, value: Attr) {
         self.update.values.insert(placeholder.to_owned(), value);
     }
+}
+
+/// Units as the store counts them.
+fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
 }

@@ -11,6 +11,9 @@ use super::verdict::WindowState;
 /// A header: its name and its value.
 pub type Header = (&'static str, String);
 
+/// Name of the header with what is left.
+pub const RATE_LIMIT: &str = "ratelimit";
+
 /// Largest integer of a structured field (RFC 9651, 3.3.1).
 const MAX_INTEGER: u64 = 999_999_999_999_999;
 
@@ -22,7 +25,7 @@ pub fn rate_limit(windows: &[WindowState]) -> Vec<Header> {
     let policy = list(windows, |window| [("q", window.limit), ("w", ceil(window.window).max(1))]);
     let state = list(windows, |window| [("r", window.remaining), ("t", ceil(window.reset))]);
     let Some((policy, state)) = policy.zip(state) else { return Vec::new() };
-    let mut headers = vec![("ratelimit-policy", policy), ("ratelimit", state)];
+    let mut headers = vec![("ratelimit-policy", policy), (RATE_LIMIT, state)];
     if let Some(tightest) = tightest(windows) {
         headers.push(("x-ratelimit-limit", tightest.limit.to_string()));
         headers.push(("x-ratelimit-remaining", tightest.remaining.to_string()));

@@ -7,6 +7,8 @@
 //! | `n:<quota>:<start>` | highest threshold notified in that window, per cent |
 //! | `n:throttled` | start of the last hour in which sustained throttling was notified |
 //! | `units` | all units ever debited: what two sights of it differ by is the consumer's demand over all instances |
+//! | `u:<rate>` | as many, of a rate that only some operations meet |
+//! | `n:sustained` | start of the last hour in which a rate near its bound was notified |
 //! | `disabled` | there while the consumer is disabled |
 //! | `revoked` | ids of revoked keys |
 //! | `epoch` | grows with every change of the consumer; absent: 0 |
@@ -42,6 +44,9 @@ pub fn count_name(quota: &str, start: i64) -> String {
 pub fn notified_name(quota: &str, start: i64) -> String {
     format!("n:{quota}:{start}")
 }
+
+/// Attribute: the last hour in which a rate near its bound was notified.
+pub const SUSTAINED: &str = "n:sustained";
 
 /// What an instance knows of a consumer's item.
 #[derive(Debug, Clone, PartialEq, Default)]

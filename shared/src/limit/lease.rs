@@ -1,16 +1,18 @@
 //! Leases: a hot consumer's units debited in blocks, so that most requests of an instance cost no call.
 //!
 //! A lease lives at most [`MAX_TERM`] and ends with every window that it debits. It never admits more than the plan
-//! (`super::expression` has the proof). It may admit less: what an instance debited and did not use is carried into its next
-//! lease in the same windows, and lost only where no such lease follows. A lease holds at most what the instance was asked for
-//! in the second before, and at most one [`QUOTA_SHARE`]th of what a quota has left. So **under-admission is bounded** by
-//! one second's demand per instance and window, and vanishes towards a quota's end, where leases stop.
+//! (`super::expression` has the proof). What an instance debited from a quota and did not use pays for the consumer's next request on
+//! it, whichever key makes that, and goes back to the quota when the instance ends. Units of a rate are lost when their lease ends, so
+//! a lease that has units left is renewed before. A lease holds at most what the instance was asked for in the second before,
+//! and at most one [`QUOTA_SHARE`]th of what a quota has left. So **under-admission is bounded**: an instance that vanishes without
+//! a word, or that the consumer's requests no longer reach, takes at most one second's demand with it, and towards a quota's end
+//! nothing, because leases stop there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::item::State;
-use super::plan::{Charge, ResolvedPlan};
+use super::item::{self, State};
+use super::plan::{Charge, LimitRate, ResolvedPlan};
 use super::window::Span;
 use crate::core::clock::Micros;
 
@@ -45,8 +47,10 @@ pub struct Lease {
     pub until: Micros,
     /// What is left.
     pub left: u64,
-    /// Starts of the quota windows that it debited.
-    pub windows: Vec<i64>,
+    /// Attributes of the quota windows that it debited.
+    pub counts: Vec<String>,
+    /// Whether a request was sent to renew it.
+    pub is_renewed: bool,
 }
 
 impl Lease {
@@ -55,17 +59,15 @@ impl Lease {
         now < self.until && self.left >= units && self.is_for(scope)
     }
 
-    /// Units that the next lease may carry over.
-    pub fn credit(&self, scope: &LeaseScope, now: Micros) -> Credit {
-        if !self.is_for(scope) || self.windows != starts(&scope.plan, now) {
-            return Credit::default();
-        }
-        Credit { units: self.left, live: if now < self.until { self.left } else { 0 } }
+    /// Whether it debited the rate of this attribute.
+    pub fn debits(&self, attribute: &str) -> bool {
+        self.scope.concerned().any(|rate| rate.attribute == attribute)
     }
 
-    /// Whether it may still serve, or pay for another one's beginning, beside a lease of this epoch in these windows.
-    pub fn is_worth_keeping(&self, epoch: i64, windows: &[i64], now: Micros) -> bool {
-        self.scope.epoch == epoch && (now < self.until || self.left > 0 && !windows.is_empty() && self.windows == windows)
+    /// Whether it ends soon, with units that no request may use up before.
+    pub fn is_due(&self, now: Micros) -> bool {
+        let rest = self.until.since(now);
+        !self.is_renewed && self.left > 0 && !rest.is_zero() && rest < self.scope.term(now) / 4
     }
 
     /// Whether it was made for this scope (plans are compared last: they are usually the same object).
@@ -92,15 +94,33 @@ pub struct Order {
 /// Units that an instance debited and never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Credit {
-    /// In the same windows.
+    /// In the same windows, of all its leases.
     pub units: u64,
-    /// Of a lease that still lives.
+    /// Of the lease that this one replaces, which still lives.
     pub live: u64,
 }
 
-/// The starts of all quota windows now.
-pub fn starts(plan: &ResolvedPlan, now: Micros) -> Vec<i64> {
-    plan.quotas.iter().map(|quota| Span::of(quota.window, now).start).collect()
+/// Attributes of all quota windows of the present.
+pub fn counts(plan: &ResolvedPlan, now: Micros) -> Vec<String> {
+    plan.quotas.iter().map(|quota| item::count_name(&quota.name, Span::of(quota.window, now).start)).collect()
+}
+
+impl LeaseScope {
+    fn concerned(&self) -> impl Iterator<Item = &LimitRate> {
+        self.plan.rates.iter().zip(&self.rates).filter(|(_, on)| **on).map(|(rate, _)| rate)
+    }
+
+    /// Whether a rate has less to spare than two leases, so that what is lost of one would be missed.
+    pub fn is_tight(&self, state: &State, demand: u64, now: Micros) -> bool {
+        let lease = u128::from(demand) * self.term(now).as_micros() / 1_000_000;
+        self.concerned().any(|rate| u128::from(rate.gcra.remaining(state.tat(&rate.attribute), now)) < 2 * lease)
+    }
+
+    /// Length of a lease: at most half the time in which a burst refills, and to the end of the next window.
+    fn term(&self, now: Micros) -> Duration {
+        let rests = self.plan.quotas.iter().map(|quota| Span::of(quota.window, now).rest(now));
+        self.concerned().map(|rate| rate.gcra.refill() / 2).chain(rests).fold(MAX_TERM, Duration::min)
+    }
 }
 
 /// The rates that a charge concerns, if it charges each of them with its whole cost (a mixed `_bulk` does not, and is never
@@ -117,12 +137,9 @@ pub fn charge(rates: &[bool], units: u64) -> Charge {
 
 /// The lease worth asking for when requests of `units` come at `demand` units a second, if one is.
 pub fn order(scope: &LeaseScope, state: &State, demand: u64, units: u64, credit: Credit, now: Micros) -> Option<Order> {
-    let concerned = || scope.plan.rates.iter().zip(&scope.rates).filter(|(_, on)| **on).map(|(rate, _)| rate);
-    let spans = scope.plan.quotas.iter().map(|quota| Span::of(quota.window, now));
-    let lead =
-        concerned().map(|rate| rate.gcra.refill() / 2).chain(spans.map(|span| span.rest(now))).fold(MAX_TERM, Duration::min);
+    let lead = scope.term(now);
     let wanted = u128::from(demand) * lead.as_micros() / 1_000_000;
-    let rooms = concerned().map(|rate| rate.gcra.lease_room(state.tat(&rate.attribute), now, lead, credit.live));
+    let rooms = scope.concerned().map(|rate| rate.gcra.lease_room(state.tat(&rate.attribute), now, lead, credit.live));
     let quotas = scope.plan.quotas.iter().map(|quota| {
         let left = quota.limit.saturating_sub(state.count(&quota.name, Span::of(quota.window, now).start));
         (left / QUOTA_SHARE).saturating_add(credit.units)
@@ -134,8 +151,8 @@ pub fn order(scope: &LeaseScope, state: &State, demand: u64, units: u64, credit:
 /// How long a hot consumer at its limit waits for a block instead of taking every unit the moment it drips: the name of the rate,
 /// and the wait; nothing where the block is there, or too far away.
 pub fn hold(scope: &LeaseScope, state: &State, demand: u64, units: u64, now: Micros) -> Option<(String, Duration)> {
-    let concerned = scope.plan.rates.iter().zip(&scope.rates).filter(|(_, on)| **on).map(|(rate, _)| rate);
-    concerned
+    scope
+        .concerned()
         .filter_map(|rate| {
             let block = (demand / 4 * 3).min(rate.gcra.burst() / 2).min(rate.gcra.units_in(MAX_HOLD));
             if block < units.saturating_mul(LEAST_REQUESTS) {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::{StreamExt as _, stream};
+
 use super::admission::{Admission, Denial, LimitRefusal, LimitSubject, Source, guard};
+use super::allowance;
 use super::debit::{Failure, LimitStore, MAX_CALLS};
 use super::expression::Debit;
 use super::health::{Health, StoreHealth};
@@ -13,6 +16,7 @@ use super::leases;
 use super::memory::{Memory, Notes, Remembered};
 use super::plan::{Call, Charge};
 use super::predict::{self, Forecast};
+use super::shown;
 use super::threshold::{self, Crossing};
 use super::verdict::{self, LimitViolation, WindowState};
 use crate::core::clock::{Env, Micros};
@@ -32,6 +36,9 @@ impl Default for LimiterSettings {
     }
 }
 
+/// Calls at once by which an instance that ends gives back what it has left.
+const GIVING_BACK: usize = 32;
+
 /// How many times a request must fit into what is left for that to be ample.
 const AMPLE: u64 = 20;
 
@@ -49,14 +56,15 @@ pub struct LimitStatus {
 /// Admits requests.
 pub struct Limiter {
     settings: LimiterSettings,
-    memory: Memory,
-    store: LimitStore,
+    memory: Arc<Memory>,
+    store: Arc<LimitStore>,
 }
 
 impl Limiter {
     /// A limiter over a table.
     pub fn new(table: SharedTable, env: Env, settings: LimiterSettings) -> Self {
-        Self { settings, memory: Memory::default(), store: LimitStore { table, env, health: StoreHealth::default() } }
+        let store = LimitStore { table, env, health: StoreHealth::default() };
+        Self { settings, memory: Arc::default(), store: Arc::new(store) }
     }
 
     /// Charges a request to its consumer.
@@ -70,14 +78,53 @@ impl Limiter {
         }
         let known = self.memory.of(&subject.consumer, now);
         known.notes().count(charge.total, self.settings.hot.unwrap_or(u64::MAX), now);
-        if let Some(answer) = self.admit_from_memory(&known, subject, &charge, now) {
+        let scope = scope(subject, &charge);
+        let renews = scope.as_ref().is_some_and(|scope| leases::renews(&mut known.notes(), scope, now));
+        if !renews && let Some(answer) = self.admit_from_memory(&known, subject, &charge, now) {
             return answer;
         }
         let mut calls = 0;
-        if let Some(answer) = self.through_lease(&known, subject, &charge, now, &mut calls).await {
+        if let Some(scope) = scope
+            && let Some(answer) = self.through_lease(&known, subject, &charge, (scope, renews), now, &mut calls).await
+        {
+            return answer;
+        }
+        // What it was to renew may serve it still.
+        if renews && let Some(answer) = self.admit_from_memory(&known, subject, &charge, now) {
             return answer;
         }
         self.admit_single(&known, subject, &charge, self.later(now), calls).await
+    }
+
+    /// Charges a request by which a consumer looks after its limits to an allowance of its own, so that it is not blind and locked out
+    /// when they are used up; one beyond the allowance as any other. It tells of the consumer's limits, not of the allowance.
+    ///
+    /// # Errors
+    /// See [`LimitRefusal`].
+    pub async fn admit_by_allowance(
+        &self,
+        subject: &LimitSubject,
+        calls: &[Call],
+        now: Micros,
+    ) -> Result<Admission, LimitRefusal> {
+        let own = LimitSubject { plan: allowance::of(subject.plan.fail_open), ..subject.clone() };
+        let charge = own.plan.charge(&calls[..calls.len().min(1)]);
+        let known = self.memory.of(&subject.consumer, now);
+        let remembered = self.admit_from_memory(&known, &own, &charge, now);
+        let admitted = match remembered {
+            Some(answer) => answer,
+            None => self.admit_single(&known, &own, &charge, now, 0).await,
+        };
+        match admitted {
+            Ok(admission) => {
+                let mut notes = known.notes();
+                let state = notes.state.clone();
+                let windows = shown::windows(&mut notes, &subject.plan, &state, &subject.plan.charge(calls), now);
+                Ok(Admission { windows, cost: 0, ..admission })
+            }
+            Err(LimitRefusal::Denied(_)) => self.admit(subject, calls, now).await,
+            Err(other) => Err(other),
+        }
     }
 
     /// Whether the consumer had ample room for a request within the last second, as far as this instance has seen: a guess that charges
@@ -130,10 +177,22 @@ impl Limiter {
         let item = self.store.table.get(&keys, true).await?.pop().flatten();
         let state = State::read(item.as_ref());
         let charge = Charge { rates: vec![1; subject.plan.rates.len()], total: 1 };
-        let windows = verdict::windows(&subject.plan, &state, &charge, now);
+        let windows = shown::windows(&mut self.memory.of(&subject.consumer, now).notes(), &subject.plan, &state, &charge, now);
         let forecasts = predict::forecasts(&subject.plan, &state, now);
         let due = threshold::due(&subject.plan, &state, now);
         Ok(LimitStatus { windows, forecasts, due })
+    }
+
+    /// Gives back what leases debited from quotas and did not use, because the instance ends: best effort, within the time that is left to it.
+    pub fn give_back(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (memory, store) = (Arc::clone(&self.memory), Arc::clone(&self.store));
+        async move {
+            let all = memory.all();
+            let left = all
+                .iter()
+                .flat_map(|(consumer, known)| leases::close(&mut known.notes()).into_iter().map(move |left| (consumer, left)));
+            stream::iter(left).for_each_concurrent(GIVING_BACK, |(consumer, left)| store.give_back(consumer, left)).await;
+        }
     }
 
     /// Health of the store.
@@ -169,10 +228,8 @@ impl Limiter {
     ) -> Option<Result<Admission, LimitRefusal>> {
         let mut notes = known.notes();
         let scope = scope(subject, charge);
-        if let Some(scope) = &scope
-            && let Some(windows) = leases::take(&mut notes, scope, charge, now)
-        {
-            return Some(Ok(Admission { windows, cost: charge.total, calls: 0, source: Source::Lease, due: Vec::new() }));
+        if scope.as_ref().is_some_and(|scope| leases::take(&mut notes, scope, charge, now)) {
+            return Some(Ok(from_lease(&mut notes, subject, charge, now)));
         }
         let state = notes.fresh(now)?.clone();
         if state.epoch != subject.epoch {
@@ -191,41 +248,42 @@ impl Limiter {
         }
         let demand = notes.demand(now).filter(|_| violated.is_empty())?;
         let (name, wait) = lease::hold(&scope?, &state, demand, charge.total, now)?;
-        let mut windows = verdict::windows(&subject.plan, &state, charge, now);
-        windows.iter_mut().filter(|window| window.name == name).for_each(|window| window.remaining = 0);
         let violated = vec![LimitViolation { name, quota: false, wait }];
-        let (cost, first_of_minute) = (charge.total, notes.is_first_denial(now));
-        Some(Err(LimitRefusal::Denied(Denial { violated, windows, cost, calls: 0, due: Vec::new(), first_of_minute })))
+        Some(Err(deny(&mut notes, subject, charge, &state, violated, 0, now)))
     }
 
-    /// Asks for a lease if the consumer is hot on this instance, one request at a time.
+    /// Asks for a lease if the consumer is hot on this instance, one request at a time; `renews`: before the one that is there ends.
     async fn through_lease(
         &self,
         known: &Remembered,
         subject: &LimitSubject,
         charge: &Charge,
+        (scope, renews): (LeaseScope, bool),
         now: Micros,
         calls: &mut u32,
     ) -> Option<Result<Admission, LimitRefusal>> {
-        let scope = scope(subject, charge)?;
         known.notes().demand(now)?;
         let _gate = known.gate.lock().await;
         let now = self.later(now);
-        if let Some(answer) = self.admit_from_memory(known, subject, charge, now) {
+        if !renews && let Some(answer) = self.admit_from_memory(known, subject, charge, now) {
             return Some(answer);
         }
-        let order = leases::order(&mut known.notes(), &scope, charge.total, now)?;
+        let ordered = leases::order(&mut known.notes(), &scope, charge.total, now);
+        let (order, leftover) = ordered?;
         let whole = lease::charge(&scope.rates, order.units);
         let debit =
             Debit { lead: order.lead, credit: order.credit.units, live_credit: order.credit.live, ..debit(subject, &whole, now) };
         let debited = self.store.debit(known, subject, &debit, calls).await;
         let mut notes = known.notes();
-        let Ok(state) = debited else {
-            leases::give_back(&mut notes, &scope, &order);
-            return None;
+        let state = match debited {
+            Ok(state) => state,
+            Err(failure) => {
+                leases::give_back(&mut notes, &scope, &order, leftover, failure.changed_nothing());
+                return None;
+            }
         };
         leases::open(&mut notes, scope, &order, charge.total, now);
-        Some(Ok(self.admitted(&mut notes, subject, charge, &state, order.units - charge.total, (*calls, order.units, true), now)))
+        Some(Ok(admitted(&mut notes, subject, charge, &state, (*calls, order.units, true), now)))
     }
 
     /// Charges the request by itself.
@@ -237,16 +295,25 @@ impl Limiter {
         now: Micros,
         mut calls: u32,
     ) -> Result<Admission, LimitRefusal> {
-        let met = known.notes().seen.is_some();
+        let (met, leftover) = {
+            let mut notes = known.notes();
+            (notes.seen.is_some(), leases::claim(&mut notes, &subject.plan, subject.epoch, now))
+        };
         let mut now = now;
         loop {
-            let debit = debit(subject, charge, now);
+            let credit = leftover.good_for(&subject.plan, now);
+            let debit = Debit { credit, ..debit(subject, charge, now) };
             let state = match self.store.debit(known, subject, &debit, &mut calls).await {
                 Ok(state) => {
                     let cost = (calls, charge.total, met);
-                    return Ok(self.admitted(&mut known.notes(), subject, charge, &state, 0, cost, now));
+                    return Ok(admitted(&mut known.notes(), subject, charge, &state, cost, now));
                 }
-                Err(Failure::Store(error)) => return self.fall_back(known, subject, charge, &error, calls, now),
+                Err(Failure::Store(error)) => {
+                    if error.changed_nothing() {
+                        leases::restore(&mut known.notes(), leftover);
+                    }
+                    return self.fall_back(known, subject, charge, &error, calls, now);
+                }
                 Err(Failure::Refused(state)) => state,
             };
             // Others may have been admitted with a later present than this request's: by now there may be room for it.
@@ -255,7 +322,9 @@ impl Limiter {
                 now = present;
                 continue;
             }
-            known.notes().refused = Some(present);
+            let mut notes = known.notes();
+            leases::restore(&mut notes, leftover);
+            notes.refused = Some(present);
             return Err(match subject.guard(&state) {
                 Some(refusal) => refusal,
                 None => {
@@ -263,7 +332,7 @@ impl Limiter {
                     if violated.is_empty() {
                         violated = verdict::violations(&subject.plan, &state, charge, now);
                     }
-                    deny(&mut known.notes(), subject, charge, &state, violated, calls, present)
+                    deny(&mut notes, subject, charge, &state, violated, calls, present)
                 }
             });
         }
@@ -293,7 +362,7 @@ impl Limiter {
         match notes.fallback.admit(&subject.plan, &state, charge, now) {
             Ok(()) => {
                 self.store.health.admitted();
-                Ok(Admission { windows, cost: charge.total, calls, source: Source::Fallback, due: Vec::new() })
+                Ok(Admission { windows, cost: charge.total, calls, source: Source::Fallback, due: Vec::new(), near: Vec::new() })
             }
             Err(violated) => {
                 let (cost, due) = (charge.total, Vec::new());
@@ -301,23 +370,28 @@ impl Limiter {
             }
         }
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "all of it is what an admission says")]
-    fn admitted(
-        &self,
-        notes: &mut Notes,
-        subject: &LimitSubject,
-        charge: &Charge,
-        state: &State,
-        left: u64,
-        (calls, debited, met): (u32, u64, bool),
-        now: Micros,
-    ) -> Admission {
-        let mut windows = verdict::windows(&subject.plan, state, charge, now);
-        windows.iter_mut().for_each(|window| window.remaining = window.remaining.saturating_add(left));
-        let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), debited, met, now);
-        Admission { windows, cost: charge.total, calls, source: Source::Store, due }
-    }
+fn admitted(
+    notes: &mut Notes,
+    subject: &LimitSubject,
+    charge: &Charge,
+    state: &State,
+    (calls, debited, met): (u32, u64, bool),
+    now: Micros,
+) -> Admission {
+    let windows = shown::windows(notes, &subject.plan, state, charge, now);
+    let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), debited, met, now);
+    let near = notes.near_their_bound(&subject.plan, now);
+    Admission { windows, cost: charge.total, calls, source: Source::Store, due, near }
+}
+
+/// The admission of a request whose units a lease had.
+fn from_lease(notes: &mut Notes, subject: &LimitSubject, charge: &Charge, now: Micros) -> Admission {
+    let state = std::mem::take(&mut notes.state);
+    let windows = shown::windows(notes, &subject.plan, &state, charge, now);
+    notes.state = state;
+    Admission { windows, cost: charge.total, calls: 0, source: Source::Lease, due: Vec::new(), near: Vec::new() }
 }
 
 /// What a lease for this request must match; nothing where no lease can serve it.
@@ -341,7 +415,7 @@ fn deny(
     calls: u32,
     now: Micros,
 ) -> LimitRefusal {
-    let windows = verdict::windows(&subject.plan, state, charge, now);
+    let windows = shown::refused(notes, &subject.plan, state, charge, &violated, now);
     let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), 0, true, now);
     let first_of_minute = notes.is_first_denial(now);
     LimitRefusal::Denied(Denial { violated, windows, cost: charge.total, calls, due, first_of_minute })

@@ -1,11 +1,15 @@
 //! What an instance remembers of consumers: never more than a hint, except for a second, and never the truth.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::item::State;
 use super::lease::Lease;
+use super::leases::Leftover;
+use super::plan::{LimitRate, ResolvedPlan};
+use super::shown::Shown;
 use super::threshold::Crossing;
 use crate::core::clock::Micros;
 
@@ -15,6 +19,10 @@ pub const TRUSTED: Duration = Duration::from_secs(1);
 const MAX_CONSUMERS: usize = 20_000;
 /// What is forgotten first when there are more.
 const IDLE: Duration = Duration::from_secs(60);
+/// Use of a rate, per cent, from which on it is near its bound.
+pub const NEAR: u64 = 80;
+/// Lengths of time over which the use of a rate is judged.
+const WATCHED: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(150);
 /// An instance tries to tell a crossing once in this time.
 const TELL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -28,6 +36,11 @@ impl Memory {
     /// Forgets a consumer.
     pub fn forget(&self, consumer: &str) {
         lock(&self.consumers).remove(consumer);
+    }
+
+    /// Everybody who is remembered.
+    pub fn all(&self) -> Vec<(String, Arc<Remembered>)> {
+        lock(&self.consumers).iter().map(|(consumer, known)| (consumer.clone(), Arc::clone(known))).collect()
     }
 
     /// What is remembered of a consumer.
@@ -76,11 +89,16 @@ pub struct Notes {
     pub used: Micros,
     /// Leases that may have something left.
     pub leases: Vec<Lease>,
+    /// What leases that have ended left of quotas.
+    pub leftover: Leftover,
+    /// What answers told of the windows.
+    pub shown: Shown,
     /// Units admitted by the fallback since the store was last reached, and its TATs by rate.
     pub fallback: super::fallback::Local,
     pace: Pace,
     shared: SharedPace,
     denied_in: Option<i64>,
+    minute: WatchedMinute,
     notified: HashMap<(String, i64), (i64, Micros)>,
 }
 
@@ -118,10 +136,45 @@ impl Notes {
         is_hot.then(|| this.1.max(last.1))
     }
 
+    /// Units of a rate that live leases hold.
+    pub fn unspent_of_rate(&self, attribute: &str, now: Micros) -> u64 {
+        let debits = |lease: &&Lease| lease.debits(attribute) && now < lease.until;
+        self.leases.iter().filter(debits).map(|lease| lease.left).sum()
+    }
+
+    /// Units of a quota's window that were counted and not spent.
+    pub fn unspent_of_count(&self, count: &str) -> u64 {
+        let leases = self.leases.iter().filter(|lease| lease.counts.iter().any(|of| of == count)).map(|lease| lease.left);
+        let over = if self.leftover.counts.iter().any(|of| of == count) { self.leftover.units } else { 0 };
+        leases.sum::<u64>().saturating_add(over)
+    }
+
     /// Whether no denial of this minute was noted yet; from now on one is.
     pub fn is_first_denial(&mut self, now: Micros) -> bool {
         let minute = now.seconds().div_euclid(60);
         self.denied_in.replace(minute) != Some(minute)
+    }
+
+    /// Rates of which all instances together used at least [`NEAR`] per cent since the minute before began, told once a minute, with the
+    /// minute (since 1970) that it was.
+    pub fn near_their_bound(&mut self, plan: &ResolvedPlan, now: Micros) -> Vec<(i64, String)> {
+        let minute = now.seconds().div_euclid(60);
+        if self.minute.minute == minute {
+            return Vec::new();
+        }
+        let used = plan.rates.iter().map(|rate| (rate.counter(), self.state.numbers.get(&rate.counter()).copied())).collect();
+        let before = std::mem::replace(&mut self.minute, WatchedMinute { minute, at: now, used });
+        let passed = now.since(before.at);
+        if !WATCHED.contains(&passed) {
+            return Vec::new();
+        }
+        let is_near = |rate: &&LimitRate| {
+            let count = |minute: &WatchedMinute| minute.used.get(&rate.counter()).copied().flatten();
+            let Some((then, now)) = count(&before).zip(count(&self.minute)) else { return false };
+            let used = u64::try_from(now.saturating_sub(then)).unwrap_or(0);
+            used.saturating_mul(100) >= rate.gcra.units_in(passed).saturating_mul(NEAR)
+        };
+        plan.rates.iter().filter(is_near).map(|rate| (before.minute, rate.name.clone())).collect()
     }
 
     /// Those crossings that this instance should tell now. Who crosses tells at once, and so does an instance that has only just
@@ -148,6 +201,16 @@ impl Notes {
         let crossed_here = before * 100 < u128::from(crossing.limit) * u128::from(highest.unsigned_abs());
         crossed_here || !known || earlier.is_some()
     }
+}
+
+/// What was counted of a plan's rates when a minute was first seen.
+#[derive(Debug, Default)]
+struct WatchedMinute {
+    /// Since 1970.
+    minute: i64,
+    at: Micros,
+    /// By the attribute that counts.
+    used: BTreeMap<String, Option<i64>>,
 }
 
 fn is_recent(then: Micros, now: Micros) -> bool {

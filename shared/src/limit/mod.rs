@@ -5,12 +5,13 @@
 //! gcra, window            -> verdict (pure)          what a state means for a charge
 //! expression              -> item                    the update that is right only where its belief is
 //! limiter (memory, lease, debit, fallback, health)   admits
-//! headers, threshold, predict                        seen and heard
+//! shown, headers, threshold, predict                  seen and heard
 //! address                                            before anybody is known
 //! ```
 
 pub mod address;
 mod admission;
+mod allowance;
 mod debit;
 pub mod expression;
 pub mod fallback;
@@ -24,6 +25,7 @@ mod limiter;
 mod memory;
 pub mod plan;
 pub mod predict;
+mod shown;
 pub mod threshold;
 pub mod verdict;
 pub mod window;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::gcra::Gcra;
 use super::item::State;
-use super::plan::{Charge, ResolvedPlan};
+use super::plan::{Charge, LimitQuota, LimitRate, ResolvedPlan};
 use super::window::Span;
 use crate::core::clock::Micros;
 
@@ -59,7 +59,8 @@ pub struct Excess {
 /// The first limit that a charge exceeds as a whole.
 pub fn excess(plan: &ResolvedPlan, charge: &Charge) -> Option<Excess> {
     let rates = plan.rates.iter().zip(&charge.rates).map(|(rate, cost)| (&rate.name, *cost, rate.gcra.burst()));
-    let quotas = plan.quotas.iter().map(|quota| (&quota.name, charge.total, quota.limit));
+    // A quota of nothing is used up from the beginning, whatever is asked for.
+    let quotas = plan.quotas.iter().filter(|quota| quota.limit > 0).map(|quota| (&quota.name, charge.total, quota.limit));
     rates.chain(quotas).find(|(_, cost, limit)| cost > limit).map(|(name, cost, limit)| Excess {
         name: name.clone(),
         cost,
@@ -83,26 +84,33 @@ pub fn violations(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micr
 
 /// State of the windows: those rates that concern the request, then every quota.
 pub fn windows(plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<WindowState> {
-    let rates =
-        plan.rates.iter().zip(&charge.rates).filter(|(rate, cost)| **cost > 0 || rate.only.is_empty()).map(|(rate, _)| {
-            let tat = state.tat(&rate.attribute);
-            rate_state(&rate.name, &rate.gcra, tat, now)
-        });
+    let rates = concerned(plan, charge).map(|(rate, _)| rate_state(&rate.name, &rate.gcra, state.tat(&rate.attribute), now));
     let quotas = plan.quotas.iter().map(|quota| {
-        let span = Span::of(quota.window, now);
-        WindowState {
-            name: quota.name.clone(),
-            quota: true,
-            limit: quota.limit,
-            remaining: quota.limit.saturating_sub(state.count(&quota.name, span.start)),
-            window: Duration::from_secs(span.seconds()),
-            reset: span.rest(now),
-        }
+        let count = state.count(&quota.name, Span::of(quota.window, now).start);
+        quota_state(quota, quota.limit.saturating_sub(count), now)
     });
     rates.chain(quotas).collect()
 }
 
-fn rate_state(name: &str, gcra: &Gcra, tat: i64, now: Micros) -> WindowState {
+/// The rates that a request is told of, and what it costs of each: those that it meets, and those that every operation meets.
+pub(super) fn concerned<'a>(plan: &'a ResolvedPlan, charge: &'a Charge) -> impl Iterator<Item = (&'a LimitRate, u64)> {
+    let rates = plan.rates.iter().zip(charge.rates.iter().copied());
+    rates.filter(|(rate, cost)| *cost > 0 || rate.only.is_empty())
+}
+
+pub(super) fn quota_state(quota: &LimitQuota, remaining: u64, now: Micros) -> WindowState {
+    let span = Span::of(quota.window, now);
+    WindowState {
+        name: quota.name.clone(),
+        quota: true,
+        limit: quota.limit,
+        remaining,
+        window: Duration::from_secs(span.seconds()),
+        reset: span.rest(now),
+    }
+}
+
+pub(super) fn rate_state(name: &str, gcra: &Gcra, tat: i64, now: Micros) -> WindowState {
     WindowState {
         name: name.to_owned(),
         quota: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};
 use crate::limit::Crossing;
-use crate::limit::item::{THROTTLED, notified_name};
+use crate::limit::item::{SUSTAINED, THROTTLED, notified_name};
 use crate::model::Window;
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Key, Reason, Table, TableError, TableName, Transaction, Write};
@@ -69,29 +69,29 @@ async fn enqueue_one(
     }
 }
 
-/// Enqueues the notice of sustained throttling, once an hour.
+/// Enqueues the notice of sustained throttling, or of a rate that is near its bound, once an hour each.
 ///
 /// # Errors
 /// The store's.
-pub async fn enqueue_throttled(
+pub async fn enqueue_hourly(
     table: &dyn Table,
     env: &Env,
     consumer: &str,
-    (minutes, of): (u32, u32),
+    kind: Kind,
     now: Micros,
 ) -> Result<Option<Notice>, TableError> {
     let hour = now.seconds().div_euclid(3_600);
-    let notice = Notice::new(env, Some(consumer), Kind::Throttled { minutes, of }, now);
+    let mark = if matches!(kind, Kind::Sustained { .. }) { SUSTAINED } else { THROTTLED };
+    let notice = Notice::new(env, Some(consumer), kind, now);
     let lower = Expr::new("attribute_not_exists(#t) OR #t < :v");
-    let held = once(table, env, consumer, THROTTLED, hour, lower, std::slice::from_ref(&notice), now).await?;
+    let held = once(table, env, consumer, mark, hour, lower, std::slice::from_ref(&notice), now).await?;
     Ok(held.is_none().then_some(notice))
 }
 
-/// Whether requests were denied in at least `n` of the last `m` whole minutes before `now`: how many, if so. `denied` are minutes
-/// since 1970 in which some were, in any order.
-pub fn throttled(denied: &[i64], n: u32, m: u32, now: Micros) -> Option<u32> {
+/// Whether at least `n` of the last `m` whole minutes before `now` are among these (since 1970, in any order): how many, if so.
+pub fn lasting(minutes: &[i64], n: u32, m: u32, now: Micros) -> Option<u32> {
     let this = now.seconds().div_euclid(60);
-    let mut recent: Vec<i64> = denied.iter().copied().filter(|minute| (this - i64::from(m)..this).contains(minute)).collect();
+    let mut recent: Vec<i64> = minutes.iter().copied().filter(|minute| (this - i64::from(m)..this).contains(minute)).collect();
     recent.sort_unstable();
     recent.dedup();
     u32::try_from(recent.len()).ok().filter(|minutes| *minutes >= n.max(1))

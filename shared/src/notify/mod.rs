@@ -27,7 +27,7 @@ pub mod webhook;
 mod tests;
 
 pub use deliver::{Budget, Delivered, deliver};
-pub use enqueue::{enqueue, enqueue_first, enqueue_for_operator, enqueue_throttled, throttled};
+pub use enqueue::{enqueue, enqueue_first, enqueue_for_operator, enqueue_hourly, lasting};
 pub use notice::{Kind, Notice};
 pub use outbox::{Listed, list};
 pub use ports::{Addresses, Audience, Channels, Message, Post, Recipient, Topic};

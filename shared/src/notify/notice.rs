@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::clock::{Env, Micros};
+use crate::limit::WindowState;
 
 /// A message to a consumer, the operator, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +51,19 @@ pub enum Kind {
         minutes: u32,
         /// Minutes considered.
         of: u32,
+        /// The limits that denied them, as they stood when this was found.
+        #[serde(default)]
+        limits: Vec<Limit>,
+    },
+    /// A rate was used to 80 per cent and more over many of the last minutes: soon requests will be denied.
+    #[serde(rename = "rate.sustained")]
+    Sustained {
+        /// Minutes in which it was.
+        minutes: u32,
+        /// Minutes considered.
+        of: u32,
+        /// The rates.
+        limits: Vec<Limit>,
     },
     /// A consumer's usage deviates from its baseline.
     #[serde(rename = "usage.anomaly")]
@@ -87,12 +101,53 @@ pub enum Kind {
     },
 }
 
+/// A limit of a consumer, as it stood when a notice was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    /// Name of the rate or quota.
+    pub name: String,
+    /// `rate` or `quota`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Units used.
+    pub used: u64,
+    /// Units at once, or in the window.
+    pub limit: u64,
+    /// Length of a quota's window, or the time in which all of a rate refills; rounded up.
+    pub window_seconds: u64,
+    /// When all of it is there again, RFC 3339.
+    pub reset_at: String,
+}
+
+impl Limit {
+    /// Of a window that stands so now.
+    pub fn of(window: &WindowState, now: Micros) -> Self {
+        let seconds = window.window.as_secs() + u64::from(window.window.subsec_nanos() > 0);
+        Self {
+            name: window.name.clone(),
+            kind: if window.quota { "quota" } else { "rate" }.to_owned(),
+            used: window.limit.saturating_sub(window.remaining),
+            limit: window.limit,
+            window_seconds: seconds,
+            reset_at: now.plus(window.reset).rfc3339(),
+        }
+    }
+}
+
+/// The limits of a notice, for people.
+fn by(limits: &[Limit]) -> String {
+    let named = |limit: &Limit| format!("{} {} ({} units in {} s)", limit.kind, limit.name, limit.limit, limit.window_seconds);
+    let named: Vec<String> = limits.iter().map(named).collect();
+    if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
+}
+
 impl Kind {
     /// Its `type`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Threshold { .. } => "quota.threshold",
             Self::Throttled { .. } => "requests.throttled",
+            Self::Sustained { .. } => "rate.sustained",
             Self::Anomaly { .. } => "usage.anomaly",
             Self::KeyExpiring { .. } => "key.expiring",
             Self::Suspicious { .. } => "credentials.suspicious",
@@ -123,7 +178,12 @@ impl Notice {
             Kind::Threshold { quota, percent, used, limit, .. } => {
                 format!("{who}: {percent} % of quota {quota} used ({used} of {limit})")
             }
-            Kind::Throttled { minutes, of } => format!("{who}: requests denied in {minutes} of {of} minutes"),
+            Kind::Throttled { minutes, of, limits } => {
+                format!("{who}: requests denied in {minutes} of {of} minutes{}", by(limits))
+            }
+            Kind::Sustained { minutes, of, limits } => {
+                format!("{who}: at least 80 % of a rate used in {minutes} of {of} minutes{}", by(limits))
+            }
             Kind::Anomaly { evidence, .. } => format!("{who}: {evidence}"),
             Kind::KeyExpiring { key_id, expires_at, .. } => format!("{who}: API key {key_id} ends at {expires_at}"),
             Kind::Suspicious { address, key_id, count } => {

@@ -10,7 +10,7 @@ use super::*;
 use crate::aws::dynamodb::embedded::Embedded;
 use crate::core::clock::{Env, Micros};
 use crate::limit::{Admission, Call, LimitSubject, Limiter, LimiterSettings, Overrides, ResolvedPlan};
-use crate::model::{Operation, Quota, RatePlan, Window};
+use crate::model::{Operation, Quota, Rate, RatePlan, Window};
 use crate::store::double::{Double, Fail, TableCall};
 use crate::store::table::*;
 
@@ -280,17 +280,21 @@ async fn a_reporter_that_died_after_sending_repeats_under_the_same_id() {
     assert!(row(later).await.is_none());
 }
 
+fn denied(minutes: u32) -> Kind {
+    Kind::Throttled { minutes, of: 15, limits: Vec::new() }
+}
+
 #[tokio::test]
 async fn sustained_throttling_is_told_once_an_hour() {
     let (_embedded, table) = store().await;
     let env = Env::system();
     let minute = NOW.seconds() / 60;
-    assert_eq!(throttled(&[minute, minute - 1, minute - 1, minute - 3, minute - 16], 2, 15, NOW), Some(2));
-    assert_eq!(throttled(&[minute, minute - 1, minute - 16], 2, 15, NOW), None);
-    assert!(enqueue_throttled(table.as_ref(), &env, "c", (5, 15), NOW).await.unwrap().is_some());
-    assert!(enqueue_throttled(table.as_ref(), &env, "c", (6, 15), NOW).await.unwrap().is_none());
+    assert_eq!(lasting(&[minute, minute - 1, minute - 1, minute - 3, minute - 16], 2, 15, NOW), Some(2));
+    assert_eq!(lasting(&[minute, minute - 1, minute - 16], 2, 15, NOW), None);
+    assert!(enqueue_hourly(table.as_ref(), &env, "c", denied(5), NOW).await.unwrap().is_some());
+    assert!(enqueue_hourly(table.as_ref(), &env, "c", denied(6), NOW).await.unwrap().is_none());
     let next = NOW.plus(Duration::from_secs(3_600));
-    assert!(enqueue_throttled(table.as_ref(), &env, "c", (5, 15), next).await.unwrap().is_some());
+    assert!(enqueue_hourly(table.as_ref(), &env, "c", denied(5), next).await.unwrap().is_some());
 }
 
 /// A receiver that is down costs its own notices' time alone: after three failures it is left alone, and such an attempt is none.
@@ -303,7 +307,7 @@ async fn a_receiver_that_fails_again_and_again_is_left_alone_for_a_while() {
     *world.answers.lock().unwrap() = HashMap::from([(down.to_owned(), vec![503, 503, 503, 204])]);
     for hour in 0..6 {
         let at = NOW.plus(Duration::from_secs(3_600 * hour));
-        enqueue_throttled(table.as_ref(), &env, "c", (5, 15), at).await.unwrap().unwrap();
+        enqueue_hourly(table.as_ref(), &env, "c", denied(5), at).await.unwrap().unwrap();
     }
     let channels = channels(&world);
     let now = NOW.plus(Duration::from_secs(6 * 3_600));
@@ -331,7 +335,7 @@ async fn sustained_throttling_is_found_in_the_minutes_with_denials() {
             let denied = limiter.admit(&subject, &call, at(minute)).await;
             let Err(crate::limit::LimitRefusal::Denied(denial)) = denied else { panic!("{denied:?}") };
             if denial.first_of_minute {
-                watch::note(table.as_ref(), &subject, at(minute)).await.unwrap();
+                watch::note_denied(table.as_ref(), &subject, &["day"], at(minute)).await.unwrap();
             }
         }
         for one in watch::watched(table.as_ref(), at(minute)).await.unwrap() {
@@ -355,5 +359,48 @@ fn pauses_grow_to_six_hours_and_are_never_the_same_for_all() {
         assert!(pause >= whole / 2 && pause <= whole, "{attempts}: {pause:?}");
         assert!(pause * 2 >= before);
         before = pause;
+    }
+}
+
+/// A consumer that uses 55 of 60 units a second is told before it is ever denied, and one that uses 40 is not.
+#[tokio::test]
+async fn a_rate_that_is_used_to_its_bound_is_told_before_anything_is_denied() {
+    for (offered, expected) in [(55, true), (40, false)] {
+        let (_embedded, table) = store().await;
+        let (env, limiter) = (Env::system(), limiter(&table));
+        let plan = RatePlan {
+            name: "p".into(),
+            description: None,
+            rates: vec![Rate { name: "burst".into(), rate: 60, per: Duration::from_secs(60), burst: 60, only: vec![] }],
+            quotas: vec![],
+            costs: vec![],
+            thresholds: vec![],
+            fail_open: false,
+        };
+        let subject = LimitSubject { plan: Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap()), ..subject() };
+        let mut told = Vec::new();
+        for minute in 0..9u64 {
+            for nth in 0..offered {
+                let at = NOW.plus(Duration::from_millis(60_000 * (2 + minute) + nth * 60_000 / offered));
+                let call = [Call { entity: None, operation: Operation::Read, count: 1 }];
+                let admission = limiter.admit(&subject, &call, at).await.unwrap();
+                watch::note_near(table.as_ref(), &subject, &admission.near, at).await.unwrap();
+            }
+            let at = NOW.plus(Duration::from_secs(60 * (3 + minute)));
+            for one in watch::watched(table.as_ref(), at).await.unwrap() {
+                watch::enqueue_due(table.as_ref(), &env, &limiter, &one, Some(&subject), at).await.unwrap();
+            }
+            let (notices, _) = list(table.as_ref(), Some("c"), 10, None, at).await.unwrap();
+            told = notices.into_iter().map(|one| one.notice.kind).filter(|kind| matches!(kind, Kind::Sustained { .. })).collect();
+        }
+        let [Kind::Sustained { minutes: 5, of: 15, limits }] = told.as_slice() else {
+            assert!(!expected && told.is_empty(), "{offered}: {told:?}");
+            continue;
+        };
+        assert!(expected, "{offered}: {told:?}");
+        assert_eq!(
+            (limits[0].name.as_str(), limits[0].kind.as_str(), limits[0].limit, limits[0].window_seconds),
+            ("burst", "rate", 60, 60)
+        );
     }
 }

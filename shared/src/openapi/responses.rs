@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::kinds;
 use super::parts::refer;
+use super::system_schemas::limit;
 use crate::http::problem::{Code, FieldError, Problem};
 
 /// Statuses of every operation.
@@ -166,6 +167,7 @@ pub(super) fn problem() -> Value {
             "errors": kinds::about(kinds::list(place, 100_000), "Every place that is wrong."),
             "parameter": kinds::about(kinds::text(kinds::HEAD), "The query parameter that is wrong."),
             "violated-policies": kinds::about(kinds::list(kinds::text(64), 100), "The limits that are used up, by their names in `RateLimit-Policy`."),
+            "limits": kinds::about(kinds::list(limit(json!({})), 100), "The limits that are used up, as `/v1/_me` tells of them."),
         },
         "required": ["type", "title", "status", "detail", "instance", "code", "correlation_id"],
     })

@@ -30,21 +30,28 @@ pub(super) fn schemas(model: &Model) -> Map<String, Value> {
     ])
 }
 
+/// A rate or quota of the caller, with the `further` properties that only some answers have.
+pub(super) fn limit(further: Value) -> Value {
+    let mut properties = json!({
+        "name": kinds::text(64),
+        "type": kinds::word(&["rate", "quota"]),
+        "limit": kinds::about(kinds::count(), "Units at once, or in the window."),
+        "remaining": kinds::about(kinds::count(), "Units that are left."),
+        "used": kinds::about(kinds::count(), "Units that are used."),
+        "window_seconds": kinds::about(json!({"type": "number"}), "Length of a quota's window; the time in which all of a rate refills."),
+        "reset_at": kinds::about(kinds::moment(), "When all of it is there again."),
+    });
+    if let (Some(properties), Value::Object(further)) = (properties.as_object_mut(), further) {
+        properties.extend(further);
+    }
+    kinds::object(properties, &["name", "type", "limit", "remaining", "used", "window_seconds", "reset_at"])
+}
+
 fn me() -> Value {
-    let limit = kinds::object(
-        json!({
-            "name": kinds::text(64),
-            "type": kinds::word(&["rate", "quota"]),
-            "limit": kinds::count(),
-            "remaining": kinds::count(),
-            "window_seconds": {"type": "number"},
-            "reset_at": kinds::moment(),
-            "used": kinds::about(kinds::count(), "Of a quota."),
-            "runs_out_at": kinds::about(
-                kinds::or_null(kinds::moment()), "When a quota is used up at the present pace; null where it lasts."),
-        }),
-        &["name", "type", "limit", "remaining", "window_seconds", "reset_at"],
-    );
+    let limit = limit(json!({
+        "runs_out_at": kinds::about(
+            kinds::or_null(kinds::moment()), "Of a quota: when it is used up at the present pace; null where it lasts."),
+    }));
     kinds::object(
         json!({
             "consumer": kinds::text(NAME),
@@ -91,7 +98,7 @@ fn notification() -> Value {
             "id": kinds::text(64),
             "at": kinds::moment(),
             "consumer": kinds::or_null(kinds::text(NAME)),
-            "type": kinds::word(&["quota.threshold", "requests.throttled", "usage.anomaly", "key.expiring", "credentials.suspicious"]),
+            "type": kinds::word(&["quota.threshold", "requests.throttled", "rate.sustained", "usage.anomaly", "key.expiring", "credentials.suspicious"]),
             "data": {"type": "object", "description": "What there is to tell of a notice of this type.", "additionalProperties": true},
             "delivery": kinds::about(
                 kinds::word(&["pending", "delivered", "undeliverable"]),

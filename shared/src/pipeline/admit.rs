@@ -14,11 +14,12 @@ use std::sync::Arc;
 
 use futures::future;
 use http::{HeaderName, HeaderValue};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::core::clock::Micros;
 use crate::http::problem::{Code, Problem};
+use crate::http::route::endpoint::Charge;
 use crate::http::{Reply, header_value};
 use crate::identity::auth::Principal;
 use crate::identity::auth::{AuthFailure, AuthRefusal};
@@ -27,6 +28,7 @@ use crate::limit::{Call, Crossing, Denial, LimitRefusal, LimitSubject, ResolvedP
 use crate::notify;
 use crate::pipeline::RequestContext;
 use crate::store::keys;
+use crate::store::table::TableError;
 
 /// Reason why a request is not admitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,13 +78,31 @@ impl Admitted {
     pub fn answer(self, cx: &RequestContext<'_>) -> Result<Reply, Problem> {
         let mut result = self.result;
         note_limits(cx, &self.windows);
-        let limits = named(headers::rate_limit(&self.windows));
         match &mut result {
-            Ok(reply) => reply.headers.extend(limits),
-            Err(problem) => problem.headers.extend(limits),
+            Ok(reply) if reply.headers.contains_key(headers::RATE_LIMIT) => {}
+            Ok(reply) => reply.headers.extend(told(&self.windows)),
+            Err(problem) => problem.headers.extend(told(&self.windows)),
         }
         result
     }
+}
+
+/// The headers that tell of these windows.
+pub(super) fn told(windows: &[WindowState]) -> Vec<(HeaderName, HeaderValue)> {
+    named(headers::rate_limit(windows))
+}
+
+/// A rate or quota as documents tell of it. `reset_at`: when all of it is there again.
+pub(super) fn limit(window: &WindowState, now: Micros) -> Value {
+    json!({
+        "name": window.name,
+        "type": if window.quota { "quota" } else { "rate" },
+        "limit": window.limit,
+        "remaining": window.remaining,
+        "used": window.limit.saturating_sub(window.remaining),
+        "window_seconds": window.window.as_secs_f64(),
+        "reset_at": now.plus(window.reset).rfc3339(),
+    })
 }
 
 /// Charges a request that makes these calls to its caller, unless it has `paid`. The windows are for its answer, whatever that is.
@@ -178,15 +198,21 @@ async fn by_consumer(cx: &RequestContext<'_>, principal: &Principal, calls: &[Ca
         let checked = app.limiter.check(&principal.consumer, principal.key_id.as_deref(), epoch).await;
         return checked.map(|()| Vec::new()).map_err(|refusal| refused(cx, refusal));
     };
-    match app.limiter.admit(&subject, calls, now).await {
+    let is_allowed = matches!(&cx.matched, Ok(matched) if matched.charge == Charge::Allowance);
+    let admission = match is_allowed {
+        true => app.limiter.admit_by_allowance(&subject, calls, now).await,
+        false => app.limiter.admit(&subject, calls, now).await,
+    };
+    match admission {
         Ok(admission) => {
             notify_best_effort(app, &subject, &admission.due, now).await;
+            note_best_effort(&subject, notify::watch::note_near(&*app.table, &subject, &admission.near, now)).await;
             Ok(admission.windows)
         }
         Err(LimitRefusal::Denied(denial)) => {
             notify_best_effort(app, &subject, &denial.due, now).await;
             if denial.first_of_minute {
-                watch_best_effort(app, &subject, now).await;
+                note_denied_best_effort(app, &subject, &denial, now).await;
             }
             Err(denied(cx, &denial).into())
         }
@@ -239,10 +265,15 @@ fn plan(app: &App, principal: &Principal) -> Result<Option<Arc<ResolvedPlan>>, P
     resolved.map(|plan| Some(Arc::new(plan))).map_err(|faults| Problem::internal(format!("plan {}: {faults:?}", plan.name)))
 }
 
-/// Best effort: a minute that is not noted delays the notice of sustained throttling.
-async fn watch_best_effort(app: &App, subject: &LimitSubject, now: Micros) {
-    if let Err(error) = notify::watch::note(&*app.table, subject, now).await {
-        tracing::warn!(consumer = subject.consumer, %error, "a minute with denials could not be noted");
+async fn note_denied_best_effort(app: &App, subject: &LimitSubject, denial: &Denial, now: Micros) {
+    let limits: Vec<&str> = denial.violated.iter().map(|limit| limit.name.as_str()).collect();
+    note_best_effort(subject, notify::watch::note_denied(&*app.table, subject, &limits, now)).await;
+}
+
+/// Best effort: a minute that is not noted delays the notice of what lasts.
+async fn note_best_effort(subject: &LimitSubject, note: impl Future<Output = Result<(), TableError>>) {
+    if let Err(error) = note.await {
+        tracing::warn!(consumer = subject.consumer, %error, "a minute with denials, or near the bound of a rate, could not be noted");
     }
 }
 
@@ -254,7 +285,8 @@ async fn notify_best_effort(app: &App, subject: &LimitSubject, due: &[Crossing],
     }
     if let Err(error) = notify::enqueue(&*app.table, &app.env, &subject.consumer, due, now).await {
         tracing::warn!(consumer = subject.consumer, %error, "the notice of a threshold could not be enqueued yet");
-        watch_best_effort(app, subject, now).await;
+        // Whatever it is noted for, the reporter looks at a consumer that is noted.
+        note_best_effort(subject, notify::watch::note_denied(&*app.table, subject, &[""], now)).await;
     }
 }
 
@@ -268,12 +300,34 @@ fn note_limits(cx: &RequestContext<'_>, windows: &[WindowState]) {
 /// 429 with everything that the caller needs to come back in time.
 fn denied(cx: &RequestContext<'_>, denial: &Denial) -> Problem {
     note_limits(cx, &denial.windows);
-    let names = headers::violated_policies(denial);
-    let (code, limit) = if denial.is_quota() { (Code::QuotaExceeded, "quota") } else { (Code::RateLimited, "rate") };
-    let mut problem = Problem::new(code, format!("The {limit} is used up ({}); wait as Retry-After says.", names.join(", ")))
-        .with_member("violated-policies", json!(names));
+    let now = cx.app.env.now();
+    let is_violated =
+        |window: &&WindowState| denial.violated.iter().any(|limit| (limit.quota, &limit.name) == (window.quota, &window.name));
+    let used_up: Vec<&WindowState> = denial.windows.iter().filter(is_violated).collect();
+    let code = if denial.is_quota() { Code::QuotaExceeded } else { Code::RateLimited };
+    let reasons: Vec<String> = used_up.iter().map(|window| reason(window, denial.cost, now)).collect();
+    let mut problem = Problem::new(code, format!("{}. Wait as Retry-After says.", reasons.join("; ")))
+        .with_member("violated-policies", json!(headers::violated_policies(denial)))
+        .with_member("limits", used_up.iter().map(|window| limit(window, now)).collect::<Value>());
     problem.headers.extend(named(headers::denied(denial)));
     problem
+}
+
+/// What a limit that refuses a request is, how much of it is used, and when it ends.
+fn reason(window: &WindowState, cost: u64, now: Micros) -> String {
+    let WindowState { name, limit, remaining, .. } = window;
+    let used = limit.saturating_sub(*remaining);
+    let until = now.plus(window.reset).rfc3339();
+    match window.quota {
+        true if *limit == 0 => format!("Quota `{name}` is 0 and admits nothing"),
+        true => format!("Quota `{name}`: {used} of {limit} units are used until {until}, and the request costs {cost}"),
+        false => {
+            let seconds = window.window.as_secs_f64();
+            format!(
+                "Rate `{name}`: {used} of {limit} units are used, which refill within {seconds} s, and the request costs {cost}"
+            )
+        }
+    }
 }
 
 /// 429 for a client address; also for the coarse limit of credentials that are not accepted.

@@ -12,7 +12,7 @@ pub fn calls(matched: &Matched, body: &Body<'_>) -> Vec<Call> {
     let call = |(operation, count)| Call { entity: matched.entity, operation, count };
     match matched.charge {
         Charge::Entity(operation) => vec![call((operation, 1))],
-        Charge::System => vec![call((Operation::System, 1))],
+        Charge::System | Charge::Allowance => vec![call((Operation::System, 1))],
         Charge::Bulk => bulk_cost(body).into_iter().map(call).collect(),
         Charge::Free => Vec::new(),
     }

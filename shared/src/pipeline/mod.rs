@@ -81,12 +81,21 @@ async fn respond_to(cx: &RequestContext<'_>) -> ApiResponse {
 }
 
 async fn answer(cx: &RequestContext<'_>) -> Result<Reply, Problem> {
-    let matched = cx.matched.as_ref().map_err(Problem::clone)?;
+    let matched = match &cx.matched {
+        Ok(matched) => matched,
+        Err(problem) => {
+            admit::by_address(cx, AddressBucket::Unknown)?;
+            return Err(problem.clone());
+        }
+    };
     match &matched.route {
         Route::Preflight { allow } => Ok(cors::preflight(cx.request, &cx.model().cors, allow)),
-        Route::Health => Ok(system::alive()),
-        Route::Ready => system::ready(cx.app).await,
-        Route::Document(document) => documents(cx, *document).await,
+        Route::Health => admit::by_address(cx, AddressBucket::Health).map(|_| system::alive()),
+        Route::Ready => {
+            admit::by_address(cx, AddressBucket::Health)?;
+            system::ready(cx.app).await
+        }
+        Route::Document(document) => documents(cx, matched, *document).await,
         Route::Share { secret } => Box::pin(files::shared(cx, secret)).await,
         Route::System(System::UsageDashboard) if system::dashboard::is_page_alone(cx.request) => {
             admit::by_address(cx, AddressBucket::Open)?;
@@ -112,16 +121,22 @@ enum Work<'a> {
 }
 
 /// Documents are open: credentials decide what stands in them. A caller who is not identified is limited by the client's address.
-async fn documents(cx: &RequestContext<'_>, document: Document) -> Result<Reply, Problem> {
-    let known = cx.request.headers.contains_key(http::header::AUTHORIZATION);
-    let caller = if known { Some(authenticate(cx, cx.request.context.as_ref()).await?) } else { None };
-    if let Some(caller) = &caller {
-        cx.metrics.consumer(&caller.consumer);
+async fn documents(cx: &RequestContext<'_>, matched: &Matched, document: Document) -> Result<Reply, Problem> {
+    if !cx.request.headers.contains_key(http::header::AUTHORIZATION) {
+        admit::by_address(cx, AddressBucket::Open)?;
+        return docs::handle(cx.app, cx.request, None, document);
     }
-    if caller.as_ref().is_none_or(|caller| caller.anonymous) {
-        admit::by_address(cx, caller.as_ref().map_or(AddressBucket::Open, admit::bucket))?;
-    }
-    docs::handle(cx.app, cx.request, caller.as_ref(), document)
+    let calls = cost::calls(matched, &cx.body);
+    let mut caller = authenticate(cx, cx.request.context.as_ref()).await?;
+    let windows = match admit::admit(cx, &caller, &calls, None).await {
+        Err(AdmitError::NewEpoch { paid, .. }) => {
+            caller = authenticate(cx, None).await?;
+            admit::admit(cx, &caller, &calls, paid).await?
+        }
+        decided => decided?,
+    };
+    cx.metrics.consumer(&caller.consumer);
+    Admitted { windows, result: docs::handle(cx.app, cx.request, Some(&caller), document) }.answer(cx)
 }
 
 /// Whatever needs a caller: it is admitted, and done. A caller whose consumer was changed since the authorizer answered is

@@ -226,6 +226,13 @@ pub enum TableError {
     Broken(String),
 }
 
+impl TableError {
+    /// Whether the call certainly had no effect.
+    pub fn changed_nothing(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+}
+
 impl std::fmt::Display for TableError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

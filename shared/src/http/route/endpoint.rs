@@ -39,6 +39,9 @@ pub enum Charge {
     Bulk,
     /// One call of a system resource.
     System,
+    /// A look at one's own limits and usage, a change of a consumer, or a document: an allowance first, beyond it one call of a system
+    /// resource.
+    Allowance,
     /// Nothing: limited by the client's address at most.
     Free,
 }

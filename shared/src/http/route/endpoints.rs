@@ -9,22 +9,22 @@ use crate::model::{EntityIx, Operation};
 
 /// All endpoints. The first pattern that a path fits counts; rows of one pattern stand together.
 pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
-    system(Method::GET, "/v1/_consumers", Effect::Read, |_| Route::System(System::Consumers)),
-    system(Method::POST, "/v1/_consumers", Effect::Write, |_| Route::System(System::CreateConsumer)),
-    system(Method::GET, "/v1/_consumers/{consumer}", Effect::Read, |found| Route::System(System::Consumer { id: found.id })),
-    system(Method::PUT, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+    account(Method::GET, "/v1/_consumers", Effect::Read, |_| Route::System(System::Consumers)),
+    account(Method::POST, "/v1/_consumers", Effect::Write, |_| Route::System(System::CreateConsumer)),
+    account(Method::GET, "/v1/_consumers/{consumer}", Effect::Read, |found| Route::System(System::Consumer { id: found.id })),
+    account(Method::PUT, "/v1/_consumers/{consumer}", Effect::Write, |found| {
         Route::System(System::ReplaceConsumer { id: found.id })
     }),
-    system(Method::PATCH, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+    account(Method::PATCH, "/v1/_consumers/{consumer}", Effect::Write, |found| {
         Route::System(System::PatchConsumer { id: found.id })
     }),
-    system(Method::DELETE, "/v1/_consumers/{consumer}", Effect::Write, |found| {
+    account(Method::DELETE, "/v1/_consumers/{consumer}", Effect::Write, |found| {
         Route::System(System::DeleteConsumer { id: found.id })
     }),
-    system(Method::POST, "/v1/_consumers/{consumer}/keys", Effect::Write, |found| {
+    account(Method::POST, "/v1/_consumers/{consumer}/keys", Effect::Write, |found| {
         Route::System(System::CreateKey { id: found.id })
     }),
-    system(Method::DELETE, "/v1/_consumers/{consumer}/keys/{key_id}", Effect::Write, |found| {
+    account(Method::DELETE, "/v1/_consumers/{consumer}/keys/{key_id}", Effect::Write, |found| {
         Route::System(System::DeleteKey { id: found.id, key_id: found.other })
     }),
     of_shares(Method::GET, "/v1/_consumers/{consumer}/shares", Effect::Read, |found| {
@@ -33,12 +33,12 @@ pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
     of_shares(Method::DELETE, "/v1/_consumers/{consumer}/shares", Effect::Write, |found| {
         Route::ConsumerShares(found.id, ConsumerShares::Revoke)
     }),
-    system(Method::GET, "/v1/_me", Effect::Read, |_| Route::System(System::Me)),
+    account(Method::GET, "/v1/_me", Effect::Read, |_| Route::System(System::Me)),
     system(Method::POST, "/v1/_cache/purge", Effect::Write, |_| Route::System(System::Purge)),
-    system(Method::GET, "/v1/_usage", Effect::Read, |_| Route::System(System::Usage)),
+    account(Method::GET, "/v1/_usage", Effect::Read, |_| Route::System(System::Usage)),
     page("/v1/_usage/dashboard", |_| Route::System(System::UsageDashboard)),
-    system(Method::GET, "/v1/_usage/metrics", Effect::Read, |_| Route::System(System::UsageMetrics)),
-    system(Method::GET, "/v1/_notifications", Effect::Read, |_| Route::System(System::Notifications)),
+    account(Method::GET, "/v1/_usage/metrics", Effect::Read, |_| Route::System(System::UsageMetrics)),
+    account(Method::GET, "/v1/_notifications", Effect::Read, |_| Route::System(System::Notifications)),
     system(Method::GET, "/v1/_audit", Effect::Read, |_| Route::System(System::Audit)),
     open("/v1/_health", Effect::Read, Function::DataApi, |_| Route::Health),
     open("/v1/_health/ready", Effect::Read, Function::DataApi, |_| Route::Ready),
@@ -102,12 +102,17 @@ const fn system(method: Method, pattern: &'static str, effect: Effect, make: Mak
     Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
 }
 
+const fn account(method: Method, pattern: &'static str, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
+    let charge = Charge::Allowance;
+    Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::DataApi, make }
+}
+
 const fn of_shares(method: Method, pattern: &'static str, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     Endpoint { method, pattern, charge: Charge::System, effect, auth: Auth::Authorizer, function: Function::Download, make }
 }
 
 const fn page(pattern: &'static str, make: Make<Route>) -> Endpoint<Route> {
-    let (charge, effect) = (Charge::System, Effect::Read);
+    let (charge, effect) = (Charge::Allowance, Effect::Read);
     Endpoint { method: Method::GET, pattern, charge, effect, auth: Auth::Optional, function: Function::DataApi, make }
 }
 
@@ -115,7 +120,7 @@ const fn document(pattern: &'static str, make: Make<Route>) -> Endpoint<Route> {
     Endpoint {
         method: Method::GET,
         pattern,
-        charge: Charge::Free,
+        charge: Charge::Allowance,
         effect: Effect::Read,
         auth: Auth::Optional,
         function: Function::Docs,

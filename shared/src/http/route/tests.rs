@@ -177,6 +177,6 @@ fn what_a_matched_request_costs_and_whether_it_changes_anything_is_its_rows() {
     assert_eq!(of(Method::HEAD, "/v1/books"), (Charge::Entity(Operation::List), Effect::Read, book));
     assert_eq!(of(Method::POST, "/v1/books/_bulk"), (Charge::Bulk, Effect::Write, book));
     assert_eq!(of(Method::GET, "/v1/books/a/sample/download"), (Charge::Entity(Operation::Download), Effect::Write, book));
-    assert_eq!(of(Method::GET, "/v1/_me"), (Charge::System, Effect::Read, None));
-    assert_eq!(of(Method::GET, "/v1/docs"), (Charge::Free, Effect::Read, None));
+    assert_eq!(of(Method::GET, "/v1/_me"), (Charge::Allowance, Effect::Read, None));
+    assert_eq!(of(Method::GET, "/v1/docs"), (Charge::Allowance, Effect::Read, None));
 }

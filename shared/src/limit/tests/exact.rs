@@ -178,3 +178,17 @@ async fn a_cost_that_never_fits_is_told_apart_and_costs_nothing() {
     assert_eq!(embedded.table.meter().take().total_calls(), 0);
     assert!(limiter.admit(&subject, &call(5), at(0)).await.is_ok());
 }
+
+/// A quota of nothing is used up from the beginning: waiting is the only advice, asking for less would not help.
+#[tokio::test]
+async fn a_quota_of_nothing_refuses_as_one_that_is_used_up() {
+    let (_embedded, table) = store().await;
+    let limiter = limiter(&table, None);
+    let subject = subject("c", &plan(vec![], vec![quota("hour", 0, Window::Hour)]));
+    for _ in 0..2 {
+        match limiter.admit(&subject, &one(Operation::Read), at(0)).await {
+            Err(LimitRefusal::Denied(denial)) => assert!(denial.is_quota() && denial.violated[0].name == "hour"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

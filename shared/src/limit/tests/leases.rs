@@ -169,3 +169,121 @@ async fn a_burst_over_many_instances_is_no_reason_for_leases() {
     }
     assert_eq!(admitted, 500);
 }
+
+/// Requests that stay within the rate are not refused for what leases debited and did not use.
+#[tokio::test]
+async fn a_steady_consumer_within_its_rate_is_never_refused() {
+    for (offered, seed) in [(58, 1), (58, 2), (50, 3), (59, 4)] {
+        let (_embedded, table) = store().await;
+        let limiter = limiter(&table, Some(20));
+        let subject = subject("c", &plan(vec![rate("burst", 60, Duration::from_secs(1), 60)], vec![]));
+        let (mut sequence, mut refused) = (Sequence(seed), 0);
+        for step in 0..offered * 20 {
+            // Requests come a little early or late.
+            let offset = step * 1_000_000 / offered + sequence.below(12_000);
+            refused += u64::from(limiter.admit(&subject, &one(Operation::Read), at(offset)).await.is_err());
+        }
+        assert_eq!(refused, 0, "of {} at {offered} a second", offered * 20);
+    }
+}
+
+/// What a lease leaves over goes into the next charge: a quota is used to its last unit, in whatever pace.
+#[tokio::test]
+async fn a_quota_is_used_to_its_last_unit_after_a_burst_and_a_pause() {
+    let (_embedded, table) = store().await;
+    let limiter = limiter(&table, Some(20));
+    let subject = subject("c", &plan(vec![], vec![quota("day", 1_000, Window::Day)]));
+    let mut admitted = 0u64;
+    let mut ask = async |offset: u64| {
+        let answer = limiter.admit(&subject, &one(Operation::Read), at(60_000_000 + offset)).await;
+        admitted += u64::from(answer.is_ok());
+        admitted
+    };
+    for step in 0..300 {
+        ask(step * 5_000).await;
+    }
+    for step in 0..900 {
+        ask(100_000_000 + step * 2_000_000).await;
+    }
+    assert_eq!(ask(3_000_000_000).await, 1_000);
+}
+
+/// Four keys of one consumer, each with leases of its own: what one leaves over the others use.
+#[tokio::test]
+async fn what_a_lease_of_one_key_left_over_is_used_by_another() {
+    let (_embedded, table) = store().await;
+    let limiter = limiter(&table, Some(20));
+    let limits = plan(vec![], vec![quota("day", 2_000, Window::Day)]);
+    let subjects: Vec<LimitSubject> =
+        (0..4).map(|key| LimitSubject { key_id: Some(format!("k{key}")), ..subject("c", &limits) }).collect();
+    let mut admitted = 0u64;
+    for step in 0..4_000u64 {
+        let subject = &subjects[usize::try_from(step / 150 % 4).unwrap()];
+        let offset = 60_000_000 + step * 6_000 + step / 600 * 1_500_000;
+        admitted += u64::from(limiter.admit(subject, &one(Operation::Read), at(offset)).await.is_ok());
+    }
+    assert_eq!(admitted, 2_000);
+}
+
+/// An instance that ends gives back what it has left, so that others can use it.
+#[tokio::test]
+async fn an_instance_that_ends_gives_back_what_it_has_left() {
+    let (_embedded, table) = store().await;
+    let subject = subject("c", &plan(vec![], vec![quota("day", 1_000, Window::Day), quota("month", 5_000, Window::Month)]));
+    let (first, second) = (limiter(&table, Some(20)), limiter(&table, Some(20)));
+    let mut admitted = 0u64;
+    for step in 0..250 {
+        admitted += u64::from(first.admit(&subject, &one(Operation::Read), at(60_000_000 + step * 20_000)).await.is_ok());
+    }
+    first.give_back().await;
+    first.give_back().await;
+    for step in 0..2_000 {
+        admitted += u64::from(second.admit(&subject, &one(Operation::Read), at(70_000_000 + step * 20_000)).await.is_ok());
+    }
+    second.give_back().await;
+    assert_eq!(admitted, 1_000);
+    let item = table.get(&[(crate::store::table::TableName::Data, crate::store::keys::limiter("c"))], true).await.unwrap();
+    let counts = |item: &crate::store::table::Item| {
+        item.attrs.iter().filter(|(name, _)| name.starts_with("q:")).map(|(_, count)| count.as_n().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(counts(item[0].as_ref().unwrap()), [1_000, 1_000]);
+}
+
+/// One answer never contradicts the next, whoever is admitted from what: nothing above its limit, nothing that rises without a
+/// refill, nothing left where a request is refused, and something where one would be admitted.
+#[tokio::test]
+async fn every_answer_of_a_flood_tells_the_truth() {
+    for (seed, count, gap) in [(1, 2_000, 6_000), (2, 1_500, 40_000), (3, 3_000, 2_000), (4, 1_000, 90_000)] {
+        let (_embedded, table) = store().await;
+        let limiter = limiter(&table, Some(20));
+        let limits = plan(vec![rate("burst", 60, Duration::from_secs(1), 60)], vec![quota("day", 1_500, Window::Day)]);
+        let subjects = [None, Some("k")].map(|key| LimitSubject { key_id: key.map(Into::into), ..subject("c", &limits) });
+        let (mut sequence, mut offset, mut before) = (Sequence(seed), 60_000_000, None::<(u64, u64, u64)>);
+        for _ in 0..count {
+            offset += sequence.below(gap) + if sequence.below(300) == 0 { 3_000_000 } else { 0 };
+            let subject = &subjects[usize::try_from(sequence.below(5) / 4).unwrap()];
+            let (windows, refused) = match limiter.admit(subject, &one(Operation::Read), at(offset)).await {
+                Ok(admission) => (admission.windows, Vec::new()),
+                Err(LimitRefusal::Denied(denial)) => (denial.windows, denial.violated),
+                Err(other) => panic!("{other:?}"),
+            };
+            let left = |name: &str| windows.iter().find(|window| window.name == name).unwrap().remaining;
+            for violation in &refused {
+                assert_eq!(left(&violation.name), 0, "seed {seed}: {violation:?} in {windows:?}");
+            }
+            let (burst, day) = (left("burst"), left("day"));
+            assert!(burst <= 60 && day <= 1_500, "seed {seed}: {windows:?}");
+            if let Some((then, burst_then, day_then)) = before {
+                let refilled = (offset - then) * 60 / 1_000_000 + 1;
+                assert!(burst <= burst_then + refilled, "seed {seed}: burst {burst_then} -> {burst} in {} us", offset - then);
+                assert!(day <= day_then.max(1), "seed {seed}: day {day_then} -> {day}");
+            }
+            if refused.is_empty() && before.is_some_and(|(_, burst_then, day_then)| burst_then == 0 && day_then == 0) {
+                panic!("seed {seed}: admitted where nothing was left");
+            }
+            before = Some((offset, burst, day));
+            let standing = limiter.standing(subject, at(offset)).await.unwrap();
+            assert_eq!(standing.windows.iter().map(|window| window.remaining).collect::<Vec<_>>(), [burst, day], "seed {seed}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ async fn ask(
     count: u64,
     paid: Option<Vec<WindowState>>,
 ) -> Result<Vec<WindowState>, AdmitError> {
-    let mut request = request(Method::GET, "/v1/_me", &[]);
+    let mut request = request(Method::GET, "/v1/_audit", &[]);
     request.address = [192, 0, 2, address].into();
     let calls = [Call { entity: None, operation: Operation::System, count }];
     admit(&RequestContext::new(&world.app, &request), who, &calls, paid).await
@@ -182,7 +182,7 @@ async fn a_publishable_key_ends_with_its_consumers_word_and_is_charged_once() {
 async fn what_is_used_of_the_tightest_limit_is_counted_whether_admitted_or_denied() {
     let (world, who) = (World::new().await, principal("acme", "reader"));
     for (count, used) in [(1, 250), (3, 1000), (1, 1000)] {
-        let request = request(Method::GET, "/v1/_me", &[]);
+        let request = request(Method::GET, "/v1/_audit", &[]);
         let cx = RequestContext::new(&world.app, &request);
         let calls = [Call { entity: None, operation: Operation::System, count }];
         if let Ok(windows) = admit(&cx, &who, &calls, None).await {

@@ -18,14 +18,20 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
     cx.gate.passed().await;
     let (who, now) = (cx.principal, cx.app.env.now());
     let subject = admit::subject(cx.app, who)?;
+    let mut told = Vec::new();
     let limits = match &subject {
         // Of a publishable key what the client's address has left; what others have left of the key is not this caller's.
         None if who.anonymous => {
             let window = cx.app.addresses.standing(cx.request.address, admit::bucket(who), now);
-            window.iter().map(|window| limit(window, None, now)).collect()
+            window.iter().map(|window| admit::limit(window, now)).collect()
         }
         None => Vec::new(),
-        Some(subject) => limits(&cx.app.limiter.standing(subject, now).await?, now),
+        Some(subject) => {
+            let standing = cx.app.limiter.standing(subject, now).await?;
+            // The headers of this answer tell the same: others may have been admitted since this request was.
+            told = admit::told(&standing.windows);
+            limits(&standing, now)
+        }
     };
     let expires = who.expires.map(|seconds| Micros(seconds.saturating_mul(1_000_000)).rfc3339());
     let document = json!({
@@ -39,28 +45,20 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
         "expires_at": expires,
         "limits": limits,
     });
-    Ok(Reply::json(StatusCode::OK, &document))
+    let mut reply = Reply::json(StatusCode::OK, &document);
+    reply.headers.extend(told);
+    Ok(reply)
 }
 
 fn limits(standing: &LimitStatus, now: Micros) -> Vec<Value> {
     let forecast = |window: &WindowState| standing.forecasts.iter().find(|one| window.quota && one.name == window.name);
-    standing.windows.iter().map(|window| limit(window, forecast(window), now)).collect()
+    standing.windows.iter().map(|window| with_forecast(admit::limit(window, now), forecast(window))).collect()
 }
 
-/// A rate or quota. `reset_at`: when all of it is there again; `runs_out_at`: when a quota is used up at the present pace, null
-/// where it lasts.
-fn limit(window: &WindowState, forecast: Option<&Forecast>, now: Micros) -> Value {
-    let mut document = json!({
-        "name": window.name,
-        "type": if window.quota { "quota" } else { "rate" },
-        "limit": window.limit,
-        "remaining": window.remaining,
-        "window_seconds": window.window.as_secs_f64(),
-        "reset_at": now.plus(window.reset).rfc3339(),
-    });
+/// `runs_out_at`: when a quota is used up at the present pace, null where it lasts.
+fn with_forecast(mut limit: Value, forecast: Option<&Forecast>) -> Value {
     if let Some(forecast) = forecast {
-        document["used"] = json!(forecast.used);
-        document["runs_out_at"] = json!(forecast.runs_out.map(Micros::rfc3339));
+        limit["runs_out_at"] = json!(forecast.runs_out.map(Micros::rfc3339));
     }
-    document
+    limit
 }

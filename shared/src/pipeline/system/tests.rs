@@ -102,7 +102,7 @@ impl World {
 
     /// Charges a caller for system calls.
     async fn charge(&self, who: &Principal, count: u64) {
-        let request = request(Method::GET, "/v1/_me", &[]);
+        let request = request(Method::GET, "/v1/_audit", &[]);
         let call = Call { entity: None, operation: Operation::System, count };
         admit::admit(&RequestContext::new(&self.app, &request), who, &[call], None).await.unwrap();
     }

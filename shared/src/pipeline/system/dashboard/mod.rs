@@ -17,7 +17,7 @@ use crate::core::clock::Micros;
 use crate::http::problem::Problem;
 use crate::http::{ApiRequest, JSON, Reply, header_value, negotiate};
 use crate::identity::consumer::Consumers;
-use crate::limit::ResolvedPlan;
+use crate::limit::{LimitSubject, ResolvedPlan};
 use crate::model::Model;
 use crate::notify;
 use crate::pipeline::permission::Account;
@@ -138,35 +138,44 @@ async fn anomalies(cx: &Context<'_>, of: Option<&str>, from: i64) -> Result<Vec<
     Ok(anomalies.collect())
 }
 
-/// The limits of one consumer, as units in one step of the chart; none for all together, or where they cannot be known: a plan
-/// may stand in a token that only the consumer has.
+/// The limits of one consumer as they stand, with the units of one step of the chart (null for a rate of some operations); none for all
+/// together, or where they cannot be known: a plan may stand in a token that only the consumer has.
 async fn limits(cx: &Context<'_>, of: Option<&str>, level: Level) -> Result<Vec<Value>, Problem> {
-    let Some(plan) = plan(cx, of).await? else { return Ok(Vec::new()) };
+    let Some(subject) = subject(cx, of).await? else { return Ok(Vec::new()) };
+    let now = cx.app.env.now();
+    let standing = cx.app.limiter.standing(&subject, now).await?;
     #[expect(clippy::cast_precision_loss, reason = "limits are far below 2^53")]
     let per_step = |units: u64, seconds: f64| units as f64 * level.seconds() as f64 / seconds;
-    let rates = plan
+    let rates = subject
+        .plan
         .rates
         .iter()
-        .filter(|rate| rate.only.is_empty())
-        .map(|rate| json!({"name": rate.name, "type": "rate", "per_step": per_step(rate.rate, rate.per.as_secs_f64())}));
-    let quotas = plan.quotas.iter().map(|quota| {
+        .map(|rate| (&rate.name, false, rate.only.is_empty().then(|| per_step(rate.rate, rate.per.as_secs_f64()))));
+    let quotas = subject.plan.quotas.iter().map(|quota| {
         let seconds = match quota.window {
             crate::model::Window::Hour => 3_600.0,
             crate::model::Window::Day => 86_400.0,
             crate::model::Window::Month => 30.0 * 86_400.0,
         };
-        json!({"name": quota.name, "type": "quota", "per_step": per_step(quota.limit, seconds)})
+        (&quota.name, true, Some(per_step(quota.limit, seconds)))
     });
-    Ok(rates.chain(quotas).collect())
+    let limits = rates.chain(quotas).filter_map(|(name, quota, per_step)| {
+        let window = standing.windows.iter().find(|window| window.quota == quota && window.name == *name)?;
+        let mut limit = admit::limit(window, now);
+        limit["per_step"] = json!(per_step);
+        Some(limit)
+    });
+    Ok(limits.collect())
 }
 
-async fn plan(cx: &Context<'_>, of: Option<&str>) -> Result<Option<Arc<ResolvedPlan>>, Problem> {
+async fn subject(cx: &Context<'_>, of: Option<&str>) -> Result<Option<LimitSubject>, Problem> {
     let Some(of) = of else { return Ok(None) };
     if of == cx.principal.consumer {
-        return Ok(admit::subject(cx.app, cx.principal)?.map(|subject| subject.plan));
+        return admit::subject(cx.app, cx.principal);
     }
     let consumers = Consumers { table: &*cx.app.table, model: &cx.app.model, env: &cx.app.env, riders: &|_| Vec::new() };
     let Ok(record) = consumers.get(of).await else { return Ok(None) };
     let Some(plan) = record.plan.as_deref().and_then(|name| cx.app.model.plan(name)) else { return Ok(None) };
-    Ok(ResolvedPlan::of(plan, record.overrides.as_ref()).ok().map(Arc::new))
+    let plan = ResolvedPlan::of(plan, record.overrides.as_ref()).ok().map(Arc::new);
+    Ok(plan.map(|plan| LimitSubject { consumer: of.to_owned(), plan, key_id: None, epoch: 0 }))
 }

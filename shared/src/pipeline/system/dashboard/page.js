@@ -43,7 +43,7 @@
   };
   const column = (points, name, empty) => points.map((point) => point ? point[name] : empty);
 
-  const limitOf = (data) => data.limits.reduce((least, limit) => !least || limit.per_step < least.per_step ? limit : least, null);
+  const limitOf = (data) => data.limits.filter((limit) => limit.per_step !== null).reduce((least, limit) => !least || limit.per_step < least.per_step ? limit : least, null);
 
   const charts = (data) => {
     const {times, points} = steps(data);
@@ -180,6 +180,11 @@
       data.routes.map((line) => [code(line.route), whole(line.requests), whole(line.denied), whole(line.errors), fine(line.p95_ms), cached(line), whole(line.units)]), "No requests."));
     at("consumers").replaceChildren(table(["Consumer", "Requests", "Denied", "Errors", "p95 ms", "Limit used", "Units"],
       data.consumers.map((line) => [code(line.consumer), whole(line.requests), whole(line.denied), whole(line.errors), fine(line.p95_ms), line.limit_used === null ? "–" : fine(100 * line.limit_used) + " %", whole(line.units)]), "No consumer called."));
+    // What is used up bites first, then what has the least share left.
+    const rest = (limit) => limit.limit ? limit.remaining / limit.limit : 0;
+    at("limits").replaceChildren(table(["Limit", "Kind", "Used", "Of", "Per", "All there again"],
+      [...data.limits].sort((a, b) => rest(a) - rest(b)).map((limit) => [limit.remaining ? code(limit.name) : make("b", {class: "bad"}, limit.name + " is used up"), limit.type,
+        whole(limit.used), whole(limit.limit), fine(limit.window_seconds) + " s", make("span", {}, new Date(limit.reset_at).toLocaleString())]), "No limits are known here: choose one consumer."));
     at("plans").replaceChildren(table(["List", "Index that would help", "Calls", "Examined", "Shown", "Mean ms", "Mean units"],
       data.plans.map((line) => [code(line.plan), line.index ? code(line.index) : make("span", {}, "–"), whole(line.calls), whole(line.examined), whole(line.returned), fine(line.mean_ms), fine(line.mean_units)]), "No list was read from the tables."));
     at("deprecated").replaceChildren(table(["Name", "Consumer", "Uses"], data.deprecated.map((line) => [code(line.name), code(line.consumer), whole(line.uses)]), "Nothing deprecated was used."));
