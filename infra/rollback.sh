@@ -7,6 +7,9 @@
 # numbers say nothing, since a canary that was taken back leaves its versions behind. Where the history does not tell, or the aliases
 # are not where it has them, nothing is changed and the script fails. The next deployment moves the aliases of what it changes on.
 #
+# Nor does it go back behind a migration that has converted or removed stored values, unless ONE_WAY=yes: `holdfast migrate` leaves a mark
+# beside the data, and only a release from after it, or one with the very model that the data was migrated to, may come back.
+#
 # usage: infra/rollback.sh STACK        needs Python, the AWS CLI and the usual AWS environment
 set -euo pipefail
 stack=${1:?usage: infra/rollback.sh STACK}
@@ -37,7 +40,7 @@ cat > "$work/plan.py" <<'PLAN'
 import json
 import sys
 
-history, live, record, moves = sys.argv[1:]
+history, live, record, moves, when = sys.argv[1:]
 
 
 def number(version):
@@ -59,12 +62,14 @@ def states(entries):
                 stack, beliefs = stack[:-1], beliefs[: beliefs.index(told)]
             beliefs.append(told)
         stack = [*(stack[: stack.index(now)] if now in stack else stack), now]
+        released.setdefault(json.dumps(now, sort_keys=True), entry["at"])
     return stack, left
 
 
+released = {}  # when each state was first live
 with open(history) as file:
     entries = sorted(json.load(file)["Parameters"], key=lambda entry: entry["Version"])
-stack, left = states([json.loads(entry["Value"]) for entry in entries])
+stack, left = states([{**json.loads(entry["Value"]), "at": entry["LastModifiedDate"]} for entry in entries])
 found = {}
 decoder = json.JSONDecoder()
 with open(live) as file:
@@ -90,15 +95,78 @@ else:
     target = stack[-2]
     with open(record, "w") as file:
         json.dump({"by": "rollback", "live": {alias: f"{alias.rsplit(':', 1)[0]}:{version}" for alias, version in target.items()}}, file)
+with open(when, "w") as file:
+    file.write(str(released[json.dumps(target, sort_keys=True)]))
 with open(moves, "w") as file:
     file.writelines(f"{alias} {found[alias]} {target[alias]}\n" for alias in sorted(target) if found[alias] != target[alias])
 PLAN
-python3 "$work/plan.py" "$work/history" "$work/live" "$work/record" "$work/moves" 2> "$work/why" || refuse "$(cat "$work/why")"
+python3 "$work/plan.py" "$work/history" "$work/live" "$work/record" "$work/moves" "$work/when" 2> "$work/why" || refuse "$(cat "$work/why")"
 
 while read -r alias now before; do
   aws lambda get-function-configuration --function-name "${alias%:*}" --qualifier "$before" > /dev/null ||
     refuse "version $before of ${alias%:*}, which was live before, is gone"
 done < "$work/moves"
+
+cat > "$work/back.py" <<'BACK'
+"""Fails, with the reason, where the release that comes back is from before a migration that it does not survive. The model of that
+release lies in one of its layers."""
+import datetime
+import hashlib
+import io
+import json
+import subprocess
+import sys
+import urllib.request
+import zipfile
+
+mark, when, function, version = sys.argv[1:]
+
+
+def moment(text):
+    if text.replace(".", "", 1).isdigit():
+        return datetime.datetime.fromtimestamp(float(text), datetime.timezone.utc)
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def aws(*arguments):
+    return json.loads(subprocess.run(["aws", *arguments, "--output", "json"], check=True, capture_output=True).stdout)
+
+
+def model():
+    """SHA-256 of the release's model; none where it cannot be found."""
+    try:
+        layers = aws("lambda", "get-function-configuration", "--function-name", function, "--qualifier", version).get("Layers", [])
+        for layer in layers:
+            place = aws("lambda", "get-layer-version-by-arn", "--arn", layer["Arn"])["Content"]["Location"]
+            with urllib.request.urlopen(place, timeout=30) as answer, zipfile.ZipFile(io.BytesIO(answer.read())) as packed:
+                if "model.yaml" in packed.namelist():
+                    return hashlib.sha256(packed.read("model.yaml")).hexdigest()
+    except (OSError, KeyError, ValueError, subprocess.CalledProcessError, zipfile.BadZipFile):
+        pass
+    return None
+
+
+with open(mark) as file:
+    text = file.read().strip()
+item = {name: value.get("S", "") for name, value in (json.loads(text).get("Item", {}) if text else {}).items()}
+with open(when) as file:
+    released = moment(file.read())
+if item and released < moment(item["at"]) and model() != item["model"]:
+    sys.exit(
+        f"on {item['at']} the stored data was migrated to {item['version']}, and what would come back is from before: {item['why']}. "
+        "Deploy a release with that model, or one that goes on from it; to lose what was written since, restore the table to before "
+        "that moment (docs/operations.md); ONE_WAY=yes goes back all the same"
+    )
+BACK
+table=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
+  --query "Stacks[0].Outputs[?OutputKey=='DataTableName'].OutputValue")
+if [ -s "$work/moves" ] && [ -n "$table" ] && [ "${ONE_WAY:-}" != yes ]; then
+  aws dynamodb get-item --table-name "$table" --consistent-read --output json \
+    --key '{"pk": {"S": "m#one_way"}, "sk": {"B": "AA=="}}' > "$work/mark" || refuse "whether the stored data allows it is not known"
+  read -r alias _ before < "$work/moves"
+  python3 "$work/back.py" "$work/mark" "$work/when" "${alias%:*}" "$before" 2> "$work/why" || refuse "$(cat "$work/why")"
+fi
+
 # The record goes first: should this end halfway, the next run knows where it was going.
 [ ! -e "$work/record" ] || aws ssm put-parameter --name "$record" --overwrite --value "file://$work/record" > /dev/null
 failed=

@@ -16,6 +16,8 @@ contend() { HOLDFAST_WRITERS=200 cargo test --workspace --test system contend; }
 oracle() { HOLDFAST_ORACLE_CASES=1000 cargo test --workspace --test system oracle; }
 # Ten thousand random chains of models over random records and writes, with migrations that die.
 evolution() { HOLDFAST_EVOLUTIONS=10000 cargo test --workspace --test system models_that_change_at_random; }
+# `holdfast migrate` of 100,000 records beside writers, killed halfway: time, memory, units, and nobody is told to wait.
+migration() { HOLDFAST_MIGRATED=100000 cargo test --workspace --test system evolution::large -- --nocapture; }
 # A history of 100,000 operations: writers that die, late requests, ten shared parents.
 history() { HOLDFAST_HISTORY=100000 cargo test --workspace --test system a_history_of_operations -- --nocapture; }
 # 64 writers on one entity and on one parent, before protocol 2 and with it.
@@ -25,7 +27,7 @@ memory() { HOLDFAST_RECORDS=1000000 cargo test --workspace --test memory -- --no
 # A consumer at 50 times its limit, and what another one gets.
 neighbour() { cargo bench --workspace --bench neighbour; }
 
-all=(lambda interleave contend oracle evolution history contended memory neighbour)
+all=(lambda interleave contend oracle evolution migration history contended memory neighbour)
 [ $# -gt 0 ] || set -- "${all[@]}"
 for name; do
   [[ " ${all[*]} " == *" $name "* ]] || { echo "no run is called $name; there are ${all[*]}"; exit 2; }

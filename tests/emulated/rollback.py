@@ -4,12 +4,15 @@ in PATH. Releases, failed canaries and rollbacks leave behind what Lambda, Cloud
 
 usage: rollback.py        HOLDFAST_ROLLBACK=SCRIPT tries another script
 """
+import datetime
+import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 from rollback_aws import PREFIX
 
@@ -23,7 +26,7 @@ class Cloud:
 
     def __init__(self, directory, recorded=True):
         self.directory, self.path, self.recorded = directory, os.path.join(directory, "state"), recorded
-        self.state = {"status": "UPDATE_COMPLETE", "versions": {f: [] for f in FUNCTIONS}, "live": {}, "weights": {}, "stuck": [], "history": []}
+        self.state = {"status": "UPDATE_COMPLETE", "versions": {f: [] for f in FUNCTIONS}, "live": {}, "weights": {}, "stuck": [], "history": [], "mark": {}, "layers": {}}
         self.believed = {}  # by CloudFormation, which does not look where the aliases are
 
     def publish(self, *functions):
@@ -206,6 +209,65 @@ class Rollback(unittest.TestCase):
         self.cloud.state["stuck"] = list(FUNCTIONS)
         self.assertEqual(self.cloud.rollback(), (False, after))
         self.cloud.state["stuck"] = []
+        self.goes_to(before)
+
+    def migrated(self, after, model):
+        """A one-way migration to a model, as long after the release of that number as releases are apart."""
+        at = datetime.datetime.fromtimestamp(1800000000 + 100 * after + 50, datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+        digest = hashlib.sha256(model.encode()).hexdigest()
+        self.cloud.state["mark"] = {"at": at, "model": digest, "version": "Shop 2.0.0", "why": "convert book.pages: string -> integer"}
+
+    def layered(self, version, model):
+        """The model of the functions' version, in its layer."""
+        path = os.path.join(self.cloud.directory, f"layer{version}.zip")
+        with zipfile.ZipFile(path, "w") as packed:
+            packed.writestr("model.yaml", model)
+        self.cloud.state["layers"][version] = [path]
+
+    def test_behind_a_migration_there_is_no_way_back(self):
+        self.cloud.release()
+        self.layered("1", "old")
+        self.cloud.release()
+        self.migrated(1, "new")
+        self.refuses("migrated to Shop 2.0.0.*convert book.pages: string -> integer.*ONE_WAY=yes")
+
+    def test_a_migration_before_the_release_counts_as_well(self):
+        self.cloud.release()
+        self.layered("1", "old")
+        self.migrated(0, "new")
+        self.cloud.release()
+        self.refuses("convert book.pages")
+
+    def test_where_the_model_cannot_be_found_there_is_no_way_back(self):
+        self.cloud.release()
+        self.cloud.release()
+        self.migrated(1, "new")
+        self.refuses("convert book.pages")
+
+    def test_to_the_model_that_the_data_was_migrated_to(self):
+        self.cloud.release()
+        before = self.cloud.release()
+        self.layered("2", "new")
+        self.migrated(1, "new")
+        self.cloud.release()
+        self.goes_to(before)
+        self.refuses("convert book.pages")
+
+    def test_to_a_release_from_after_the_migration(self):
+        self.cloud.release()
+        self.cloud.release()
+        self.migrated(1, "new")
+        before = self.cloud.release()
+        self.layered("3", "newer")
+        self.cloud.release()
+        self.goes_to(before)
+
+    def test_an_operator_may_go_back_all_the_same(self):
+        before = self.cloud.release()
+        self.cloud.release()
+        self.migrated(1, "new")
+        os.environ["ONE_WAY"] = "yes"
+        self.addCleanup(os.environ.pop, "ONE_WAY")
         self.goes_to(before)
 
 

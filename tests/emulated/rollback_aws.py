@@ -21,7 +21,11 @@ def aws(arguments):
     call, query = " ".join(arguments[:2]), option(arguments, "--query") or ""
     name = (option(arguments, "--function-name") or "").removeprefix(PREFIX)
     if call == "cloudformation describe-stacks":
-        return state["status"]
+        return "table" if "Outputs" in query else state["status"]
+    if call == "dynamodb get-item":
+        return json.dumps({"Item": {name: {"S": value} for name, value in state["mark"].items()}}) if state["mark"] else ""
+    if call == "lambda get-layer-version-by-arn":
+        return json.dumps({"Content": {"Location": f"file://{option(arguments, '--arn')}"}})
     if call in ("cloudformation describe-stack-resources", "cloudformation list-stack-resources"):
         aliases = [f"{PREFIX}{function}:live" for function in state["live"]]
         return "\n".join(aliases if "AWS::Lambda::Alias" in query else ["record"] * bool(state["history"]))
@@ -32,9 +36,12 @@ def aws(arguments):
     if call == "lambda list-versions-by-function":
         return "\t".join(["$LATEST", *state["versions"][name]])
     if call == "lambda get-function-configuration":
-        return "{}" if option(arguments, "--qualifier") in state["versions"][name] else sys.exit("ResourceNotFoundException")
+        version = option(arguments, "--qualifier")
+        if version not in state["versions"][name]:
+            sys.exit("ResourceNotFoundException")
+        return json.dumps({"Layers": [{"Arn": layer} for layer in state["layers"].get(version, [])]})
     if call == "ssm get-parameter-history":
-        return json.dumps({"Parameters": [{"Version": at, "Value": value} for at, value in enumerate(state["history"])]})
+        return json.dumps({"Parameters": [{"Version": at, "Value": value, "LastModifiedDate": 1800000000.5 + 100 * at} for at, value in enumerate(state["history"])]})
     if call == "ssm put-parameter":
         with open(option(arguments, "--value").removeprefix("file://")) as file:
             state["history"].append(file.read())

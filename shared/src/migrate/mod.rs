@@ -9,21 +9,27 @@
 //!
 //! The exception is [`protocol_2`]: it changes how things are stored, and no record, while nobody may write.
 
+mod drops;
 mod entities;
 mod evolve;
 mod ids;
 mod names;
+mod one_way;
+mod place;
 mod plan;
 mod progress;
 pub mod protocol_2;
 mod rewrite;
+mod sorting;
 mod stored_model;
 mod subjects;
 mod values;
 
+pub use drops::{DropUnits, Dropped};
 pub use evolve::{Evolution, Evolved};
 pub use names::{Names, Wanted};
-pub use plan::{Plan, Units};
+pub use one_way::OneWay;
+pub use plan::{Plan, Units, step_of};
 pub use progress::{MigrateError, Progress, Stuck};
 pub use subjects::Subjects;
 pub use values::Fills;

@@ -3,7 +3,7 @@
 
 use crate::model::Model;
 use crate::model::evolution::{MigrationStep, Step, When, describe, fill, in_order, steps};
-use crate::store::constraints::{Lack, Lacking, RuleKind, States, Target};
+use crate::store::constraints::{Lack, Lacking, Leftover, LeftoverKind, Rule, RuleKind, States, Target};
 
 /// The steps, in their order.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -14,6 +14,8 @@ pub struct Plan {
     pub is_unprepared: bool,
     /// Name of the model that the data is of, where it is another than that of the model.
     pub other_project: Option<String>,
+    /// What versions of before had and the model has no more: `migrate --drop` removes it.
+    pub leftovers: Vec<Leftover>,
 }
 
 /// Items and units of a migration, estimated.
@@ -35,7 +37,7 @@ pub struct Units {
 
 impl Plan {
     /// By the states, and by the model that the data is of, where that is known.
-    pub(super) fn new(old: Option<&Model>, new: &Model, states: &States) -> Self {
+    pub(super) fn new(old: Option<&Model>, new: &Model, states: &States, leftovers: Vec<Leftover>) -> Self {
         let told = old.map_or_else(Vec::new, |old| steps(old, new));
         let mut all: Vec<Step> = Vec::new();
         let lacking = states.lacking().iter().map(|lacking| of_lacking(new, lacking));
@@ -43,7 +45,15 @@ impl Plan {
         let moved = states.moving().iter().map(|(entity, from)| {
             later(MigrationStep::RenameEntity { entity: new.entity(*entity).name.clone(), from: from.clone() })
         });
-        for own in moved.chain(lacking).chain(targets) {
+        let mut left: Vec<Step> = Vec::new();
+        for step in leftovers.iter().map(step_of) {
+            // Two forms of one rule are one step.
+            if !left.contains(&step) {
+                left.push(step);
+            }
+        }
+        let surplus = states.surplus().iter().map(|rule| of_surplus(new, rule));
+        for own in moved.chain(lacking).chain(targets).chain(surplus).chain(left) {
             // In the words of the comparison, where it says the same.
             let same = told.iter().find(|step| is_same(&step.work, &own.work));
             all.push(same.cloned().unwrap_or(own));
@@ -54,19 +64,28 @@ impl Plan {
             entity.is_some_and(|entity| states.moving().iter().any(|(moving, _)| *moving == entity.ix))
         };
         for step in told {
-            let is_known = is_by_state(&step.work) && !is_moving(&step);
+            let is_known = is_drop(&step.work) || (is_by_state(&step.work) && !is_moving(&step));
             if !is_known && !all.iter().any(|own| is_same(&own.work, &step.work)) {
                 all.push(step);
             }
         }
         in_order(&mut all);
         let other_project = old.filter(|old| old.name != new.name).map(|old| old.name.clone());
-        Self { steps: all, is_unprepared: states.unprepared().next().is_some(), other_project }
+        Self { steps: all, is_unprepared: states.unprepared().next().is_some(), other_project, leftovers }
     }
 
     /// Steps that `migrate` does by itself: not those that an operator decides on.
     pub fn own(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| is_by_state(&step.work) || matches!(step.work, MigrationStep::ConvertId { .. }))
+    }
+
+    /// What is left of an entity (`customer`), or under a name of one (`customer.email`); `all`: everything.
+    pub fn chosen(&self, what: &str) -> Vec<Leftover> {
+        let is_chosen = |one: &&Leftover| match what.split_once('.') {
+            Some((entity, name)) => one.entity() == entity && one.name() == name,
+            None => what == "all" || one.entity() == what,
+        };
+        self.leftovers.iter().filter(is_chosen).cloned().collect()
     }
 
     /// Whether there is something that `migrate` does by itself.
@@ -96,12 +115,25 @@ fn is_by_state(work: &MigrationStep) -> bool {
             | MigrationStep::BuildReference { .. }
             | MigrationStep::BuildUnique { .. }
             | MigrationStep::BuildIndex { .. }
+            | MigrationStep::RemoveSurplus { .. }
+    )
+}
+
+/// Whether the states tell what a step removes, once an operator asks for it.
+fn is_drop(work: &MigrationStep) -> bool {
+    matches!(
+        work,
+        MigrationStep::DropEntity { .. }
+            | MigrationStep::DropField { .. }
+            | MigrationStep::DropReference { .. }
+            | MigrationStep::DropUnique { .. }
+            | MigrationStep::DropIndex { .. }
     )
 }
 
 fn is_same(one: &MigrationStep, other: &MigrationStep) -> bool {
     let index = |work: &MigrationStep| match work {
-        MigrationStep::BuildIndex { index, .. } => Some(index.clone()),
+        MigrationStep::BuildIndex { index, .. } | MigrationStep::DropIndex { index, .. } => Some(index.clone()),
         _ => None,
     };
     (one.name(), one.entity(), one.field(), index(one)) == (other.name(), other.entity(), other.field(), index(other))
@@ -133,6 +165,24 @@ fn of_target(model: &Model, target: &Target) -> Step {
                 RuleKind::Reference => MigrationStep::BuildReference { entity, field },
             }
         }
+    })
+}
+
+fn of_surplus(model: &Model, rule: &Rule) -> Step {
+    let entity = model.entity(rule.entity);
+    let field = entity.field(rule.field).name.clone();
+    later(MigrationStep::RemoveSurplus { entity: entity.name.clone(), field })
+}
+
+/// The step that removes it.
+pub fn step_of(one: &Leftover) -> Step {
+    let (entity, name) = (one.entity().to_owned(), one.name().to_owned());
+    later(match one.kind() {
+        LeftoverKind::Entity => MigrationStep::DropEntity { entity },
+        LeftoverKind::Values => MigrationStep::DropField { entity, field: name },
+        LeftoverKind::Unique => MigrationStep::DropUnique { entity, field: name },
+        LeftoverKind::Reference => MigrationStep::DropReference { entity, field: name },
+        LeftoverKind::Index => MigrationStep::DropIndex { entity, index: name },
     })
 }
 

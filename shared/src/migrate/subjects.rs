@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use serde_json::Value;
 
+use super::place::{Place, Resumed};
 use super::rewrite::{Change, Rewrite, Rewriter};
 use super::{MigrateError, Names, Progress, Stuck};
 use crate::core::clock::Env;
@@ -14,15 +15,11 @@ use crate::identity::consumer::record::Row;
 use crate::model::value::Record;
 use crate::model::{Entity, Model, Path, SubjectPath, limits, subject_paths};
 use crate::store::repeat::repeated;
-use crate::store::table::{Attr, Item, Key, Returning, SharedTable, TableError, TableName, Write};
+use crate::store::table::{Item, Key, SharedTable, TableError, TableName};
 use crate::store::{items, keys};
 
 /// Name of the migration in the key of its place.
 const NAME: &str = "subjects";
-const PLAN: &str = "p";
-const STUCK: &str = "s";
-const CURSOR_PK: &str = "pk0";
-const CURSOR_SK: &str = "sk0";
 
 /// Gives stored subjects their names.
 pub struct Subjects {
@@ -91,10 +88,10 @@ impl Subjects {
             }
             progress(&done);
             let Some(next) = next else { break };
-            self.keep_place(&next, &done).await?;
+            self.place().keep(&next, done.stuck, &done.stuck_in).await?;
             after = Some(next);
         }
-        self.put(Write::Delete { key: keys::migration(NAME), condition: None }).await?;
+        self.place().remove().await?;
         Ok(done)
     }
 
@@ -199,28 +196,15 @@ impl Subjects {
         }
     }
 
-    /// Where an interrupted run of the same migration was.
+    /// Where an interrupted run of the same migration was, and how many values could not change until then.
     async fn begin(&self) -> Result<(Progress, Option<Key>), TableError> {
-        let key = [(TableName::Data, keys::migration(NAME))];
-        let found = repeated(&self.env, || self.table.get(&key, true)).await?.into_iter().next().flatten();
-        let place = found.filter(|place| place.s(PLAN) == Some(&self.plan_name()));
-        let Some(place) = place else { return Ok((Progress::default(), None)) };
-        let stuck = place.n(STUCK).and_then(|stuck| u64::try_from(stuck).ok()).unwrap_or(0);
-        let after = place.s(CURSOR_PK).zip(place.b(CURSOR_SK)).map(|(pk, sk)| Key::new(pk, sk));
-        Ok((Progress { stuck, resumed: after.is_some(), ..Progress::default() }, after))
+        let Resumed { after, count, names } = self.place().read().await?;
+        let done = Progress { stuck: count, stuck_in: names, resumed: after.is_some(), ..Progress::default() };
+        Ok((done, after))
     }
 
-    async fn keep_place(&self, next: &Key, done: &Progress) -> Result<(), TableError> {
-        let item = Item::new(keys::migration(NAME))
-            .with(PLAN, Attr::S(self.plan_name()))
-            .with(STUCK, Attr::N(i64::try_from(done.stuck).unwrap_or(i64::MAX)))
-            .with(CURSOR_PK, Attr::S(next.pk.clone()))
-            .with(CURSOR_SK, Attr::B(next.sk.clone()));
-        self.put(Write::Put { item, condition: None }).await
-    }
-
-    async fn put(&self, write: Write) -> Result<(), TableError> {
-        repeated(&self.env, || self.table.write(TableName::Data, write.clone(), Returning::Nothing)).await.map(|_| ())
+    fn place(&self) -> Place<'_> {
+        Place::new(&self.table, &self.env, NAME, self.plan_name())
     }
 
     /// What has to be the same for a run to go on where another was: the names, and where they stand.

@@ -13,6 +13,7 @@ use crate::model::evolution::convert;
 use crate::model::value::Record;
 use crate::model::{Entity, Field, FieldType, Model};
 use crate::store::constraints::{Lack, Lacking};
+use crate::store::object;
 use crate::store::table::TableError;
 
 /// Values that an operator gives for fields that old records lack, by entity and field: `--fill order.status='"new"'`.
@@ -61,6 +62,17 @@ impl Values {
         self.lacking.iter().any(|lacking| lacking.entity == entity.ix)
     }
 
+    /// What must be the same for a run to go on where another was.
+    pub(super) fn plan(&self) -> String {
+        let names = self.lacking.iter().map(|lacking| {
+            let entity = self.model.entity(lacking.entity);
+            format!("{}.{} {:?}", entity.name, entity.field(lacking.field).name, lacking.lack)
+        });
+        let mut names: Vec<String> = names.collect();
+        names.push(format!("{:?}", self.fills));
+        names.join("; ")
+    }
+
     /// Those that lack nothing any more, by what could not change.
     pub(super) fn mended(&self, done: &Progress) -> Vec<Lacking> {
         let is_stuck = |lacking: &&Lacking| {
@@ -99,8 +111,11 @@ impl Values {
         match lack {
             Lack::Name(before) => {
                 let Some(value) = record.fields.remove(before) else { return Ok(false) };
+                // The object of a file follows it.
+                let object = record.fields.remove(&object::member(before));
                 if is_null(record) {
                     record.fields.insert(field.name.clone(), value);
+                    record.fields.extend(object.map(|object| (object::member(&field.name), object)));
                 }
                 self.convert(field, record).map(|_| true)
             }
@@ -120,6 +135,10 @@ impl Values {
     /// The value in the form of the field's type.
     fn convert(&self, field: &Field, record: &mut Record) -> Result<bool, String> {
         let Some(value) = record.fields.get(&field.name).filter(|value| !value.is_null()) else { return Ok(false) };
+        // A file is one as it is; nothing else becomes one.
+        if object::limits(field).is_some() && object::key_of(&record.fields, field).is_some() {
+            return Ok(false);
+        }
         let converted = convert(&self.model, &field.kind, value);
         let converted = converted.ok_or_else(|| format!("{value} has no counterpart of the field's type within its limits"))?;
         let is_new = converted != *value;

@@ -10,6 +10,7 @@
 //! | where an interrupted migration stands | `m#<migration>` | `0x00` |
 //! | state item of an entity | `x#<entity>` | `0x00` |
 //! | which tags writers keep | `x#*` | `0x00` |
+//! | names of all entities that were ever written | `xe` | `0x00` |
 //! | index row | `i#<entity>#<index>#<equality values, hex>` | sort values, id |
 //! | unique value | `u#<entity>#<field>#<hash>` | `0x00` |
 //! | tag of a partition of an index with equality fields | `t#<the partition's pk>` | shard, two bytes |
@@ -98,6 +99,11 @@ pub fn index_states(entity: &Entity) -> Key {
 /// The state item of an entity that the model may not have.
 pub fn states_of(entity: &str) -> Key {
     Key::new(format!("x#{entity}"), ONLY)
+}
+
+/// The names of all entities that were ever written.
+pub fn entity_names() -> Key {
+    Key::new("xe", ONLY)
 }
 
 /// Which tags writers keep.

@@ -152,7 +152,13 @@ impl<'e> Parser<'e> {
         if name.starts_with(':') {
             return self.of.values.get(name).cloned();
         }
-        self.item?.attrs.get(self.of.names.get(name).map_or(name, String::as_str)).cloned()
+        let mut names = name.split('.').map(|name| self.of.names.get(name).map_or(name, String::as_str));
+        let first = self.item?.attrs.get(names.next()?)?;
+        let found = names.try_fold(first, |value, name| match value {
+            Attr::M(map) => map.get(name),
+            _ => None,
+        });
+        found.cloned()
     }
 }
 
@@ -184,6 +190,10 @@ mod tests {
         assert_eq!(ask("#v = :v"), (true, false));
         assert_eq!(ask("attribute_not_exists(pk) OR (#v = :v AND attribute_not_exists(#x))"), (true, true));
         assert_eq!(ask("#n <= :n AND attribute_exists(#x)"), (false, false));
+        let inner = [("s".to_owned(), Attr::S("ready".into()))].into();
+        let nested = item.clone().with("m", Attr::M(inner));
+        let condition = Expr::new("#m.#s = :s").name("#m", "m").name("#s", "s").value(":s", Attr::S("ready".into()));
+        assert_eq!((holds(&condition, Some(&nested)), holds(&condition, Some(&item))), (true, false));
     }
 
     #[test]

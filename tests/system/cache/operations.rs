@@ -162,6 +162,7 @@ impl History {
             call: (Duration::ZERO, Duration::from_millis(1)),
             window: (Duration::ZERO, Duration::from_millis(4)),
             units: 1e9,
+            page: usize::MAX,
         };
         let direct: SharedTable = Arc::new(Modelled::new(times));
         let model = Arc::new(parse("model.yaml", MODEL).unwrap_or_else(|mistakes| panic!("{mistakes:#?}")));

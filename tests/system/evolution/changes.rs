@@ -230,7 +230,14 @@ async fn values_follow_their_field_to_another_type_and_another_name() {
     place.admin().post("/v1/books", json!({"id": "b", "pages": "many", "name": "Ulysses"})).await.expect(201);
     let newer = model(&[("book", "pages: {type: integer}\ntitle: {type: string, max: 50, unique: true, was: name}")]);
     assert!(place.plan(&newer).await.is_one_way());
+    assert_eq!(place.evolution(&newer).one_way().await.unwrap(), None);
     place.serve(&newer).await;
+    let mark = place.evolution(&newer).one_way().await.unwrap().unwrap();
+    assert!(
+        mark.why.contains("convert book.pages: string -> integer; rename") || mark.why.contains("rename book.name to title"),
+        "{mark:?}"
+    );
+    assert_eq!(mark.version, "Shop 1.0.0");
     let book = place.admin().get("/v1/books/a").await.expect(200).body;
     assert_eq!((&book["pages"], &book["title"]), (&json!(12), &json!("Emma")));
     // What has no counterpart can be read, told, changed and deleted.
@@ -337,4 +344,31 @@ async fn an_entity_gets_another_name_with_all_that_belongs_to_it() {
     assert!(!place.plan(&newer.replace("    was: customer\n", "")).await.is_needed());
     place.admin().delete("/v1/clients/b").await.expect(204);
     place.assert_clean().await;
+}
+
+/// Siblings of 10: the version before changes records that the new one has written, as in a canary.
+#[tokio::test]
+async fn a_version_without_a_field_does_not_lose_its_values() {
+    let with = model(&[("book", "title: {type: string, max: 200}\ncode: {type: string, max: 9, unique: true}")]);
+    let mut place = Place::new(&with).await;
+    for id in ["a", "b", "c"] {
+        place.admin().post("/v1/books", json!({"id": id, "code": id})).await.expect(201);
+    }
+    place.serve(&model(&[("book", TITLE)])).await;
+    let shown = place.admin().patch("/v1/books/a", json!({"title": "patched"})).await.expect(200);
+    assert_eq!(shown.body.get("code"), None);
+    place.admin().put("/v1/books/b", json!({"title": "put"})).await.expect(200);
+    place.admin().delete("/v1/books/c").await.expect(204);
+    place.serve(&with).await;
+    for (id, title) in [("a", "patched"), ("b", "put")] {
+        let book = place.admin().get(&format!("/v1/books/{id}")).await.expect(200).body;
+        assert_eq!((&book["code"], &book["title"]), (&json!(id), &json!(title)));
+    }
+    // What the version before has left of the record that it deleted is gone as well.
+    place.assert_clean().await;
+    place.admin().post("/v1/books", json!({"id": "d", "code": "c"})).await.expect(201);
+    assert_eq!(
+        place.admin().post("/v1/books", json!({"id": "e", "code": "a"})).await.expect(409).body["code"],
+        "unique_violation"
+    );
 }

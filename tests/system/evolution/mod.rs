@@ -1,6 +1,8 @@
 //! A model that changes over stored data: each fault that was seen, over HTTP, with a server that is started again on the same data.
 
 mod changes;
+mod drops;
+mod large;
 mod oracle;
 mod recipes;
 

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use holdfast::migrate::{Evolution, Evolved, Fills, Plan, Progress, Units};
+use holdfast::migrate::{Evolution, Evolved, Fills, OneWay, Plan, Progress, Units};
 use holdfast::store::constraints::{self, SETTLE};
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use holdfast::store::meter::measured;
 use serde_json::{Value, json};
 
 use super::migrate::{Format, MigrateArgs, NEEDED, USAGE};
 use super::target::Target;
-use super::terminal::{BAD, WARN};
-use super::{Failure, terminal};
+use super::terminal::{BAD, Spinner, WARN};
+use super::{Failure, drops, terminal};
 
 /// Does it, does what must come before the deployment, or says what there is to do.
 ///
@@ -32,27 +32,42 @@ pub async fn run(target: &Target, args: &MigrateArgs) -> Result<ExitCode, Failur
         let name = &target.model.name;
         terminal::warning(&format!("the stored data is of the model \"{other}\", and this one is \"{name}\""));
     }
-    let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let outcome = if args.plan {
+    let spinner = Spinner::new();
+    let outcome = if !args.drop.is_empty() {
+        drops::run(target, &evolution, args, &plan, &spinner).await
+    } else if args.plan {
         tell(&evolution, &plan, args.format, &spinner).await
     } else if args.prepare {
         prepare(&evolution, &spinner).await
     } else {
         migrate(target, &evolution, args, &plan, &spinner).await
     };
-    spinner.finish_and_clear();
+    spinner.clear();
     outcome
 }
 
-async fn tell(evolution: &Evolution, plan: &Plan, format: Format, spinner: &ProgressBar) -> Result<ExitCode, Failure> {
+async fn tell(evolution: &Evolution, plan: &Plan, format: Format, spinner: &Spinner) -> Result<ExitCode, Failure> {
     let counted = match plan.is_needed() {
-        true => Some(evolution.estimate(|units| spinner.set_message(format!("{} items", units.items))).await?),
+        true => Some(evolution.estimate(|units| spinner.say(format!("{} items", units.items))).await?),
         false => None,
     };
-    spinner.finish_and_clear();
+    spinner.clear();
+    let before = evolution.one_way().await?;
     match format {
-        Format::Json => anstream::println!("{:#}", as_json(plan, counted.as_ref())),
-        Format::Text => show(plan, counted.as_ref()),
+        Format::Json => {
+            let mut told = as_json(plan, counted.as_ref());
+            told["no_way_back"] = before.map_or(
+                Value::Null,
+                |before| json!({"at": before.at, "model": before.model, "version": before.version, "why": before.why}),
+            );
+            anstream::println!("{told:#}");
+        }
+        Format::Text => {
+            show(plan, counted.as_ref());
+            if let Some(OneWay { at, version, why, .. }) = before {
+                anstream::println!("no way back behind {version}, by which this was done on {at}: {why}");
+            }
+        }
     }
     Ok(if plan.is_needed() { ExitCode::from(NEEDED) } else { ExitCode::SUCCESS })
 }
@@ -74,6 +89,9 @@ fn show(plan: &Plan, counted: Option<&(Units, Progress)>) {
             stuck(values);
         }
     }
+    if !plan.leftovers.is_empty() {
+        anstream::println!("what is to be removed stays until `holdfast migrate --drop`, which is one-way");
+    }
     if plan.is_one_way() {
         anstream::println!("{WARN}one-way{WARN:#}: a version with the model of before cannot go on afterwards");
     }
@@ -85,6 +103,7 @@ fn as_json(plan: &Plan, counted: Option<&(Units, Progress)>) -> Value {
         "needed": plan.is_needed(),
         "needed_before": counted.is_some_and(|(units, _)| plan.is_needed_before(units)),
         "one_way": plan.is_one_way(),
+        "left_over": plan.leftovers.len(),
         "steps": steps,
     });
     if let Some((units, values)) = counted {
@@ -97,9 +116,9 @@ fn as_json(plan: &Plan, counted: Option<&(Units, Progress)>) -> Value {
     told
 }
 
-async fn prepare(evolution: &Evolution, spinner: &ProgressBar) -> Result<ExitCode, Failure> {
-    let done = evolution.prepare(|done| spinner.set_message(format!("{} items, {} changed", done.items, done.changed))).await?;
-    spinner.finish_and_clear();
+async fn prepare(evolution: &Evolution, spinner: &Spinner) -> Result<ExitCode, Failure> {
+    let done = evolution.prepare(|done| spinner.say(format!("{} items, {} changed", done.items, done.changed))).await?;
+    spinner.clear();
     stuck(&done);
     anstream::println!("{} records changed; the model can be deployed, then run `holdfast migrate`", done.changed);
     Ok(if done.stuck > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -110,26 +129,31 @@ async fn migrate(
     evolution: &Evolution,
     args: &MigrateArgs,
     plan: &Plan,
-    spinner: &ProgressBar,
+    spinner: &Spinner,
 ) -> Result<ExitCode, Failure> {
     let settle = args.settle.unwrap_or(if target.is_exclusive() { Duration::ZERO } else { SETTLE });
     for step in plan.own() {
         anstream::println!("{step}");
     }
     if plan.is_needed() && !settle.is_zero() {
-        spinner.set_message(format!("waiting {} s until every writer knows of it", settle.as_secs()));
+        spinner.say(format!("waiting {} s until every writer knows of it", settle.as_secs()));
     }
-    let values = |done: &Progress| spinner.set_message(format!("{} items, {} records changed", done.items, done.changed));
+    let values = |done: &Progress| spinner.say(format!("{} items, {} records changed", done.items, done.changed));
     let rows = |done: &constraints::Progress| {
-        spinner.set_message(format!("{} items, {} records, {} rows written", done.items, done.records, done.written));
+        spinner.say(format!("{} items, {} records, {} rows written", done.items, done.records, done.written));
     };
-    let done = evolution.run(settle, values, rows).await?;
-    spinner.finish_and_clear();
+    let (done, used) = measured(evolution.run(settle, values, rows)).await;
+    let done = done?;
+    spinner.clear();
     stuck(&done.values);
     found(&done.rows);
+    if done.values.resumed && !done.rows.resumed {
+        anstream::println!("went on where an earlier run was interrupted");
+    }
     if plan.is_needed() {
         let Evolved { values, rows } = &done;
         anstream::println!("{} records changed, {} rows written, {} removed", values.changed, rows.written, rows.removed);
+        anstream::println!("{:.0} read units and {:.0} write units were used", used.read_units, used.write_units);
     }
     let complete = done.is_complete();
     let outcome = if complete { "the stored data is as the model wants it" } else { "some steps are not done: see above" };
@@ -138,7 +162,7 @@ async fn migrate(
 }
 
 /// Values that cannot change.
-fn stuck(done: &Progress) {
+pub(super) fn stuck(done: &Progress) {
     for stuck in &done.listed {
         anstream::println!("{BAD}cannot change{BAD:#} {} {}: {}", stuck.record, stuck.field, stuck.why);
     }

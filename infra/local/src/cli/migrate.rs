@@ -36,6 +36,17 @@ pub struct MigrateArgs {
     /// A value for records that have none in a field, in place of the model's `fill`. May be repeated.
     #[arg(long, value_name = "ENTITY.FIELD=VALUE", conflicts_with_all = ["protocol_2", "subjects", "subject_issuer"])]
     pub(super) fill: Vec<String>,
+    /// Remove what the model has no more: an entity, or what is called so of one; without a value, all that --plan lists as to be removed.
+    /// One-way. Nothing that a version which is still deployed has is removed. May be repeated.
+    #[arg(
+        long,
+        value_name = "ENTITY[.NAME]",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        conflicts_with_all = ["prepare", "fill", "protocol_2", "subjects", "subject_issuer"]
+    )]
+    pub(super) drop: Vec<String>,
     /// Form of what --plan prints.
     #[arg(long, value_name = "FORM", default_value = "text", requires = "plan")]
     pub(super) format: Format,

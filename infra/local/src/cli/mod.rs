@@ -1,6 +1,7 @@
 //! The command line, as `contract.md` "Running it on one machine" has it.
 
 mod apply;
+mod drops;
 mod evolve;
 mod examples;
 mod import;

@@ -53,6 +53,8 @@ pub enum MigrationStep {
     BuildUnique { entity: String, field: String },
     /// Writes the rows of an index, in place of rows of another form.
     BuildIndex { entity: String, index: String },
+    /// Removes the rows of a rule that a version without its field has left.
+    RemoveSurplus { entity: String, field: String },
     /// Removes the values of a field that is no more: a later field of the name would show them.
     DropField { entity: String, field: String },
     /// Removes the records of an entity that is no more: a later entity of the name would show them.
@@ -100,6 +102,7 @@ impl MigrationStep {
             Self::BuildReference { .. } => "build_reference",
             Self::BuildUnique { .. } => "build_unique",
             Self::BuildIndex { .. } => "build_index",
+            Self::RemoveSurplus { .. } => "remove_surplus",
             Self::DropField { .. } => "drop_field",
             Self::DropEntity { .. } => "drop_entity",
             Self::DropReference { .. } => "drop_reference",
@@ -122,6 +125,7 @@ impl MigrationStep {
             | Self::BuildReference { entity, .. }
             | Self::BuildUnique { entity, .. }
             | Self::BuildIndex { entity, .. }
+            | Self::RemoveSurplus { entity, .. }
             | Self::DropField { entity, .. }
             | Self::DropEntity { entity }
             | Self::DropReference { entity, .. }
@@ -139,6 +143,7 @@ impl MigrationStep {
             | Self::Fill { field, .. }
             | Self::BuildReference { field, .. }
             | Self::BuildUnique { field, .. }
+            | Self::RemoveSurplus { field, .. }
             | Self::DropField { field, .. }
             | Self::DropReference { field, .. }
             | Self::DropUnique { field, .. } => Some(field),
@@ -172,6 +177,7 @@ impl MigrationStep {
             Self::CheckValues { entity, field }
             | Self::BuildReference { entity, field }
             | Self::BuildUnique { entity, field }
+            | Self::RemoveSurplus { entity, field }
             | Self::DropField { entity, field }
             | Self::DropReference { entity, field }
             | Self::DropUnique { entity, field } => json!({"entity": entity, "field": field}),
@@ -236,6 +242,9 @@ impl fmt::Display for MigrationStep {
             }
             Self::BuildIndex { entity, index } => {
                 write!(out, "build the index {entity}.{index}; until then lists that need it are refused (503)")
+            }
+            Self::RemoveSurplus { entity, field } => {
+                write!(out, "remove rows of {entity}.{field} that a version without the field has left")
             }
             Self::DropReference { entity, field } => {
                 write!(out, "remove the references {entity}.{field}; until then what they point to cannot be deleted (409)")

@@ -47,7 +47,7 @@ fn rank(work: &MigrationStep) -> u8 {
         MigrationStep::Fill { .. } => 6,
         MigrationStep::BuildReference { .. } => 7,
         MigrationStep::BuildUnique { .. } => 8,
-        MigrationStep::BuildIndex { .. } => 9,
+        MigrationStep::BuildIndex { .. } | MigrationStep::RemoveSurplus { .. } => 9,
         MigrationStep::DropReference { .. } | MigrationStep::DropUnique { .. } | MigrationStep::DropIndex { .. } => 11,
         MigrationStep::RenameSubjects { .. } => 10,
         MigrationStep::DropField { .. } | MigrationStep::DropEntity { .. } => 12,

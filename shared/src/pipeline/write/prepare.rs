@@ -100,6 +100,12 @@ async fn creation(
     })
 }
 
+/// What a record holds by another version of the model: in a canary the version before must not lose what the new one has written.
+fn of_other_versions(entity: &Entity, stored: &Map<String, Value>) -> impl Iterator<Item = (String, Value)> {
+    let is_unknown = |name: &str| entity.by_field(object::field_of(name)).is_none();
+    stored.iter().filter(move |(name, _)| is_unknown(name)).map(|(name, value)| (name.clone(), value.clone()))
+}
+
 /// The stored state has to allow the change and the fields, the new one to be allowed as well.
 async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], before: &Record) -> Result<Prepared, Problem> {
     let entity = change.entity;
@@ -119,6 +125,7 @@ async fn update(cx: &Context<'_>, change: &Change<'_>, earlier: &[Prepared], bef
     };
     let mut fields = fields.map_err(Problem::validation)?;
     object::carry(entity, &before.fields, &mut fields);
+    fields.extend(of_other_versions(entity, &before.fields));
     let changed = changed(entity, before, &fields);
     let mut after = Record { id: before.id.clone(), version: new_version(&cx.app.env), fields };
     stamp(cx, entity, &mut after, false);

@@ -23,6 +23,7 @@ mod build;
 mod entry;
 mod form;
 mod lacking;
+mod leftover;
 mod marks;
 mod moves;
 mod page;
@@ -31,8 +32,10 @@ pub mod protocol;
 mod rule;
 #[cfg(test)]
 mod rule_tests;
+mod runs;
 mod state_item;
 mod states;
+mod surplus;
 mod tag_policy;
 mod target;
 #[cfg(test)]
@@ -56,8 +59,10 @@ pub use build::{BuildError, SETTLE};
 pub use entry::State;
 pub use form::fingerprint;
 pub use lacking::{Lack, Lacking};
+pub use leftover::{Leftover, LeftoverKind};
 pub use progress::{Finding, Progress};
 pub use rule::{Rule, RuleKind, class};
+pub(crate) use runs::Mark;
 pub use states::States;
 pub use target::Target;
 
@@ -96,10 +101,17 @@ impl Constraints {
         match known {
             Some((read, states)) if now >= read && now < read.plus(REFRESH) => Ok(states),
             _ => {
-                let items = self.load().await?;
+                let mut items = self.load().await?;
                 self.check(&items)?;
+                // What is going to be removed and this model has, is in use.
+                if self.claim(&items).await? {
+                    items = self.load().await?;
+                }
                 let states = Arc::new(self.known(&items));
-                self.memory().read = Some((now, Arc::clone(&states)));
+                let is_first = self.memory().read.replace((now, Arc::clone(&states))).is_none();
+                if is_first {
+                    states.tell_other_forms(&self.model);
+                }
                 Ok(states)
             }
         }
@@ -165,6 +177,7 @@ impl Constraints {
     async fn enroll(&self) -> Result<(), TableError> {
         let mut items = self.load().await?;
         self.check(&items)?;
+        self.list_new(&items).await?;
         let (mut marked, mut created) =
             (false, tag_policy::announce(&*self.table, &self.env, &self.model, items.last().and_then(Option::as_ref)).await?);
         for (entity, item) in self.model.entities.iter().zip(&items) {
@@ -177,10 +190,28 @@ impl Constraints {
         }
         let now = self.env.now();
         let states = Arc::new(self.known(&items));
+        let until = if marked { now.plus(REFRESH) } else { self.relied_on_until(&items, now) };
         let mut memory = self.memory();
         memory.read = Some((now, states));
-        memory.hold = Some(if marked { now.plus(REFRESH) } else { memory.hold.unwrap_or(now) });
+        memory.hold = Some(memory.hold.map_or(until, |hold| hold.max(until)));
         Ok(())
+    }
+
+    /// Until when readers may rely on something that this model does not keep and another instance has marked.
+    fn relied_on_until(&self, items: &[Option<Item>], now: Micros) -> Micros {
+        let of_entity = |(entity, item): (&Entity, &Option<Item>)| {
+            let state = StateItem::read(item.as_ref()?);
+            // Another's clock may be ahead.
+            state.demoted().filter(|_| state.is_broken_by(&self.model, entity)).map(|at| at.min(now).plus(REFRESH))
+        };
+        self.model.entities.iter().zip(items).filter_map(of_entity).max().unwrap_or(now)
+    }
+
+    /// Lists the names of entities that are about to be written for the first time, so that they are known once no model has them.
+    async fn list_new(&self, items: &[Option<Item>]) -> Result<(), TableError> {
+        let new = self.model.entities.iter().zip(items).filter(|(_, item)| item.is_none());
+        let names: Vec<String> = new.map(|(entity, _)| entity.name.clone()).collect();
+        if names.is_empty() { Ok(()) } else { self.list_names(names).await }
     }
 
     /// Takes up this model's writers in the state of an entity. Whether something has changed, and whether anything is complete no longer.
@@ -192,7 +223,10 @@ impl Constraints {
                 None => StateItem::of_new(&self.model, entity),
                 Some(before) => {
                     let mut after = before.clone();
-                    demoted |= after.enroll(&self.model, entity);
+                    if after.enroll(&self.model, entity) {
+                        after.set_demoted(self.env.now());
+                        demoted = true;
+                    }
                     after
                 }
             };

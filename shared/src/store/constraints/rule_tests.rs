@@ -260,6 +260,7 @@ async fn a_ref_that_goes_and_returns_was_kept_meanwhile() {
     let without = Version::new(&fix, &model(PLAIN, "note: {type: string, max: 9}"));
     without.delete("order", "o").await.unwrap();
     without.delete("customer", "a").await.unwrap();
+    assert_eq!(with.states().await.surplus().len(), 1, "the row is left");
     with.create("customer", "a", json!({})).await.unwrap();
     with.create("order", "o", json!({"customer_id": "a"})).await.unwrap();
     with.assert_clean().await;

@@ -8,6 +8,8 @@ use super::entry::{Entry, State, attribute};
 use super::form::{fingerprint, is_form};
 use super::protocol;
 use super::rule::{self, Rule, class, is_kept, name_before};
+use super::runs::Phase;
+use crate::core::clock::Micros;
 use crate::model::{Entity, Model};
 use crate::store::keys;
 use crate::store::table::{Attr, Expr, Item, Write};
@@ -23,6 +25,12 @@ const RENAMED: &str = "was";
 /// Attributes: the entity to whose name all records are moved, and whether they were.
 const MOVING: &str = "to";
 const MOVED: &str = "gone";
+/// Attribute: by mark of a run, how far that is ([`super::runs`]).
+const MARKS: &str = "run";
+/// Attribute: rules that may have rows too many ([`super::surplus`]).
+const SURPLUS: &str = "over";
+/// Attribute: when something ceased to be complete, microseconds since 1970.
+const DEMOTED: &str = "at";
 /// Form of a field whose values several versions of the model have stored in several forms.
 const MIXED: &str = "mixed";
 
@@ -64,6 +72,102 @@ impl StateItem {
         names.filter_map(|name| Some((name.clone(), self.entry(name)?))).collect()
     }
 
+    /// The indexes that some version of the model has, by name, and the mark of the protocol.
+    pub(super) fn indexes(&self) -> Vec<(String, Entry)> {
+        Entry::all(&self.0)
+    }
+
+    /// The marks of runs.
+    pub(super) fn marks(&self) -> BTreeMap<String, Phase> {
+        let Some(Attr::M(map)) = self.0.attrs.get(MARKS) else { return BTreeMap::new() };
+        map.iter().filter_map(|(mark, phase)| Some((mark.clone(), Phase::parse(phase.as_s()?)?))).collect()
+    }
+
+    pub(super) fn set_mark(&mut self, mark: &str, phase: Option<Phase>) {
+        let mut marks = self.marks();
+        match phase {
+            Some(phase) => marks.insert(mark.to_owned(), phase),
+            None => marks.remove(mark),
+        };
+        let map: BTreeMap<String, Attr> =
+            marks.into_iter().map(|(mark, phase)| (mark, Attr::S(phase.name().to_owned()))).collect();
+        match map.is_empty() {
+            true => self.0.attrs.remove(MARKS),
+            false => self.0.attrs.insert(MARKS.to_owned(), Attr::M(map)),
+        };
+    }
+
+    /// Nothing is complete any more.
+    pub(super) fn end_promises(&mut self) {
+        let rules = self.rules().into_iter().map(|(attribute, _)| attribute);
+        let indexes = self.indexes().into_iter().map(|(name, _)| name).filter(|name| name != protocol::MARK);
+        for attribute in rules.chain(indexes.map(|name| attribute(&name))).collect::<Vec<_>>() {
+            self.demote(&attribute);
+        }
+        self.set_complete(BTreeSet::new());
+    }
+
+    /// What stands at an attribute is complete no longer.
+    pub(super) fn demote(&mut self, attribute: &str) {
+        let Some(entry) = self.entry(attribute) else { return };
+        let state = if rule::parse(attribute).is_some() { State::Writing } else { State::Stale };
+        self.set(attribute.to_owned(), &Entry { state, run: String::new(), ..entry });
+    }
+
+    pub(super) fn forget_entry(&mut self, attribute: &str) {
+        self.0.attrs.remove(attribute);
+        let mut surplus = self.surplus();
+        surplus.remove(attribute);
+        self.set_surplus(surplus);
+    }
+
+    /// The rules, by attribute, that may have rows too many.
+    pub(super) fn surplus(&self) -> BTreeSet<String> {
+        self.0.attrs.get(SURPLUS).and_then(Attr::as_ss).unwrap_or_default().iter().cloned().collect()
+    }
+
+    pub(super) fn set_surplus(&mut self, rules: BTreeSet<String>) {
+        self.set_all(SURPLUS, rules);
+    }
+
+    fn set_all(&mut self, attribute: &str, names: BTreeSet<String>) {
+        match names.is_empty() {
+            true => self.0.attrs.remove(attribute),
+            false => self.0.attrs.insert(attribute.to_owned(), Attr::Ss(names.into_iter().collect())),
+        };
+    }
+
+    /// When something ceased to be complete, if it ever did.
+    pub(super) fn demoted(&self) -> Option<Micros> {
+        self.0.n(DEMOTED).map(Micros)
+    }
+
+    pub(super) fn set_demoted(&mut self, now: Micros) {
+        self.0.attrs.insert(DEMOTED.to_owned(), Attr::N(now.0));
+    }
+
+    /// Whether a version does not keep something that others may have relied on a moment ago.
+    pub(super) fn is_broken_by(&self, model: &Model, entity: &Entity) -> bool {
+        let breaks_rule = |(attribute, _): &(String, Entry)| rule::is_broken_by(model, entity, attribute);
+        let indexes = self.indexes().into_iter().filter(|(name, _)| name != protocol::MARK);
+        self.rules().iter().any(breaks_rule) || indexes.into_iter().any(|(name, entry)| !keeps(model, entity, &name, &entry))
+    }
+
+    /// As if a field had never been stored.
+    pub(super) fn forget_field(&mut self, name: &str) {
+        let mut known = self.known().unwrap_or_default();
+        known.remove(name);
+        self.set_known(known);
+        self.remove_complete(name);
+    }
+
+    pub(super) fn remove_complete(&mut self, name: &str) {
+        let mut complete = self.complete();
+        if complete.remove(name) {
+            self.set_complete(complete);
+        }
+    }
+
     /// The form of the stored values of each field that was ever stored; `None`: written by a version that did not record it.
     pub(super) fn known(&self) -> Option<BTreeMap<String, String>> {
         let Attr::M(map) = self.0.attrs.get(KNOWN)? else { return None };
@@ -82,10 +186,7 @@ impl StateItem {
     }
 
     pub(super) fn set_complete(&mut self, fields: BTreeSet<String>) {
-        match fields.is_empty() {
-            true => self.0.attrs.remove(COMPLETE),
-            false => self.0.attrs.insert(COMPLETE.to_owned(), Attr::Ss(fields.into_iter().collect())),
-        };
+        self.set_all(COMPLETE, fields);
     }
 
     /// Whether all stored values of a field have the form that the model reads.
@@ -165,7 +266,9 @@ impl StateItem {
     /// Takes up a version of the model that is about to write: new fields have nothing stored, so their rules hold; what the version
     /// does not keep is complete no longer. Whether something ceased to be complete that readers or writers may rely on.
     pub(super) fn enroll(&mut self, model: &Model, entity: &Entity) -> bool {
+        self.contradict(model, entity);
         self.enroll_fields(model, entity);
+        self.note_surplus(entity);
         let complete = self.complete();
         let is_kept = |name: &&String| entity.by_field(name).is_some_and(|field| !field.nullable);
         let kept: BTreeSet<String> = complete.iter().filter(is_kept).cloned().collect();
@@ -186,9 +289,7 @@ impl StateItem {
     fn enroll_indexes(&mut self, model: &Model, entity: &Entity) -> bool {
         let mut demoted = false;
         for (name, entry) in Entry::all(&self.0).into_iter().filter(|(name, _)| name != protocol::MARK) {
-            let own = entity.by_index(&name).filter(|index| index.is_stored());
-            let keeps = own.is_some_and(|index| is_form(model, entity, index, &entry.fingerprint));
-            if keeps || entry.state == State::Stale {
+            if keeps(model, entity, &name, &entry) || entry.state == State::Stale {
                 continue;
             }
             self.set(attribute(&name), &Entry { state: State::Stale, run: String::new(), ..entry });
@@ -227,15 +328,29 @@ impl StateItem {
     /// Puts it in the place of the one that was read; `None`: there was none.
     pub(super) fn replacing(mut self, before: Option<&Self>) -> Write {
         let revision = before.map(|before| before.0.n(REVISION));
-        let condition = match revision {
-            None => Expr::new("attribute_not_exists(pk)"),
-            Some(None) => Expr::new("attribute_exists(pk) AND attribute_not_exists(#n)").name("#n", REVISION),
-            Some(Some(revision)) => Expr::new("#n = :n").name("#n", REVISION).value(":n", Attr::N(revision)),
-        };
+        let condition = before.map_or_else(|| Expr::new("attribute_not_exists(pk)"), Self::is_still);
         let next = revision.flatten().unwrap_or(0) + 1;
         self.0.attrs.insert(REVISION.to_owned(), Attr::N(next));
         Write::Put { item: self.0, condition: Some(condition) }
     }
+
+    /// Removes the one that was read.
+    pub(super) fn removing(&self) -> Write {
+        Write::Delete { key: self.0.key.clone(), condition: Some(self.is_still()) }
+    }
+
+    fn is_still(&self) -> Expr {
+        match self.0.n(REVISION) {
+            None => Expr::new("attribute_exists(pk) AND attribute_not_exists(#n)").name("#n", REVISION),
+            Some(revision) => Expr::new("#n = :n").name("#n", REVISION).value(":n", Attr::N(revision)),
+        }
+    }
+}
+
+/// Whether writes of a model keep the rows of an index.
+fn keeps(model: &Model, entity: &Entity, name: &str, entry: &Entry) -> bool {
+    let own = entity.by_index(name).filter(|index| index.is_stored());
+    own.is_some_and(|index| is_form(model, entity, index, &entry.fingerprint))
 }
 
 fn ready(fingerprint: String) -> Entry {

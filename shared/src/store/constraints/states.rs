@@ -5,6 +5,7 @@ use super::form::is_form;
 use super::lacking::{Lack, Lacking, lacking as lacking_values, moving_from};
 use super::rule::{Rule, RuleKind};
 use super::state_item::StateItem;
+use super::surplus::surplus;
 use super::tag_policy;
 use super::target::Target;
 use crate::model::{Entity, EntityIx, FieldType, IndexIx, Model};
@@ -20,6 +21,8 @@ pub struct States {
     lacking: Vec<Lacking>,
     /// Entities whose records stand under another name still.
     moving: Vec<(EntityIx, String)>,
+    /// Rules that may have rows too many.
+    surplus: Vec<Rule>,
     /// Whether the last writer kept other tags than this model names.
     other_tags: bool,
 }
@@ -33,12 +36,13 @@ impl States {
 
     /// By the state items of all entities in the model's order, and the tag policy at the end.
     pub(super) fn of(model: &Model, items: &[Option<Item>]) -> Self {
-        let (mut not_ready, mut pending, mut lacking) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut not_ready, mut pending, mut lacking, mut over) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (entity, item) in model.entities.iter().zip(items) {
             let Some(item) = item else { continue };
             let state = StateItem::read(item);
             pending.extend(pending_rules(model, entity, &state));
             lacking.extend(lacking_values(model, entity, &state));
+            over.extend(surplus(model, entity, &state));
             for index in entity.indexes.iter().filter(|index| index.is_stored()) {
                 let entry = Entry::of(item, &index.name);
                 let is_own = |entry: &Entry| is_form(model, entity, index, &entry.fingerprint);
@@ -51,7 +55,7 @@ impl States {
         let moving = model.entities.iter().filter_map(from).collect();
         let recorded = items.last().and_then(Option::as_ref);
         let other_tags = recorded.is_some_and(|recorded| !tag_policy::is_own(model, recorded));
-        Self { not_ready, pending, lacking, moving, other_tags }
+        Self { not_ready, pending, lacking, moving, surplus: over, other_tags }
     }
 
     /// Whether an index may be read. One that stores no rows always may.
@@ -89,6 +93,11 @@ impl States {
         all
     }
 
+    /// Rules that may have rows too many, which hinder nobody.
+    pub fn surplus(&self) -> &[Rule] {
+        &self.surplus
+    }
+
     /// What would make this model refuse valid requests, as `unique order.number`; `None`: nothing that can be prepared.
     pub fn unprepared_for(&self, model: &Model) -> Option<String> {
         let unique = self.unprepared().next().map(|rule| Target::Rule(rule.clone()).name(model));
@@ -106,6 +115,21 @@ impl States {
     pub fn is_moving(&self, entity: EntityIx) -> bool {
         let is_renamed = |lacking: &Lacking| lacking.entity == entity && matches!(lacking.lack, Lack::Name(_));
         self.lacking.iter().any(is_renamed) || self.moving.iter().any(|(moving, _)| *moving == entity)
+    }
+
+    /// Says in the log, for whoever rolls back, which values another version has stored in a form that this model does not read.
+    pub(super) fn tell_other_forms(&self, model: &Model) {
+        for lacking in &self.lacking {
+            let Lack::Form(form) = &lacking.lack else { continue };
+            let entity = model.entity(lacking.entity);
+            let (entity, field) = (&entity.name, &entity.field(lacking.field).name);
+            tracing::warn!(
+                entity,
+                field,
+                form,
+                "values are stored as another version of the model has them: `holdfast migrate --plan` tells more"
+            );
+        }
     }
 
     /// Entities whose records stand under another name still.

@@ -125,6 +125,24 @@ async fn a_mark_whose_answer_was_lost_is_waited_for_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_second_instance_waits_for_the_rest_of_anothers_mark() {
+    let fix = Fixture::new().await;
+    let newer = newer();
+    indexes(&fix, &newer).before_write(fix.deadline()).await.unwrap();
+    let at = |by: u64, model: &Arc<Model>| {
+        let clock = Arc::new(Later(fix.env.clock.clone(), Duration::from_millis(by)));
+        let own = indexes(&fix, model);
+        Constraints { env: Env { clock, random: fix.env.random.clone() }, ..own }
+    };
+    let soon = |by: u64| fix.env.now().plus(Duration::from_millis(by + 1000));
+    assert!(matches!(at(0, &fix.model).before_write(soon(0)).await, Err(TableError::Busy(_))), "the first one marks");
+    let second = at(2000, &fix.model).before_write(soon(2000)).await;
+    assert!(matches!(second, Err(TableError::Busy(_))), "a reader may rely on it for three seconds more");
+    at(2000, &newer).before_write(soon(2000)).await.unwrap();
+    at(6000, &fix.model).before_write(soon(6000)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_run_that_is_overtaken_does_not_make_ready() {
     let fix = Fixture::new().await;
     indexes(&fix, &fix.model).before_write(fix.deadline()).await.unwrap();

@@ -3,6 +3,7 @@
 use super::Constraints;
 use super::lacking::{Lack, Lacking};
 use super::rule::class;
+use super::runs::{COMPLETE, FORM, Mark};
 use crate::model::Entity;
 use crate::store::table::TableError;
 
@@ -26,7 +27,34 @@ impl Constraints {
         Ok(())
     }
 
-    /// Notes that the values of these lack nothing any more.
+    /// The marks of what lacks a value or a form; a name is moved while nobody may write.
+    pub(crate) fn value_marks(&self, lacking: &[Lacking]) -> Vec<Mark> {
+        lacking.iter().filter_map(|lacking| self.value_mark(lacking)).collect()
+    }
+
+    fn value_mark(&self, lacking: &Lacking) -> Option<Mark> {
+        let entity = self.model.entity(lacking.entity);
+        let field = entity.field(lacking.field);
+        let text = match &lacking.lack {
+            Lack::Name(_) => return None,
+            Lack::Value => format!("{COMPLETE}{}", field.name),
+            Lack::Form(_) => format!("{FORM}{}.{}", field.name, class(&self.model, &field.kind)),
+        };
+        Some(Mark { entity: entity.name.clone(), text })
+    }
+
+    /// Takes away the marks of these.
+    ///
+    /// # Errors
+    /// What the table says.
+    pub(crate) async fn unmark(&self, marks: &[Mark]) -> Result<(), TableError> {
+        for mark in marks {
+            self.edit_under(&mark.entity, |state| state.set_mark(&mark.text, None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that the values of these lack nothing any more, but for those to whose marks a version has objected.
     ///
     /// # Errors
     /// What the table says.
@@ -36,6 +64,13 @@ impl Constraints {
             self.edit_under(&entity.name, |state| {
                 for lacking in &own {
                     let field = entity.field(lacking.field);
+                    let mark = self.value_mark(lacking);
+                    if mark.as_ref().is_some_and(|mark| !state.marks().contains_key(&mark.text)) {
+                        continue;
+                    }
+                    if let Some(mark) = mark {
+                        state.set_mark(&mark.text, None);
+                    }
                     match &lacking.lack {
                         Lack::Name(before) => state.rename(before, &field.name, class(&self.model, &field.kind)),
                         Lack::Form(_) => state.set_form(&field.name, class(&self.model, &field.kind)),

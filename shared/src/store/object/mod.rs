@@ -40,9 +40,17 @@ impl File {
     }
 }
 
+/// Ends the name of a [`member`], and of nothing else.
+const MEMBER: char = '#';
+
 /// The member of a stored record that has the key of a file field's object.
 pub fn member(field: &str) -> String {
-    format!("{field}#")
+    format!("{field}{MEMBER}")
+}
+
+/// The field that a member of a stored record belongs to.
+pub fn field_of(member: &str) -> &str {
+    member.strip_suffix(MEMBER).unwrap_or(member)
 }
 
 /// The key of the object of a file field, if there is a file.
@@ -74,14 +82,15 @@ pub fn carry(entity: &Entity, before: &Map<String, Value>, after: &mut Map<Strin
     }
 }
 
-/// The keys of objects that nothing refers to any more after a record's change.
-pub fn released(entity: &Entity, before: Option<&Map<String, Value>>, after: Option<&Map<String, Value>>) -> Vec<String> {
-    let mut keys = Vec::new();
-    for field in fields(entity) {
-        let key = |record: Option<&Map<String, Value>>| record.and_then(|record| key_of(record, field)).map(str::to_owned);
-        keys.extend(key(before).filter(|old| key(after).as_ref() != Some(old)));
-    }
-    keys
+/// The keys of objects that nothing refers to any more after a record's change, also by fields that the model has no more.
+pub fn released(before: Option<&Map<String, Value>>, after: Option<&Map<String, Value>>) -> Vec<String> {
+    let kept: Vec<&str> = keys_of(after).collect();
+    keys_of(before).filter(|key| !kept.contains(key)).map(str::to_owned).collect()
+}
+
+fn keys_of(record: Option<&Map<String, Value>>) -> impl Iterator<Item = &str> {
+    let members = record.into_iter().flatten().filter(|(name, _)| name.ends_with(MEMBER));
+    members.filter_map(|(_, key)| key.as_str())
 }
 
 /// A new key that nobody can guess. Short, because the embedded store makes file names of keys.
@@ -118,11 +127,11 @@ roles: {admin: {all: true}}
         carry(entity, &before, &mut after);
         assert_eq!(after.get("cover#"), Some(&json!("f/1")));
         assert_eq!(after.get("sample#"), None);
-        assert_eq!(released(entity, Some(&before), Some(&after)), ["f/2"]);
-        assert_eq!(released(entity, Some(&before), None), ["f/1", "f/2"]);
-        assert_eq!(released(entity, None, Some(&after)), [""; 0]);
+        assert_eq!(released(Some(&before), Some(&after)), ["f/2"]);
+        assert_eq!(released(Some(&before), None), ["f/1", "f/2"]);
+        assert_eq!(released(None, Some(&after)), [""; 0]);
         let replaced = record(json!({"cover": {"size": 1}, "cover#": "f/3"}));
-        assert_eq!(released(entity, Some(&after), Some(&replaced)), ["f/1"]);
+        assert_eq!(released(Some(&after), Some(&replaced)), ["f/1"]);
     }
 
     #[test]

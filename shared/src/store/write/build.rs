@@ -161,7 +161,7 @@ impl TransactionPlan {
             plan.rows(model, entity, mutation);
             plan.unique(model, entity, at, mutation)?;
             plan.references(model, entity, at, mutation);
-            plan.released.extend(object::released(entity, fields(&mutation.before), fields(&mutation.after)));
+            plan.released.extend(object::released(fields(&mutation.before), fields(&mutation.after)));
             if mutation.before.is_some() && mutation.after.is_none() {
                 plan.removals.push(Removal::of(entity, mutation.id()));
             }
