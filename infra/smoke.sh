@@ -14,4 +14,4 @@ check /v1/_health 200
 check /v1/_health/ready 200
 check /v1/openapi.json 200
 check /v1/_me 401
-check /v1/no-such-thing 401
+check /v1/no-such-thing 404

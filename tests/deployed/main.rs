@@ -20,7 +20,15 @@ async fn health_needs_nobody() {
 #[ignore = "needs a deployed system: tests/deployed.sh"]
 async fn callers_are_known_or_refused() {
     let system = System::deployed();
-    system.anonymous().get("/v1/publishers").await.expect(401);
+    // Without credentials there is what the model opens; API Gateway refuses the rest by itself.
+    let open = system.anonymous().get("/v1/publishers").await.expect(200);
+    assert!(open.header("ratelimit-policy").starts_with("\"address\""), "{:?}", open.headers);
+    system.anonymous().call(Method::HEAD, "/v1/publishers").send().await.expect(200);
+    system.anonymous().get("/v1/orders").await.expect_problem(401, "unauthenticated");
+    for path in ["/v1/_me", "/v1/_consumers"] {
+        system.anonymous().get(path).await.expect(401);
+    }
+    system.anonymous().post("/v1/publishers", json!({ "id": "nobody", "name": "Nobody" })).await.expect(401);
     let bad = system.anonymous().with_authorization("Bearer nonsense").get("/v1/publishers").await;
     let bad = bad.expect_problem(401, "unauthenticated");
     assert!(bad.header("www-authenticate").starts_with("Bearer "), "{:?}", bad.headers);

@@ -25,6 +25,7 @@ OPTIONAL = {
     "LogDestinationRoleArn": ("", "arn:aws:iam::000000000000:role/logs"),
     "KmsKeyArn": ("", "arn:aws:kms:us-east-1:000000000000:key/1"),
     "OtlpEndpoint": ("", "http://collector:4318"),
+    "InternalIssuers": ("", "idp.corp.example"),
     "ReservedConcurrency": (0, 20),
     "ProvisionedConcurrency": (0, 2),
 }
@@ -38,7 +39,7 @@ SWITCHES = {
 # A parameter of these kinds says by its default that it is left out; 0 is a value of the others.
 ZERO_IS_VALUE = {"CacheSample", "BreakerSeconds", "Throttles"}
 # The variable is empty then, which the functions read as unset.
-MAY_BE_EMPTY = {"OtlpEndpoint"}
+MAY_BE_EMPTY = {"OtlpEndpoint", "InternalIssuers"}
 
 
 def fail(why):

@@ -17,7 +17,7 @@ sam deploy --template-file "$packaged" --stack-name everything --resolve-s3 --ca
   --no-progressbar --parameter-overrides "Architecture=$architecture" Environment=all Canary=true Protection=true "KmsKeyArn=$key" \
   ReservedConcurrency=5 ProvisionedConcurrency=1 "SubnetIds=$subnet" "SecurityGroupIds=$group" DomainName=api.example.com \
   "CertificateArn=$certificate" TruststoreUri=s3://truststore/roots.pem OperatorEmail=operator@example.com \
-  OtlpEndpoint=http://127.0.0.1:4318 AuditRetentionDays=365 LogDestinationArn=arn:aws:logs:us-east-1:000000000000:destination:central CacheSample=5000 \
+  OtlpEndpoint=http://127.0.0.1:4318 AuditRetentionDays=365 LogDestinationArn=arn:aws:logs:us-east-1:000000000000:destination:central CacheSample=5000 InternalIssuers=idp.corp.example \
   > "$work/log" 2>&1 || { tail -n 60 "$work/log"; exit 1; }
 aws cloudformation describe-stack-resources --stack-name everything --output text \
   --query "StackResources[?contains(['Alarms', 'DataApiLogsForwarded', 'Domain', 'DomainMapping', 'KeyUse', 'NetworkUse', 'NoticesByMail'], LogicalResourceId)].[LogicalResourceId, ResourceStatus]" |

@@ -12,6 +12,7 @@ pub mod modules;
 pub mod oracle;
 pub mod proxy;
 pub mod rng;
+pub mod shared_cache;
 pub mod stack;
 mod system;
 pub mod upload;

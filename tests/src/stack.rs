@@ -1,6 +1,7 @@
 //! An application in this process, called as a function calls it: for what has to be counted call by call.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must fail")]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use holdfast::core::clock::Env;
 use holdfast::http::{ApiRequest, ApiResponse};
 use holdfast::identity::auth::AuthOutcome;
 use holdfast::identity::auth::Authenticator;
-use holdfast::identity::auth::local::LocalIssuer;
+use holdfast::identity::auth::local::{self, LocalIssuer, TokenRequest};
 use holdfast::model::{Model, parse};
 use holdfast::pipeline;
 use holdfast::store::double::Double;
@@ -21,8 +22,9 @@ use holdfast::store::meter::{Consumed, measured};
 use holdfast::store::table::SharedTable;
 use holdfast::usage::Usage as Counted;
 use holdfast_local::embedded::{BUCKET, DATA_TABLE, Dynamo, VOLATILE_TABLE};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::waits::Waits;
 
@@ -78,15 +80,16 @@ impl Stack {
     pub fn instance_on(&self, table: SharedTable) -> Instance {
         let waits = Arc::new(Double::new(table, Waits::default()));
         let table: SharedTable = waits.clone();
-        let keys = LocalIssuer::in_memory(&self.env).unwrap().jwks(None);
-        let authenticator = Authenticator::new(self.model.clone(), table.clone(), keys, self.env.clone());
+        let issuer = LocalIssuer::in_memory(&self.env).unwrap();
+        let authenticator = Authenticator::new(self.model.clone(), table.clone(), issuer.jwks(None), self.env.clone());
+        let authenticator = authenticator.with_issuer(local::issuer());
         let app = App::new(self.model.clone(), table, Arc::new(authenticator), self.env.clone(), "test");
         // Links are signed without a call, so there need not be anybody to call.
         let nowhere = holdfast::aws::local_config("http://127.0.0.1:9", holdfast::aws::plain_http_client());
         let app = app.with_objects(Arc::new(S3Objects::new(&nowhere, BUCKET)));
         // Flushes of usage run beside requests, when their time comes; here they would be counted as waits by chance.
         let app = app.with_usage(Counted::new(Arc::new(self.table.clone()), self.env.clone()));
-        Instance { app, waits }
+        Instance { app, waits, issuer }
     }
 }
 
@@ -95,6 +98,7 @@ pub struct Instance {
     /// Its parts.
     pub app: App,
     waits: Arc<Double<Waits>>,
+    issuer: LocalIssuer,
 }
 
 impl Instance {
@@ -117,16 +121,52 @@ impl Instance {
         body: &Value,
         more: &[(&'static str, &'static str)],
     ) -> (ApiResponse, Cost) {
-        let (method, address) = line.split_once(' ').expect("a method and an address");
-        let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer looked-at-by-the-authorizer"));
+        let context = Some(AuthOutcome::Ok(Box::new(who.clone())).to_context());
         headers.extend(more.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))));
         let mut bytes = Vec::new();
         if !body.is_null() {
             headers.insert("content-type", HeaderValue::from_static("application/json"));
             bytes = body.to_string().into_bytes();
         }
+        self.send(line, headers, bytes, context).await
+    }
+
+    /// Sends a request on a route without an authorizer; tells what it cost.
+    ///
+    /// # Panics
+    /// If `line` is no method and address.
+    pub async fn ask(&self, authorization: Option<&str>, line: &str) -> (ApiResponse, Cost) {
+        let mut headers = HeaderMap::new();
+        headers.extend(authorization.map(|value| (AUTHORIZATION, HeaderValue::from_str(value).expect("a header"))));
+        self.send(line, headers, Vec::new(), None).await
+    }
+
+    /// An `Authorization` header of a token that this instance accepts.
+    ///
+    /// # Panics
+    /// If the token cannot be signed.
+    pub fn bearer(&self, subject: &str, role: &str) -> String {
+        let request = TokenRequest {
+            subject: subject.to_owned(),
+            roles: vec![role.to_owned()],
+            claims: BTreeMap::new(),
+            plan: None,
+            expires_in: Duration::from_secs(3600),
+        };
+        format!("Bearer {}", self.issuer.token(&request, self.app.env.now()).expect("a token"))
+    }
+
+    async fn send(
+        &self,
+        line: &str,
+        headers: HeaderMap,
+        bytes: Vec<u8>,
+        context: Option<Map<String, Value>>,
+    ) -> (ApiResponse, Cost) {
+        let (method, address) = line.split_once(' ').expect("a method and an address");
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
         let request = ApiRequest {
             method: Method::from_bytes(method.as_bytes()).expect("a method"),
             path: path.to_owned(),
@@ -134,7 +174,7 @@ impl Instance {
             headers,
             body: bytes.into(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            context: Some(AuthOutcome::Ok(Box::new(who.clone())).to_context()),
+            context,
             deadline: self.app.env.now().plus(Duration::from_secs(29)),
             base_url: "https://api.example".to_owned(),
         };

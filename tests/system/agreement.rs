@@ -12,9 +12,9 @@ use http::Method;
 
 /// What clients were promised: method, path, function, whether the authorizer is asked first. Routes may be added without a row here.
 const CONTRACT: &[(&str, &str, &str, bool)] = &[
-    ("GET", "/v1/{plural}", "data-api", true),
+    ("GET", "/v1/{plural}", "data-api", false),
     ("POST", "/v1/{plural}", "data-api", true),
-    ("GET", "/v1/{plural}/{id}", "data-api", true),
+    ("GET", "/v1/{plural}/{id}", "data-api", false),
     ("PUT", "/v1/{plural}/{id}", "data-api", true),
     ("PATCH", "/v1/{plural}/{id}", "data-api", true),
     ("DELETE", "/v1/{plural}/{id}", "data-api", true),
@@ -25,6 +25,7 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("PUT", "/v1/_consumers/{id}", "data-api", true),
     ("PATCH", "/v1/_consumers/{id}", "data-api", true),
     ("DELETE", "/v1/_consumers/{id}", "data-api", true),
+    ("GET", "/v1/_consumers/{id}/keys", "data-api", true),
     ("POST", "/v1/_consumers/{id}/keys", "data-api", true),
     ("DELETE", "/v1/_consumers/{id}/keys/{key_id}", "data-api", true),
     ("GET", "/v1/_me", "data-api", true),
@@ -38,7 +39,7 @@ const CONTRACT: &[(&str, &str, &str, bool)] = &[
     ("GET", "/v1/_health/ready", "data-api", false),
     ("POST", "/v1/{plural}/{id}/{field}/upload", "download", true),
     ("POST", "/v1/{plural}/{id}/{field}/complete", "download", true),
-    ("GET", "/v1/{plural}/{id}/{field}/download", "download", true),
+    ("GET", "/v1/{plural}/{id}/{field}/download", "download", false),
     ("POST", "/v1/{plural}/{id}/{field}/shares", "download", true),
     ("GET", "/v1/{plural}/{id}/{field}/shares", "download", true),
     ("DELETE", "/v1/{plural}/{id}/{field}/shares/{share_id}", "download", true),

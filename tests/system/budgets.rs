@@ -296,6 +296,43 @@ async fn a_link_costs_one_wait_with_its_limits_and_its_audit_entry_beside_the_re
     assert_eq!((upload.waits, upload.usage.total_calls()), (2, 3));
 }
 
+/// The same with a role for callers without credentials.
+fn opened() -> String {
+    MODEL
+        .replace("roles:\n", "roles:\n  everybody: {entities: {author: {view: true}, book: {view: true}}}\n")
+        .replace("auth: {default_plan: wide}", "auth: {default_plan: wide, anonymous_role: everybody}")
+}
+
+/// Reads have no authorizer: their function verifies a credential, and remembers it.
+#[tokio::test]
+async fn a_read_waits_once_for_whoever_is_known_or_nobody_and_twice_at_first_sight_of_a_token() {
+    let stack = Stack::start(&opened()).await;
+    let caller = Client { instance: stack.instance(), _stack: stack, who: somebody("ann", "admin") };
+    caller.cost(201, "POST /v1/authors", json!({"id": "a", "name": "A"})).await;
+    caller.cost(201, "POST /v1/shops", json!({"id": "s"})).await;
+    caller.cost(201, "POST /v1/books", json!({"id": "b1", "title": "t", "author_id": "a", "shop_id": "s"})).await;
+    filed(&caller).await;
+    caller.cost(200, "GET /v1/books?sort=title", Value::Null).await;
+    let instance = &caller.instance;
+    let ask = async |authorization: Option<&str>, line: &str| {
+        let (response, cost) = instance.ask(authorization, line).await;
+        assert!(response.status().as_u16() < 400, "{line}: {}", String::from_utf8_lossy(response.body()));
+        (cost.waits, cost.usage.total_calls(), cost.usage.write_units)
+    };
+    // Nobody is limited by address, in memory: the record, and for a link its audit entry.
+    assert_eq!(ask(None, "GET /v1/books/b1").await, (1, 1, 0.0));
+    assert_eq!(ask(None, "GET /v1/books?sort=title").await, (1, 1, 0.0));
+    assert_eq!(ask(None, "GET /v1/books/filed/cover/download").await, (1, 2, 1.0));
+    for (line, calls, units) in
+        [("GET /v1/books/b1", 2, 1.0), ("GET /v1/books?sort=title", 2, 1.0), ("GET /v1/books/filed/cover/download", 3, 2.0)]
+    {
+        let token = instance.bearer(line, "admin");
+        let token = Some(token.as_str());
+        assert_eq!(ask(token, line).await, (2, calls + 1, units), "{line}: its consumer's record comes first");
+        assert_eq!(ask(token, line).await, (1, calls, units), "{line}");
+    }
+}
+
 #[tokio::test]
 async fn a_denial_repeated_within_a_second_costs_nothing() {
     let caller = furnished().await;

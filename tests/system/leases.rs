@@ -97,7 +97,7 @@ impl World {
             fail_open: false,
         };
         let plan = Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap());
-        let subject = LimitSubject { consumer: "c".into(), plan, key_id: None, epoch: 0 };
+        let subject = LimitSubject { consumer: "c".into(), plan, key_id: None, used_key: None, epoch: 0 };
         Self { limiter, door, direct, subject, _dynamo: dynamo }
     }
 

@@ -109,7 +109,7 @@ fn subject(consumer: &str, rates: Vec<Rate>, quota: Option<u64>, units: u64) -> 
         fail_open: false,
     };
     let plan = Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap());
-    LimitSubject { consumer: consumer.into(), plan, key_id: None, epoch: 0 }
+    LimitSubject { consumer: consumer.into(), plan, key_id: None, used_key: None, epoch: 0 }
 }
 
 /// Conflicts and throttling, nothing lost.

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod alarms;
+mod anonymous;
 mod audit;
 mod budgets;
 mod cache;
@@ -16,6 +17,7 @@ mod faults;
 mod files;
 mod gateway;
 mod habits;
+mod keys;
 mod layers;
 mod leases;
 mod limits;
@@ -29,8 +31,10 @@ mod references;
 mod rights;
 mod scale;
 mod setup;
+mod shared_cache;
 mod store;
 mod subjects;
+mod tokens;
 mod traces;
 mod trust;
 mod usage;

@@ -65,7 +65,7 @@ fn subject() -> LimitSubject {
         fail_open: false,
     };
     let plan = Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap());
-    LimitSubject { consumer: "c".into(), plan, key_id: None, epoch: 0 }
+    LimitSubject { consumer: "c".into(), plan, key_id: None, used_key: None, epoch: 0 }
 }
 
 /// So many requests that use the quota up, two seconds apart, on an instance of their own, as the pipeline does it: charge, then

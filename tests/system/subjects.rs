@@ -57,7 +57,7 @@ impl Issuer {
     }
 
     async fn key_set(&self) -> String {
-        self.key.jwks(None).fetch("https://local.holdfast/.well-known/jwks.json").await.unwrap()
+        self.key.jwks(None).fetch("https://local.holdfast/.well-known/jwks.json", 4096).await.unwrap()
     }
 
     fn actor(&self, system: &System, sub: &str) -> Actor {

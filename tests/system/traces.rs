@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use holdfast::aws::jwks_http::HttpJwks;
+use holdfast::aws::jwks_http::{HttpJwks, Reach};
 use holdfast::aws::otlp::OtlpSender;
 use holdfast::core::clock::Env;
 use holdfast::core::telemetry::{self, Traces};
@@ -239,7 +239,7 @@ async fn a_call_passes_the_context_on() {
     let headers: HeaderMap = [(http::HeaderName::from_static("traceparent"), TRACEPARENT.parse().unwrap())].into_iter().collect();
     let span = telemetry::request(&headers, "GET", "GET /v1/books");
     assert_eq!(telemetry::trace_id(&span).as_deref(), Some(TRACE));
-    let _empty = HttpJwks::new().fetch(&format!("{}/jwks", collector.url())).instrument(span).await;
+    let _empty = HttpJwks::new(Reach::Anywhere).fetch(&format!("{}/jwks", collector.url()), 1024).instrument(span).await;
     traces.flush().await;
     let sent = collector.arrived.lock().unwrap()[0].1["traceparent"].to_str().unwrap().to_owned();
     let (spans, _) = collector.spans();

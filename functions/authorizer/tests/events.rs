@@ -64,6 +64,9 @@ async fn answer(name: &str, state: State) -> Value {
     let token = issuer.token(&request, env.now()).unwrap();
     let key = api_key::generate(&*env.random, "live").unwrap();
     let stored = ApiKey {
+        name: None,
+        scopes: None,
+        created_by: None,
         id: key.id.clone(),
         consumer: "acme".into(),
         hash: key.hash.to_vec(),

@@ -119,6 +119,7 @@ pub async fn in_process(
         cache_sample: 1000,
         breaker_failures: 3,
         breaker_rest: None,
+        internal_issuers: Vec::new(),
         local_keys: None,
     };
     let assemble = |config| Startup::assemble(settings, model.clone(), config, Some(issuer), env.clone());

@@ -277,7 +277,8 @@ mod tests {
         assert_eq!(authorizer.identity_headers, ["authorization"]);
         assert_eq!(authorizer.ttl, Duration::from_secs(300));
         let find = |key: &str| template.routes.iter().find(|route| route.key() == key).unwrap();
-        assert!(find("GET /v1/{plural}/{id}").authorized);
+        assert!(find("PUT /v1/{plural}/{id}").authorized);
+        assert!(!find("GET /v1/{plural}/{id}").authorized);
         assert!(!find("GET /v1/_health").authorized);
         assert!(!find("$default").authorized);
         assert_eq!(template.function("DataApiFunction").unwrap().binary, "data-api");

@@ -105,6 +105,97 @@ async fn a_start_says_where_and_gives_tokens_and_lines_that_work() {
     }
 }
 
+/// The status of a shell line with curl.
+async fn status(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", &format!("{line} -s -o /dev/null -w '%{{http_code}}'")]).output().await;
+    text(&output.unwrap().stdout)
+}
+
+#[tokio::test]
+async fn the_first_minutes_of_the_demo_need_no_credentials() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let place = Scratch::new();
+    std::fs::copy(root.join("model.yaml"), place.path("model.yaml")).unwrap();
+    let (_child, url, said) = place.serve(&["--memory"]).await;
+    let lines: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("curl ")).collect();
+    let open: Vec<&&str> = lines.iter().take_while(|line| !line.contains("Authorization")).collect();
+    assert_eq!(open.len(), 2, "{said}");
+    for line in &lines {
+        assert!(["200", "201", "204"].contains(&status(line).await.as_str()), "{line}");
+    }
+    // The first lines of the README show records, too.
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let plain: Vec<&str> = readme.lines().filter(|line| line.starts_with("curl -g 'http://127.0.0.1:3000/v1/")).collect();
+    assert_eq!(plain.len(), 2, "{plain:?}");
+    for line in plain {
+        let line = line.replace("http://127.0.0.1:3000", &url);
+        let output = Command::new("sh").args(["-c", &format!("{line} -s")]).output().await.unwrap();
+        let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(!shown["data"].as_array().unwrap().is_empty(), "{line}: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_no_server_would_take_is_not_made() {
+    let place = Scratch::new();
+    let model = "
+name: Notes
+version: 1.0.0
+entities: {note: {id: string, fields: {owner: {type: string, max: 60, filter: scan}}}}
+roles:
+  admin: {all: true, system: all}
+  mine: {entities: {note: {view: {rows: {owner: $claim.account}}}}}
+plans: {free: {rates: {burst: {rate: 10}}}}
+auth: {claims: [account], default_plan: free}
+";
+    std::fs::write(place.path("model.yaml"), model).unwrap();
+    std::fs::write(place.path("notes.txt"), "").unwrap();
+    std::fs::create_dir(place.path("full")).unwrap();
+    std::fs::write(place.path("full/file"), "").unwrap();
+    for (arguments, told) in [
+        (&["--role", "boss"][..], "the model has no role boss; it has admin, mine"),
+        (&["--role", "admin", "--plan", "gold"], "the model has no plan gold; it has free"),
+        (&["--role", "admin", "--data", "nowhere"], "there is no data directory nowhere"),
+        (&["--role", "admin", "--data", "full"], "full is no data directory"),
+    ] {
+        let output = place.run(&[&["token", "--sub", "me"], arguments].concat()).await;
+        assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}");
+        assert!(text(&output.stderr).contains(told), "{arguments:?}: {}", text(&output.stderr));
+    }
+    assert!(!place.path("nowhere").exists());
+    // A role whose rows are told by a claim: it is said which one, and the token is made.
+    let output = place.run(&["token", "--sub", "me", "--role", "mine"]).await;
+    assert!(output.status.success() && text(&output.stderr).contains("--claim account=VALUE"), "{}", text(&output.stderr));
+    let output = place.run(&["token", "--sub", "me", "--role", "mine", "--claim", "account=a", "--plan", "free"]).await;
+    assert_eq!((output.status.success(), text(&output.stderr)), (true, String::new()));
+    // A start says the same of the tokens that it prints, and serves them.
+    let (_child, url, said) = place.serve(&[]).await;
+    assert!(said.contains("--claim account=VALUE") && said.contains("`holdfast token --sub me --role mine`"), "{said}");
+    let token = text(&output.stdout);
+    let read = client::http().build().unwrap().get(format!("{url}/v1/notes")).bearer_auth(token.trim());
+    assert_eq!(read.send().await.unwrap().status(), 200);
+    // The model is the one that the directory was served with, wherever the command runs.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let data = place.path(".holdfast");
+    let mut command = place.command(&["token", "--sub", "me", "--role", "boss", "--data", data.to_str().unwrap()]);
+    let output = command.current_dir(elsewhere.path()).output().await.unwrap();
+    assert!(text(&output.stderr).contains("no role boss"), "{}", text(&output.stderr));
+}
+
+#[tokio::test]
+async fn a_check_says_what_an_issuer_comes_to() {
+    let place = Scratch::new();
+    let issuer =
+        "auth: {issuers: {pool: {provider: cognito, issuer: 'https://cognito-idp.eu-west-1.amazonaws.com/p', clients: [web]}}}\n";
+    std::fs::write(place.path("model.yaml"), format!("{MODEL}{issuer}")).unwrap();
+    let told = text(&place.run(&["model", "check"]).await.stdout);
+    assert!(told.contains("issuer pool: cognito") && told.contains("client_id must be web"), "{told}");
+    assert!(told.contains("roles are in cognito:groups"), "{told}");
+    let told = place.run(&["model", "check", "--format", "json"]).await.stdout;
+    let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+    assert_eq!(told["summary"]["issuers"][0]["provider"], "cognito", "{told}");
+}
+
 #[tokio::test]
 async fn a_data_directory_is_served_once() {
     let place = Scratch::new();

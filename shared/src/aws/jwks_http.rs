@@ -1,149 +1,166 @@
-//! Key sets over HTTPS: the adapter behind [`crate::identity::auth::JwksSource`], with the HTTP client that the AWS SDK brings along, so that no
-//! second one is carried. Redirects are not followed, the answer's size is bounded, the caller sets the time-out.
+//! Key sets and discovery documents over HTTPS: the adapter behind [`crate::identity::auth::JwksSource`], with the HTTP client that the
+//! AWS SDK brings along, so that no second one is carried. Redirects are followed on the same host only, the answer's size is bounded, the
+//! caller sets the time-out, and an address inside our network is never called, unless the deployment names its host.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::byte_stream::ByteStream;
 use futures::future::BoxFuture;
 use http::Uri;
+use url::Url;
 
 use super::traced::call;
-use crate::identity::auth::jwks::MAX_DOCUMENT;
 use crate::identity::auth::{JwksError, JwksSource};
+use crate::notify::target::{Refused, is_public};
 
-/// Fetches key sets from their issuers. The client is made at the first fetch: reading the system's certificates costs more than the
+/// Name of this program to issuers. Firewalls refuse calls without one (AWS WAF's common rule set does).
+const USER_AGENT: &str = concat!("Holdfast/", env!("CARGO_PKG_VERSION"));
+/// Most redirects that are followed.
+const MAX_REDIRECTS: usize = 3;
+
+/// Where issuers may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// On the public Internet, but for these hosts.
+    Public(Vec<String>),
+    /// Anywhere: on a machine of development.
+    Anywhere,
+}
+
+impl Reach {
+    /// Whether a host may be at any address.
+    fn trusts(&self, host: &str) -> bool {
+        match self {
+            Self::Public(hosts) => hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)),
+            Self::Anywhere => true,
+        }
+    }
+
+    /// The addresses of a host, all of which may be called.
+    fn check(&self, host: &str, addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, Refused> {
+        match addresses.iter().find(|address| !is_public(**address)) {
+            Some(_) if !self.trusts(host) => {
+                let why = "is not on the public Internet; a deployment that means it names the host in InternalIssuers";
+                Err(Refused(format!("{host} {why}")))
+            }
+            _ => Ok(addresses),
+        }
+    }
+}
+
+/// Fetches documents from issuers. The client is made at the first fetch: reading the system's certificates costs more than the
 /// rest of a cold start, and a function that only sees verified callers never needs them.
-#[derive(Default)]
 pub struct HttpJwks {
+    reach: Reach,
     connector: OnceLock<Connector>,
 }
 
 impl HttpJwks {
     /// A client that will trust the roots of this system.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(reach: Reach) -> Self {
+        Self { reach, connector: OnceLock::new() }
     }
 
     fn connector(&self) -> &Connector {
         self.connector.get_or_init(|| {
             let builder = Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring));
-            builder.sleep_impl(TokioSleep::new()).build()
+            builder.sleep_impl(TokioSleep::new()).build_with_resolver(Within(self.reach.clone()))
         })
     }
 
-    async fn get(&self, uri: &str) -> Result<String, JwksError> {
-        let fail = |what: &str, why: &dyn std::fmt::Display| JwksError(format!("{what}: {why}"));
-        check(uri)?;
-        let mut request = HttpRequest::get(uri).map_err(|error| fail("address", &error))?;
-        request.headers_mut().insert("accept", "application/jwk-set+json, application/json");
-        let response = call(self.connector(), request).await.map_err(|error| fail("connection", &error))?;
-        if response.status().as_u16() != 200 {
-            return Err(fail("status", &response.status().as_u16()));
-        }
-        let mut body = ByteStream::new(response.into_body());
-        let mut document = Vec::new();
-        while let Some(chunk) = body.next().await {
-            document.extend_from_slice(&chunk.map_err(|error| fail("body", &error))?);
-            if document.len() > MAX_DOCUMENT {
-                return Err(fail("body", &format_args!("more than {MAX_DOCUMENT} bytes")));
+    /// The document, wherever on its host it is now.
+    async fn get(&self, uri: &str, most: usize) -> Result<String, JwksError> {
+        let mut at = uri.to_owned();
+        let mut seen = BTreeSet::new();
+        while seen.len() <= MAX_REDIRECTS && seen.insert(at.clone()) {
+            self.check(&at)?;
+            let mut request = HttpRequest::get(at.as_str()).map_err(|error| fail("address", &error))?;
+            request.headers_mut().insert("accept", "application/jwk-set+json, application/json");
+            request.headers_mut().insert("user-agent", USER_AGENT);
+            let response = call(self.connector(), request).await.map_err(|error| fail("connection", &chain(&error)))?;
+            match response.status().as_u16() {
+                200 => return body(response, most).await,
+                301 | 302 | 303 | 307 | 308 => at = moved(&at, response.headers().get("location"))?,
+                status => return Err(fail("status", &status)),
             }
         }
-        String::from_utf8(document).map_err(|error| fail("body", &error))
+        Err(fail("redirects", &format_args!("more than {MAX_REDIRECTS}, or in a circle")))
+    }
+
+    /// Keys decide who gets in, so they come over TLS, or from this very machine (an issuer under development). An address in place
+    /// of a name is not resolved, and is looked at here.
+    fn check(&self, uri: &str) -> Result<(), JwksError> {
+        let parsed: Uri = uri.parse().map_err(|error| JwksError(format!("{uri} is no address: {error}")))?;
+        let host = parsed.host().unwrap_or_default();
+        let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        if parsed.scheme_str() != Some("https") && !(parsed.scheme_str() == Some("http") && loopback) {
+            return Err(JwksError(format!("{uri} must begin with https://")));
+        }
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let checked = address.map_or(Ok(()), |address| self.reach.check(host, vec![address]).map(drop));
+        checked.map_err(|refused| JwksError(refused.to_string()))
     }
 }
 
 impl JwksSource for HttpJwks {
-    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>> {
-        Box::pin(self.get(uri))
+    fn fetch<'a>(&'a self, uri: &'a str, most: usize) -> BoxFuture<'a, Result<String, JwksError>> {
+        Box::pin(self.get(uri, most))
     }
 }
 
-/// Keys decide who gets in, so they come over TLS, or from this very machine (an issuer under development).
-fn check(uri: &str) -> Result<(), JwksError> {
-    let parsed: Uri = uri.parse().map_err(|error| JwksError(format!("{uri} is no address: {error}")))?;
-    let loopback = || matches!(parsed.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    match parsed.scheme_str() {
-        Some("https") => Ok(()),
-        Some("http") if loopback() => Ok(()),
-        _ => Err(JwksError(format!("{uri} must begin with https://"))),
+/// Resolves names as the system does, and refuses a name with even one address that may not be called: what is looked at is what is
+/// connected.
+#[derive(Debug, Clone)]
+struct Within(Reach);
+
+impl ResolveDns for Within {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move {
+            let found = tokio::net::lookup_host((name, 443)).await.map_err(ResolveDnsError::new)?;
+            self.0.check(name, found.map(|address| address.ip()).collect()).map_err(ResolveDnsError::new)
+        })
     }
+}
+
+fn fail(place: &str, why: &dyn std::fmt::Display) -> JwksError {
+    JwksError(format!("{place}: {why}"))
+}
+
+/// An error with its causes: that of a connection says by itself only that there is none.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |all, cause| format!("{all}: {cause}"))
+}
+
+async fn body(response: HttpResponse, most: usize) -> Result<String, JwksError> {
+    let mut body = ByteStream::new(response.into_body());
+    let mut document = Vec::new();
+    while let Some(chunk) = body.next().await {
+        document.extend_from_slice(&chunk.map_err(|error| fail("body", &error))?);
+        if document.len() > most {
+            return Err(fail("body", &format_args!("more than {most} bytes")));
+        }
+    }
+    String::from_utf8(document).map_err(|error| fail("body", &error))
+}
+
+/// Where a document has moved to: on the same host, scheme and port. Whoever can redirect to another host need not be who it was.
+fn moved(from: &str, location: Option<&str>) -> Result<String, JwksError> {
+    let here = Url::parse(from).map_err(|error| fail("address", &error))?;
+    let there = location.and_then(|location| here.join(location).ok()).ok_or_else(|| fail("redirect", &"without an address"))?;
+    if there.origin() != here.origin() {
+        return Err(fail("redirect", &format_args!("to another host ({})", there.host_str().unwrap_or_default())));
+    }
+    Ok(there.into())
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    /// What the client makes of an answer that a server on this machine gives.
-    async fn answered(answer: &'static [u8], times: usize) -> Result<String, JwksError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}/jwks", listener.local_addr().unwrap());
-        let server = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut request = [0u8; 2048];
-            let read = socket.read(&mut request).await.unwrap();
-            assert!(request[..read].starts_with(b"GET /jwks HTTP/1.1\r\n"));
-            for _ in 0..times {
-                // The client hangs up when it has seen too much.
-                if socket.write_all(answer).await.is_err() {
-                    break;
-                }
-            }
-        });
-        let got = HttpJwks::new().fetch(&uri).await;
-        server.await.unwrap();
-        got
-    }
-
-    #[tokio::test]
-    async fn a_document_arrives() {
-        let got = answered(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"keys\":[]}", 1).await;
-        assert_eq!(got.unwrap(), "{\"keys\":[]}");
-    }
-
-    #[tokio::test]
-    async fn redirects_and_errors_are_not_followed() {
-        for answer in [
-            &b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"[..],
-            b"HTTP/1.1 500 Oops\r\ncontent-length: 2\r\n\r\n{}",
-            b"HTTP/1.1 204 None\r\n\r\n",
-            b"nonsense\r\n\r\n",
-        ] {
-            assert!(answered(answer, 1).await.is_err());
-        }
-    }
-
-    #[tokio::test]
-    async fn an_endless_document_is_cut() {
-        static CHUNK: [u8; 4096] = {
-            let mut chunk = [b' '; 4096];
-            let head = b"HTTP/1.1 200 OK\r\n\r\n";
-            let mut at = 0;
-            while at < head.len() {
-                chunk[at] = head[at];
-                at += 1;
-            }
-            chunk
-        };
-        let error = answered(&CHUNK, 100_000).await.unwrap_err();
-        assert!(error.0.contains("more than"), "{error}");
-    }
-
-    #[test]
-    fn keys_come_over_tls_or_from_this_machine() {
-        for uri in ["https://idp.example/jwks", "http://127.0.0.1:8080/jwks", "http://localhost/jwks", "http://[::1]:1/"] {
-            assert!(check(uri).is_ok(), "{uri}");
-        }
-        for uri in
-            ["http://idp.example/jwks", "http://127.0.0.1.idp.example/", "file:///etc/passwd", "jwks", "http://169.254.169.254/"]
-        {
-            assert!(check(uri).is_err(), "{uri}");
-        }
-    }
-}
+#[path = "jwks_http_tests.rs"]
+mod tests;

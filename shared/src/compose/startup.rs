@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use crate::app::App;
 use crate::aws;
 use crate::aws::dynamodb::{DynamoTable, Options};
-use crate::aws::jwks_http::HttpJwks;
+use crate::aws::jwks_http::{HttpJwks, Reach};
 use crate::aws::secretsmanager::ManagedSecret;
 use crate::cache;
 use crate::core::clock::Env;
@@ -71,7 +71,9 @@ impl Startup {
     pub fn assemble(settings: Settings, model: Arc<Model>, aws: SdkConfig, local: Option<&LocalIssuer>, env: Env) -> Self {
         let options = Options::new(&settings.data_table, &settings.volatile_table);
         let table = DynamoTable::new(&aws, options, env.clone());
-        let online: Arc<dyn JwksSource> = Arc::new(HttpJwks::new());
+        // Beside a local issuer this is a machine of development, where issuers may be anywhere.
+        let reach = if local.is_some() { Reach::Anywhere } else { Reach::Public(settings.internal_issuers.clone()) };
+        let online: Arc<dyn JwksSource> = Arc::new(HttpJwks::new(reach));
         let jwks = match local {
             Some(issuer) => issuer.jwks(Some(online)),
             None => online,

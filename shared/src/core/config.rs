@@ -57,6 +57,9 @@ pub struct Settings {
     /// `HOLDFAST_BREAKER_SECONDS`: for how long, 1 to 3600; 0 or not set: 15 s for issuers (longer at each further failure), 60 s for
     /// receivers.
     pub breaker_rest: Option<Duration>,
+    /// `HOLDFAST_INTERNAL_ISSUERS`: hosts of issuers that may be at internal addresses, separated by commas; keys of others come from the
+    /// public Internet only.
+    pub internal_issuers: Vec<String>,
     /// `HOLDFAST_LOCAL_KEYS`: data directory of a local server whose tokens count too. Development only.
     pub local_keys: Option<PathBuf>,
 }
@@ -102,6 +105,7 @@ impl Settings {
             breaker_rest: Some(reader.number("HOLDFAST_BREAKER_SECONDS", 0..=3600, 0))
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| Duration::from_secs(u64::from(seconds))),
+            internal_issuers: reader.hosts("HOLDFAST_INTERNAL_ISSUERS"),
             local_keys: reader.path("HOLDFAST_LOCAL_KEYS"),
         };
         if settings.data_table == settings.volatile_table && reader.wrong.is_empty() {
@@ -162,6 +166,16 @@ impl Reader<'_> {
             self.refuse(variable, format!("{} does not exist", path.display()));
         }
         Some(path)
+    }
+
+    fn hosts(&mut self, variable: &'static str) -> Vec<String> {
+        let text = self.optional(variable).unwrap_or_default();
+        let hosts: Vec<String> =
+            text.split(',').map(|host| host.trim().to_ascii_lowercase()).filter(|host| !host.is_empty()).collect();
+        if let Some(wrong) = hosts.iter().find(|host| host.contains(['/', '@', '*', ' '])) {
+            self.refuse(variable, format!("`{wrong}` is no host; name hosts such as idp.corp.example, separated by commas"));
+        }
+        hosts
     }
 
     fn number(&mut self, variable: &'static str, range: RangeInclusive<u32>, default: u32) -> u32 {

@@ -18,6 +18,7 @@ pub mod respond;
 pub mod route;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
@@ -115,6 +116,8 @@ pub struct Reply {
     pub version: Option<String>,
     /// Outcome of the cache, for the count; `None` where it has no part in the answer.
     pub cache: Option<Cache>,
+    /// For how long shared caches may give it to everybody; `None`: it is the caller's alone.
+    pub public: Option<Duration>,
     /// Body, not coded.
     pub body: Bytes,
 }
@@ -122,7 +125,7 @@ pub struct Reply {
 impl Reply {
     /// Without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), media_type: None, version: None, cache: None, body: Bytes::new() }
+        Self { status, headers: HeaderMap::new(), media_type: None, version: None, cache: None, public: None, body: Bytes::new() }
     }
 
     /// With a JSON body.
@@ -146,6 +149,13 @@ impl Reply {
     #[must_use]
     pub fn also(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.append(name, value);
+        self
+    }
+
+    /// As what shared caches may give to everybody for a while; `None`: as the caller's alone.
+    #[must_use]
+    pub fn public(mut self, age: Option<Duration>) -> Self {
+        self.public = age;
         self
     }
 

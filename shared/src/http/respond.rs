@@ -1,8 +1,10 @@
 //! The last stage: an inner reply or a problem becomes the answer, with the headers that every answer of ours has.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::compress::{Coding, WORTH_PACKING};
@@ -13,6 +15,16 @@ use crate::model::Model;
 
 /// Most bytes of a body as it is sent: Lambda takes 6 MB, a third of which base64 may need.
 pub const MAX_SENT: usize = 4 << 20;
+
+/// Headers that are true of one request alone.
+const OF_ONE_REQUEST: [HeaderName; 6] = [
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+    HeaderName::from_static("cache-status"),
+];
 
 /// What may stand in a path as it is (RFC 3986, 3.3).
 const PATH: AsciiSet =
@@ -32,7 +44,10 @@ pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: R
         refuse(request, correlation, &problem)
     });
     let mut headers = reply.headers;
-    headers.insert(CORRELATION_ID, header_value(correlation));
+    match reply.public {
+        Some(age) => share(&mut headers, age),
+        None => _ = headers.insert(CORRELATION_ID, header_value(correlation)),
+    }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.extend(reply.media_type.map(|media_type| (CONTENT_TYPE, media_type)));
@@ -43,6 +58,13 @@ pub fn respond(request: &ApiRequest, model: &Model, correlation: &str, result: R
     *response.status_mut() = reply.status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Headers of an answer to nobody in particular, which shared caches keep: without what is of this request or its caller.
+fn share(headers: &mut HeaderMap, age: Duration) {
+    OF_ONE_REQUEST.iter().for_each(|name| _ = headers.remove(name));
+    let seconds = age.as_secs();
+    headers.insert(CACHE_CONTROL, header_value(format!("public, max-age={seconds}, s-maxage={seconds}")));
 }
 
 /// Whether nothing has happened that a refusal would deny.

@@ -17,6 +17,8 @@ pub struct LimitSubject {
     pub plan: Arc<ResolvedPlan>,
     /// The key that was used, if one was: a revoked one is refused.
     pub key_id: Option<String>,
+    /// The key whose use is noted.
+    pub used_key: Option<String>,
     /// The epoch of the consumer that plan and roles were taken from; 0 where it was never changed.
     pub epoch: i64,
 }

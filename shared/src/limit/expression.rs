@@ -37,6 +37,8 @@ pub struct Debit<'a> {
     pub charge: &'a Charge,
     /// The key that was used, if one was.
     pub key_id: Option<&'a str>,
+    /// The key whose use is noted.
+    pub used_key: Option<&'a str>,
     /// The epoch that the caller's consumer has.
     pub epoch: i64,
     /// The present.
@@ -83,6 +85,7 @@ impl Debit<'_> {
         }
         parts.quotas(self, belief);
         parts.total(self);
+        parts.used(self);
         parts.finish(key)
     }
 }
@@ -183,6 +186,15 @@ impl Parts {
             self.value(":z", Attr::N(0));
             self.value(":u", Attr::N(owed));
             self.set.push("#u = if_not_exists(#u, :z) + :u".into());
+        }
+    }
+
+    /// Notes when the key was used, to the minute.
+    fn used(&mut self, debit: &Debit<'_>) {
+        if let Some(key_id) = debit.used_key {
+            self.name("#k", &item::used_name(key_id));
+            self.value(":m", Attr::N(item::minute(debit.now)));
+            self.set.push("#k = :m".into());
         }
     }
 

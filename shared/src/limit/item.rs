@@ -9,6 +9,7 @@
 //! | `units` | all units ever debited: what two sights of it differ by is the consumer's demand over all instances |
 //! | `u:<rate>` | as many, of a rate that only some operations meet |
 //! | `n:sustained` | start of the last hour in which a rate near its bound was notified |
+//! | `k:<key>` | minute in which a key was last used (seconds since 1970) |
 //! | `disabled` | there while the consumer is disabled |
 //! | `revoked` | ids of revoked keys |
 //! | `epoch` | grows with every change of the consumer; absent: 0 |
@@ -38,6 +39,16 @@ pub const THROTTLED: &str = "n:throttled";
 /// The attribute that counts a quota's window.
 pub fn count_name(quota: &str, start: i64) -> String {
     format!("q:{quota}:{start}")
+}
+
+/// Attribute: the minute in which a key was last used. It rides on what is written anyway.
+pub fn used_name(key_id: &str) -> String {
+    format!("k:{key_id}")
+}
+
+/// The minute of a moment, as [`used_name`] holds it.
+pub fn minute(now: Micros) -> i64 {
+    now.seconds().div_euclid(60).saturating_mul(60)
 }
 
 /// Attribute: the highest threshold notified of a quota's window.
@@ -135,6 +146,12 @@ impl State {
             (self.tat(&rate.attribute) > suspicious).then(|| (rate.attribute.clone(), full))
         })
     }
+}
+
+/// The update that notes the use of a key where nothing is charged that could carry it.
+pub fn note_of_use(key: Key, key_id: &str, now: Micros) -> Write {
+    let update = Expr::new("SET #k = :k").name("#k", &used_name(key_id)).value(":k", Attr::N(minute(now)));
+    Write::Update { key, update, condition: None }
 }
 
 /// The update that brings an overgrown TAT down, if nobody did yet.

@@ -10,7 +10,7 @@ use super::allowance;
 use super::debit::{Failure, LimitStore, MAX_CALLS};
 use super::expression::Debit;
 use super::health::{Health, StoreHealth};
-use super::item::State;
+use super::item::{State, minute, note_of_use, used_name};
 use super::lease::{self, LeaseScope};
 use super::leases;
 use super::memory::{Memory, Notes, Remembered};
@@ -159,12 +159,33 @@ impl Limiter {
     pub async fn check(&self, consumer: &str, key_id: Option<&str>, epoch: i64) -> Result<(), LimitRefusal> {
         let keys = [(TableName::Data, keys::limiter(consumer))];
         match self.store.table.get(&keys, true).await {
-            Ok(mut found) => guard(&State::read(found.pop().flatten().as_ref()), key_id, epoch).map_or(Ok(()), Err),
+            Ok(mut found) => {
+                let state = State::read(found.pop().flatten().as_ref());
+                match guard(&state, key_id, epoch) {
+                    Some(refusal) => Err(refusal),
+                    None => {
+                        self.note_use_best_effort(consumer, key_id, &state).await;
+                        Ok(())
+                    }
+                }
+            }
             Err(error) => {
                 self.store.health.failed_once();
                 tracing::warn!(consumer, %error, "whether a consumer may call cannot be read");
                 Err(LimitRefusal::Unavailable)
             }
+        }
+    }
+
+    /// Notes the use of a key of a consumer that nothing is charged to, at most once a minute. Best effort: a note that is lost is made
+    /// by the next request.
+    async fn note_use_best_effort(&self, consumer: &str, key_id: Option<&str>, state: &State) {
+        let now = self.store.env.now();
+        let noted = |key_id: &&str| state.numbers.get(&used_name(key_id)).is_some_and(|noted| *noted >= minute(now));
+        let Some(key_id) = key_id.filter(|key_id| !noted(key_id)) else { return };
+        let write = note_of_use(keys::limiter(consumer), key_id, now);
+        if let Err(error) = self.store.table.write(TableName::Data, write, Returning::Nothing).await {
+            tracing::warn!(consumer, %error, "the use of a key could not be noted");
         }
     }
 
@@ -402,8 +423,8 @@ fn scope(subject: &LimitSubject, charge: &Charge) -> Option<LeaseScope> {
 
 /// A debit of what a request costs.
 fn debit<'a>(subject: &'a LimitSubject, charge: &'a Charge, now: Micros) -> Debit<'a> {
-    let (key_id, epoch) = (subject.key_id.as_deref(), subject.epoch);
-    Debit { plan: &subject.plan, charge, key_id, epoch, now, lead: Duration::ZERO, credit: 0, live_credit: 0 }
+    let (key_id, used_key, epoch) = (subject.key_id.as_deref(), subject.used_key.as_deref(), subject.epoch);
+    Debit { plan: &subject.plan, charge, key_id, used_key, epoch, now, lead: Duration::ZERO, credit: 0, live_credit: 0 }
 }
 
 fn deny(

@@ -25,14 +25,14 @@ pub mod value;
 pub use body::{Fault, id_schema, json_schema, limits, normalise, normalise_id, type_schema, validate};
 pub use format::format_schema;
 pub use report::{
-    Ceiling, Change, Class, Diff, EntityReport, Report, SubjectPath, Warning, WriteCost, check, diff, diff_roles, subject_paths,
-    warnings,
+    Ceiling, Change, Class, Diff, EntityReport, Report, SubjectPath, Warning, WriteCost, check, describe_issuer, diff,
+    diff_roles, subject_paths, warnings,
 };
 pub use resolve::parse;
 pub use schema::{
-    Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType, FileLimits, Grant,
-    IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand, Operation, PER_ITEM, Path,
-    Purpose, Quota, Rate, RatePlan, Role, Rule, SortPart, SystemPermission, TextFormat, TextLimits, ToMany, ToOne, UUID, Window,
-    by_ref, is_sortable,
+    ALGORITHMS, Action, Auth, CacheMode, Cors, Cost, Deprecation, Entity, EntityIx, Field, FieldIx, FieldMask, FieldType,
+    FileLimits, GOOGLE, Grant, IdKind, Index, IndexIx, Issuer, Limits, MAX_SORT_KEY, Masks, Model, OnDelete, Op, Operand,
+    Operation, PER_ITEM, Path, Provider, Purpose, Quota, Rate, RatePlan, Role, Rule, Scopes, SortPart, SystemPermission,
+    TextFormat, TextLimits, ToMany, ToOne, UUID, Window, by_ref, is_sortable,
 };
 pub use source::{Document, Mistake};

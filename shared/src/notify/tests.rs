@@ -27,7 +27,7 @@ fn subject() -> LimitSubject {
         fail_open: false,
     };
     let plan = Arc::new(ResolvedPlan::new(&plan, &Overrides::new()).unwrap());
-    LimitSubject { consumer: "c".into(), plan, key_id: None, epoch: 0 }
+    LimitSubject { consumer: "c".into(), plan, key_id: None, used_key: None, epoch: 0 }
 }
 
 fn limiter(table: &SharedTable) -> Limiter {

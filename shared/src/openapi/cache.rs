@@ -94,6 +94,7 @@ fn fingerprint(model: &Model, caller: &Caller, site: Site<'_>) -> String {
         caller.plan,
         caller.overrides,
         caller.anonymous,
+        caller.key_id.is_some(),
         paths,
         system::everybody(&source),
         entities,

@@ -5,7 +5,12 @@ use serde_json::{Map, Value, json};
 use super::parts::{refer, with_example};
 use super::source::Source;
 use super::{examples, names, parameters, records, responses};
-use crate::model::{Deprecation, Entity, Operation};
+use crate::model::{Action, Deprecation, Entity, Operation};
+
+/// Of an operation that callers without credentials may use too: either alternative will do.
+pub(super) fn optional_credentials() -> Value {
+    json!([{"bearer": []}, {}])
+}
 
 /// Source of the operations of one entity, with its names.
 pub(super) struct EntityOperations<'a> {
@@ -79,6 +84,18 @@ impl<'a> EntityOperations<'a> {
         if let Some(deprecation) = deprecated {
             operation["deprecated"] = json!(true);
             deprecation.annotate(&mut operation);
+        }
+        let action = match of {
+            Some(Operation::List) => Some(Action::List),
+            Some(Operation::Read) => Some(Action::Read),
+            _ => None,
+        };
+        if action.is_some_and(|action| self.source.is_open(self.entity, action)) {
+            operation["security"] = optional_credentials();
+            if let Some(age) = self.entity.public {
+                let about = format!("Without credentials, shared caches may answer what was so up to {} s ago.", age.as_secs());
+                operation["description"] = json!(format!("{description} {about}").trim_start());
+            }
         }
         operation["parameters"] = json!(parameters);
         operation["responses"] = Value::Object(answers);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::entity_operations::EntityOperations;
+use super::entity_operations::{EntityOperations, optional_credentials};
 use super::parts::{body, object, refer, with_example, with_idempotency};
 use super::{examples, kinds, names, parameters, responses};
 use crate::core::id::MAX_SAFE_INTEGER;
@@ -123,6 +123,10 @@ impl File<'_> {
         let given = self.operations.answer("The link, to those who accept `application/json`.", &["Referrer-Policy"], Some(link));
         let mut operation =
             self.operation("download", "Download", &about, vec![seconds, parameters::disposition()], ("200", given), &[404]);
+        let open = |action| self.operations.source.is_open(self.operations.entity, action);
+        if open(Action::Download) && open(Action::Read) {
+            operation["security"] = optional_credentials();
+        }
         operation["responses"]["302"] = self.operations.answer("The file is there.", &["Location", "Referrer-Policy"], None);
         operation
     }

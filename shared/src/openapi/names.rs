@@ -3,7 +3,7 @@
 use crate::model::{Entity, Model};
 
 /// Names of the schemas that belong to no entity.
-pub(super) const OURS: [&str; 20] = [
+pub(super) const OURS: [&str; 21] = [
     "Problem",
     "JsonPatch",
     "Me",
@@ -17,6 +17,7 @@ pub(super) const OURS: [&str; 20] = [
     "ConsumerReplace",
     "ConsumerPatch",
     "ConsumerList",
+    "KeyList",
     "Key",
     "KeyCreate",
     "Purge",

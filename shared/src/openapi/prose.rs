@@ -107,6 +107,9 @@ const GENERAL: &str = "\
 ## Pages
 A list answers with `data` and `next_cursor`. Send that back as `cursor` for the next page, until it is null. A page may be short, even empty, before the end.
 
+## Who may do what
+A token or key whose scopes are of the form `entity:action`, `entity:*`, `*:action`, `system:permission` or `*`, or have names that its issuer uses for such, may do only what these and its roles allow; other scopes mean nothing. A 403 says what is missing: `forbidden` a role, `insufficient_scope` a scope (`WWW-Authenticate` names it), `missing_claim` a claim (`claims`). Operations that list no credentials as an alternative can be read by everybody.
+
 ## Safe repeats
 Send an `Idempotency-Key` with a write, a fresh random one for each, and repeat the request with the same key if no answer comes: it takes effect once, and the answer is the same for 24 hours (`Idempotency-Replayed: true`).
 

@@ -71,7 +71,7 @@ pub(super) fn all_headers() -> Map<String, Value> {
         (
             "Cache-Control",
             text(
-                "`private, no-cache`: a copy may be kept and must be validated; `no-store` where a secret stands in the answer.",
+                "`private, no-cache`: a copy may be kept and must be validated; `no-store` where a secret stands in the answer; `public, max-age=60, s-maxage=60` where shared caches may keep what was answered to a request without credentials.",
             ),
         ),
         ("Cache-Status", text("Whether the API's own cache had the answer: `holdfast; hit`, `holdfast; fwd=miss` (RFC 9211).")),
@@ -116,7 +116,7 @@ fn of_status(base_url: &str, status: u16) -> Value {
         .map(|code| (code.name().to_owned(), json!({"summary": code.title(), "value": example(base_url, *code)})))
         .collect();
     let more: &[&str] = match status {
-        401 => &["WWW-Authenticate"],
+        401 | 403 => &["WWW-Authenticate"],
         405 => &["Allow"],
         409 | 429 | 503 | 504 => &["Retry-After"],
         415 => &["Accept"],
@@ -135,6 +135,7 @@ fn example(base_url: &str, code: Code) -> Value {
         Code::ValidationFailed => {
             problem.errors = vec![FieldError::new("/quantity", "minimum", "must be at least 1")];
         }
+        Code::MissingClaim => problem = problem.with_member("claims", json!(["customer_id"])),
         Code::InvalidParameter => problem = problem.with_member("parameter", "limit"),
         Code::RateLimited | Code::QuotaExceeded => problem = problem.with_member("violated-policies", json!(["day"])),
         _ => {}
@@ -165,6 +166,7 @@ pub(super) fn problem() -> Value {
             "code": kinds::about(kinds::word(&codes), "The kind of error, for programs."),
             "correlation_id": kinds::about(kinds::text(128), "Names the request in logs."),
             "errors": kinds::about(kinds::list(place, 100_000), "Every place that is wrong."),
+            "claims": kinds::about(kinds::list(kinds::text(200), 100), "The claims that the credentials do not carry."),
             "parameter": kinds::about(kinds::text(kinds::HEAD), "The query parameter that is wrong."),
             "violated-policies": kinds::about(kinds::list(kinds::text(64), 100), "The limits that are used up, by their names in `RateLimit-Policy`."),
             "limits": kinds::about(kinds::list(limit(json!({})), 100), "The limits that are used up, as `/v1/_me` tells of them."),

@@ -22,9 +22,21 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// Access of the caller to an entity.
+    /// Access of the caller to an entity. Whoever comes without credentials can only read, whatever the role may do: to a publishable
+    /// key it is open.
     pub(super) fn access(&self, entity: &Entity, action: Action) -> Access {
-        Access::of(self.model, self.caller, entity, action)
+        let reads = matches!(action, Action::List | Action::Read | Action::Download);
+        match self.caller.anonymous && self.caller.key_id.is_none() && !reads {
+            true => Access::default(),
+            false => Access::of(self.model, self.caller, entity, action),
+        }
+    }
+
+    /// Whether callers without credentials may do the action on some record.
+    pub(super) fn is_open(&self, entity: &Entity, action: Action) -> bool {
+        let role = self.model.auth.anonymous_role.clone();
+        let anonymous = Caller { roles: role.into_iter().collect(), anonymous: true, ..Caller::default() };
+        Source { caller: &anonymous, ..*self }.allows(entity, action)
     }
 
     /// Whether the caller may do the action on some record.
@@ -51,14 +63,13 @@ impl<'a> Source<'a> {
     }
 
     /// Entities on which the caller may do anything.
-    pub(super) fn entities(&self) -> impl Iterator<Item = &'a Entity> {
+    pub(super) fn entities(&self) -> impl Iterator<Item = &'a Entity> + '_ {
         const SERVED: [Action; 5] = [Action::List, Action::Read, Action::Create, Action::Update, Action::Delete];
-        let (model, caller) = (self.model, self.caller);
-        let allowed = move |entity: &Entity, action| !Access::of(model, caller, entity, action).is_forbidden();
-        let uploads = move |entity: &Entity| {
-            let access = Access::of(model, caller, entity, Action::Upload).widest();
+        let uploads = |entity: &Entity| {
+            let access = self.access(entity, Action::Upload).widest();
             stored::fields(entity).any(|field| access.contains(field.ix))
         };
-        model.entities.iter().filter(move |entity| SERVED.iter().any(|action| allowed(entity, *action)) || uploads(entity))
+        let served = move |entity: &&Entity| SERVED.iter().any(|action| self.allows(entity, *action)) || uploads(entity);
+        self.model.entities.iter().filter(served)
     }
 }

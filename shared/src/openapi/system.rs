@@ -44,7 +44,7 @@ pub(super) fn paths(source: &Source<'_>) -> Map<String, Value> {
         put("/v1/_consumers/{id}", one_consumer());
         put(
             "/v1/_consumers/{id}/keys",
-            json!({"parameters": [path("id", "Id of the consumer.")], "post": create_key(source.model)}),
+            json!({"parameters": [path("id", "Id of the consumer.")], "get": list_keys(), "post": create_key(source.model)}),
         );
         put(
             "/v1/_consumers/{id}/keys/{key_id}",
@@ -269,13 +269,19 @@ fn one_consumer() -> Value {
     json!({"parameters": [path("id", "Id of the consumer.")], "get": get, "put": put, "patch": patch, "delete": delete})
 }
 
+fn list_keys() -> Value {
+    let about = "Their names, scopes and times, without what is secret of them.";
+    let answer = ("200", answer("All that are not revoked.", &["ETag"], Some("KeyList")));
+    operation("listApiConsumerKeys", "List the API keys of a consumer", about, vec![], answer, &[404, 406])
+}
+
 fn create_key(model: &Model) -> Value {
     let about = "Keys overlap, so they are exchanged without an interruption: make a new one, use it, revoke the old one.";
     let headers = ["Location", "Referrer-Policy"];
     let created = ("201", answer("The key: only this answer has it.", &headers, Some("Key")));
     let mut made = operation("createApiConsumerKey", "Create an API key", about, vec![], created, &[404, 406, 409, 415]);
     let longest = model.auth.max_key_age.map_or(86_400, |age| age.as_secs().min(86_400));
-    let example = json!({"expires_in": longest});
+    let example = json!({"name": "The shop's till", "expires_in": longest});
     made["requestBody"] = body(&[(crate::http::JSON, with_example(refer("schemas", "KeyCreate"), Some(example)))]);
     made["requestBody"]["required"] = json!(false);
     with_idempotency(made)

@@ -26,6 +26,7 @@ pub(super) fn schemas(model: &Model) -> Map<String, Value> {
         ("ConsumerList", Some(page(refer("schemas", "Consumer"), None))),
         ("KeyCreate", Some(key_create(model))),
         ("Key", Some(key())),
+        ("KeyList", Some(page(refer("schemas", "Key"), None))),
         ("Purge", Some(purge(model))),
     ])
 }
@@ -237,8 +238,19 @@ fn patched(mut schema: Value) -> Value {
 fn key_create(model: &Model) -> Value {
     let longest = model.auth.max_key_age.and_then(|age| i64::try_from(age.as_secs()).ok()).unwrap_or(100 * 366 * 86_400);
     let about = "Seconds; as long as the API allows where nothing is said.";
+    let mut name = kinds::or_null(kinds::text(200));
+    name["minLength"] = json!(1);
+    let mut scope = kinds::text(200);
+    scope["examples"] =
+        json!(model.entities.first().map(|entity| format!("{}:read", entity.name)).into_iter().collect::<Vec<_>>());
+    let mut scopes = kinds::list(scope, 50);
+    (scopes["minItems"], scopes["uniqueItems"]) = (json!(1), json!(true));
     let mut schema = kinds::object(
         json!({
+            "name": kinds::about(name, "Name for people: where the key is used."),
+            "scopes": kinds::about(
+                kinds::or_null(scopes),
+                "What the key may do of what its consumer's roles allow: `entity:action`, `entity:*`, `*:action`, `system:permission`, `*`; null: all of it."),
             "expires_in": kinds::about(kinds::or_null(kinds::whole(1, longest)), about),
             "publishable": {"type": ["boolean", "null"],
                 "description": "For use in public: its holder is treated as anonymous and limited by address."},
@@ -254,11 +266,15 @@ fn key() -> Value {
         json!({
             "id": kinds::id(),
             "key": kinds::about(kinds::text(256), "The key itself: it cannot be shown again, not even to a repetition by Idempotency-Key."),
+            "name": kinds::or_null(kinds::text(200)),
+            "scopes": kinds::about(kinds::or_null(kinds::list(kinds::text(200), 50)), "What narrows it; null: nothing."),
             "created_at": kinds::moment(),
+            "created_by": kinds::about(kinds::or_null(kinds::subject()), "Subject that made it."),
+            "last_used_at": kinds::about(kinds::or_null(kinds::moment()), "Minute of its last use; null: never."),
             "expires_at": kinds::or_null(kinds::moment()),
             "publishable": {"type": "boolean"},
         }),
-        &["id", "created_at", "publishable"],
+        &["id", "name", "scopes", "created_at", "created_by", "last_used_at", "publishable"],
     )
 }
 

@@ -246,7 +246,7 @@ pub fn subject(app: &App, principal: &Principal) -> Result<Option<LimitSubject>,
         return Ok(None);
     }
     let (consumer, key_id) = (principal.consumer.clone(), principal.key_id.clone());
-    let subject = |plan| LimitSubject { consumer, plan, key_id, epoch: principal.epoch.unwrap_or(0) };
+    let subject = |plan| LimitSubject { consumer, plan, used_key: key_id.clone(), key_id, epoch: principal.epoch.unwrap_or(0) };
     Ok(plan(app, principal)?.map(subject))
 }
 
@@ -254,7 +254,10 @@ pub fn subject(app: &App, principal: &Principal) -> Result<Option<LimitSubject>,
 /// consumer's item, so this one has neither epoch nor revocations.
 fn account_of_key(app: &App, principal: &Principal) -> Result<Option<LimitSubject>, Problem> {
     let Some(key_id) = &principal.key_id else { return Ok(None) };
-    let subject = |plan| LimitSubject { consumer: keys::account_of_key(key_id), plan, key_id: None, epoch: 0 };
+    let subject = |plan| {
+        let (consumer, used_key) = (keys::account_of_key(key_id), Some(key_id.clone()));
+        LimitSubject { consumer, plan, key_id: None, used_key, epoch: 0 }
+    };
     Ok(plan(app, principal)?.map(subject))
 }
 

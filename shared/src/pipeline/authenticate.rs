@@ -1,31 +1,43 @@
 //! Authentication: from a request's credentials to its caller.
 
-use serde_json::{Map, Value};
-
 use super::{RequestContext, admit};
 use crate::core::api_key;
 use crate::http::header_value;
 use crate::http::problem::Problem;
-use crate::identity::auth::Principal;
-use crate::identity::auth::{self, AuthFailure};
+use crate::http::route::{Records, Route};
+use crate::identity::auth::{self, AuthFailure, Evidence, Principal};
 use crate::limit::address::{AbuseSource, AddressBucket};
 use crate::notify::{self, Kind};
 
-/// The caller of a route that needs one, by the authorizer's `context` where there is one. Credentials that are not accepted are
-/// counted per client address.
+/// What is known of the caller's credentials: the authorizer's context, or what this instance remembers where there is none.
+pub(super) fn evidence<'a>(cx: &RequestContext<'a>) -> Evidence<'a> {
+    cx.request.context.as_ref().map_or(Evidence::Memory, Evidence::Context)
+}
+
+/// Whether callers without credentials may come here, in the role that the model gives them: to read records and files.
+fn is_open(cx: &RequestContext<'_>) -> bool {
+    let route = cx.matched.as_ref().map(|matched| &matched.route);
+    matches!(route, Ok(Route::Records(_, Records::List | Records::Get { .. }) | Route::Download(_)))
+}
+
+/// The caller of a route, verified here where the `evidence` does not do. Credentials that are not accepted are counted per client
+/// address.
 ///
 /// # Errors
 /// 401; 429 after many credentials that were not accepted; 503 where they cannot be verified.
 #[tracing::instrument(target = "holdfast::trace", level = "trace", name = "authenticate", skip_all)]
-pub(super) async fn authenticate(cx: &RequestContext<'_>, context: Option<&Map<String, Value>>) -> Result<Principal, Problem> {
+pub(super) async fn authenticate(cx: &RequestContext<'_>, evidence: Evidence<'_>) -> Result<Principal, Problem> {
     let authorization = cx.request.authorization();
     let verified = match authorization.as_deref() {
-        // Without credentials API Gateway answers by itself; nobody is anonymous here.
-        None => Err(AuthFailure::Missing),
-        given => auth::principal(cx.model(), &cx.app.authenticator, context, given, cx.app.env.now()).await,
+        // Without credentials API Gateway answers all other routes by itself.
+        None if !is_open(cx) => Err(AuthFailure::Missing),
+        given => auth::principal(cx.model(), &cx.app.authenticator, evidence, given, cx.app.env.now()).await,
     };
     let failure = match verified {
-        Ok(principal) => return Ok(principal),
+        Ok(principal) => {
+            cx.note(&principal);
+            return Ok(principal);
+        }
         Err(failure) => failure,
     };
     if matches!(failure, AuthFailure::Invalid(_)) {
@@ -53,7 +65,8 @@ async fn count_invalid_best_effort(cx: &RequestContext<'_>, authorization: Optio
     }
 }
 
-fn unauthenticated(failure: &AuthFailure) -> Problem {
+/// 401, or 503 where the caller is not to blame.
+pub(super) fn unauthenticated(failure: &AuthFailure) -> Problem {
     match failure.challenge() {
         Some(challenge) => Problem::unauthenticated(header_value(challenge), failure.message()),
         None => Problem::unavailable(failure.message()).retry_after(1),

@@ -1,6 +1,7 @@
 //! Context of a request: what all of its stages know, and what those behind authentication know besides.
 
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use tokio::sync::SetOnce;
 
@@ -32,6 +33,19 @@ pub struct RequestContext<'a> {
     pub matched: Result<Matched, Problem>,
     /// Notes for the count of usage.
     pub metrics: RequestMetrics,
+    /// Its caller, for the log; once there is one.
+    pub who: OnceLock<Who>,
+}
+
+/// A caller as the line of a request in the log has it: where no authorizer was asked, nothing else tells of it.
+#[derive(Debug)]
+pub struct Who {
+    /// Subject.
+    pub subject: String,
+    /// Key that was used.
+    pub key_id: Option<String>,
+    /// Scopes that narrow it, with blanks between.
+    pub scope: Option<String>,
 }
 
 impl<'a> RequestContext<'a> {
@@ -40,7 +54,15 @@ impl<'a> RequestContext<'a> {
         let begun = app.env.now();
         let correlation = request.correlation(&app.env);
         let (route, matched) = route::find(&app.model, &request.method, &request.path);
-        Self { app, request, body: Body::new(request), begun, correlation, route, matched, metrics: RequestMetrics::default() }
+        let (body, metrics, who) = (Body::new(request), RequestMetrics::default(), OnceLock::new());
+        Self { app, request, body, begun, correlation, route, matched, metrics, who }
+    }
+
+    /// Notes the caller for the log.
+    pub fn note(&self, principal: &Principal) {
+        let scope = principal.scopes.as_ref().map(|scopes| scopes.join(" "));
+        // Whoever is verified a second time is the same.
+        self.who.get_or_init(|| Who { subject: principal.subject.clone(), key_id: principal.key_id.clone(), scope });
     }
 
     /// The model.

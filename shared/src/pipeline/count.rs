@@ -7,12 +7,13 @@ use http::HeaderMap;
 use crate::app::App;
 use crate::http::{ApiRequest, ApiResponse};
 use crate::pipeline::RequestContext;
+use crate::pipeline::context::Who;
 use crate::store::meter::Consumed;
 use crate::usage::Finished;
 
 /// Counts a request that has been answered: with the capacity that it `consumed` and the trace of its spans. Nothing here waits.
 pub(super) fn count(cx: RequestContext<'_>, response: &ApiResponse, consumed: Consumed, trace_id: Option<&str>) {
-    let RequestContext { app, request, begun, correlation, route, metrics, .. } = cx;
+    let RequestContext { app, request, begun, correlation, route, metrics, who, .. } = cx;
     let mut done = Finished {
         route,
         status: response.status().as_u16(),
@@ -25,17 +26,20 @@ pub(super) fn count(cx: RequestContext<'_>, response: &ApiResponse, consumed: Co
         ..Finished::default()
     };
     metrics.fill(&mut done);
-    log(app, request, &correlation, trace_id, &done);
+    log(app, request, (&correlation, trace_id), who.get(), &done);
     app.usage.count(done);
 }
 
 /// One line per request, for machines. Neither credentials nor content: the address is that of the table of routes.
-fn log(app: &App, request: &ApiRequest, correlation: &str, trace_id: Option<&str>, done: &Finished) {
+fn log(app: &App, request: &ApiRequest, (correlation, trace_id): (&str, Option<&str>), who: Option<&Who>, done: &Finished) {
     tracing::info!(
         target: "holdfast::request",
         correlation_id = correlation,
         trace_id = trace_id.or_else(|| trace(&request.headers)),
         consumer = done.consumer,
+        subject = who.map(|who| who.subject.as_str()),
+        key_id = who.and_then(|who| who.key_id.as_deref()),
+        scope = who.and_then(|who| who.scope.as_deref()),
         route = done.route,
         status = done.status,
         duration_ms = done.duration.as_secs_f64() * 1_000.0,

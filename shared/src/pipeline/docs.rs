@@ -1,6 +1,8 @@
 //! `/v1/openapi.json`, `/v1/openapi.yaml`, `/v1/docs` and `/v1/docs/llms.txt`: what the caller may do, as documents. These addresses
 //! need no credentials; without them the document is that of the anonymous role.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
@@ -24,7 +26,14 @@ use crate::query::split_parameters;
 /// another one, `diff`) without the permission `consumers`.
 pub fn handle(app: &App, request: &ApiRequest, principal: Option<&Principal>, document: Document) -> Result<Reply, Problem> {
     let handler = DocumentHandler { model: &app.model, documents: &app.documents, environment: &app.environment };
-    handler.handle(request, principal, document)
+    let age = if principal.is_none() { shared_age(&app.model) } else { None };
+    handler.handle(request, principal, document).map(|reply| reply.public(age))
+}
+
+/// For how long shared caches may keep what everybody sees: as long as the shortest-lived public entity, which it describes. Where the
+/// model makes nothing public, neither are its documents.
+fn shared_age(model: &Model) -> Option<Duration> {
+    model.entities.iter().filter_map(|entity| entity.public).min()
 }
 
 /// What a document is made of and kept in.

@@ -40,14 +40,14 @@ use crate::http::problem::Problem;
 use crate::http::route::endpoint::Effect;
 use crate::http::route::{ConsumerShares, Document, FileRef, Files, Matched, Records, Route, System};
 use crate::http::{ApiRequest, ApiResponse, Reply, cors, respond};
-use crate::identity::auth::Principal;
+use crate::identity::auth::{Evidence, Principal};
 use crate::limit::address::AddressBucket;
 use crate::limit::{Call, WindowState};
 use crate::model::EntityIx;
 use crate::store::meter::measured;
 
 use admit::{AdmitError, Admitted};
-use authenticate::authenticate;
+use authenticate::{authenticate, evidence};
 use permission::permit;
 
 /// What a request must leave of its time for the answer to be sent.
@@ -127,10 +127,10 @@ async fn documents(cx: &RequestContext<'_>, matched: &Matched, document: Documen
         return docs::handle(cx.app, cx.request, None, document);
     }
     let calls = cost::calls(matched, &cx.body);
-    let mut caller = authenticate(cx, cx.request.context.as_ref()).await?;
+    let mut caller = authenticate(cx, evidence(cx)).await?;
     let windows = match admit::admit(cx, &caller, &calls, None).await {
         Err(AdmitError::NewEpoch { paid, .. }) => {
-            caller = authenticate(cx, None).await?;
+            caller = authenticate(cx, Evidence::Nothing).await?;
             admit::admit(cx, &caller, &calls, paid).await?
         }
         decided => decided?,
@@ -143,12 +143,12 @@ async fn documents(cx: &RequestContext<'_>, matched: &Matched, document: Documen
 /// verified anew, once.
 async fn protected(cx: &RequestContext<'_>, matched: &Matched, work: Work<'_>) -> Result<Reply, Problem> {
     let calls = cost::calls(matched, &cx.body);
-    let principal = authenticate(cx, cx.request.context.as_ref()).await?;
+    let principal = authenticate(cx, evidence(cx)).await?;
     cx.metrics.consumer(&principal.consumer);
     cost::deprecated(cx.model(), &calls).into_iter().for_each(|name| cx.metrics.deprecated(name));
     let admitted = match perform(cx, &principal, work, matched.effect, &calls, None).await {
         Err(AdmitError::NewEpoch { paid, .. }) => {
-            let principal = authenticate(cx, None).await?;
+            let principal = authenticate(cx, Evidence::Nothing).await?;
             perform(cx, &principal, work, matched.effect, &calls, paid).await?
         }
         decided => decided?,

@@ -74,7 +74,7 @@ async fn subject(app: &App, one: &Watched) -> Result<Option<LimitSubject>, Table
     let Some(plan) = app.model.plan(name) else { return Ok(None) };
     let plan = ResolvedPlan::of(plan, record.as_ref().and_then(|record| record.overrides.as_ref()));
     let plan = plan.map_err(|faults| TableError::Broken(format!("plan {name}: {faults:?}")))?;
-    Ok(Some(LimitSubject { consumer: one.consumer.clone(), plan: Arc::new(plan), key_id: None, epoch: 0 }))
+    Ok(Some(LimitSubject { consumer: one.consumer.clone(), plan: Arc::new(plan), key_id: None, used_key: None, epoch: 0 }))
 }
 
 /// Looks for anomalies in the last whole hour of usage, once, and enqueues a notice of each; their number.

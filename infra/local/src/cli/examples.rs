@@ -1,16 +1,19 @@
-//! Requests that a start prints: a list, what it refers to, who am I; and a record's life, from its creation to its end.
+//! Requests that a start prints: what may be read without credentials; a list, what it refers to, who am I; and a record's life, from
+//! its creation to its end.
 
 use std::fmt;
 
-use holdfast::model::{Entity, IdKind, Model};
+use holdfast::core::caller::Caller;
+use holdfast::model::{Action, Entity, IdKind, Model, ToOne};
 use holdfast::openapi::{self, Site};
+use holdfast::query::policy::Access;
 use serde_json::{Map, Value};
 
 /// A request, as a shell line with curl.
 pub(super) struct Example {
     method: &'static str,
     address: String,
-    token: String,
+    token: Option<String>,
     body: Option<Value>,
 }
 
@@ -20,7 +23,9 @@ impl fmt::Display for Example {
         if self.method != "GET" {
             write!(f, "-X {} ", self.method)?;
         }
-        write!(f, "-H 'Authorization: Bearer {}' ", self.token)?;
+        if let Some(token) = &self.token {
+            write!(f, "-H 'Authorization: Bearer {token}' ")?;
+        }
         if let Some(body) = &self.body {
             write!(f, "-H 'Content-Type: application/json' -d '{}' ", body.to_string().replace('\'', r"'\''"))?;
         }
@@ -28,10 +33,28 @@ impl fmt::Display for Example {
     }
 }
 
+/// What plain `curl` shows of a model with a role for callers without credentials: a list, one with what it refers to.
+pub(super) fn without_credentials(model: &Model, url: &str) -> Vec<Example> {
+    let Some(role) = &model.auth.anonymous_role else { return Vec::new() };
+    let caller = Caller { roles: vec![role.clone()], anonymous: true, ..Caller::default() };
+    let open = |entity: &Entity| !Access::of(model, &caller, entity, Action::List).is_forbidden();
+    let sees = |entity: &Entity, field| Access::of(model, &caller, entity, Action::List).widest().contains(field);
+    let make = |address: String| Example { method: "GET", address: format!("{url}/v1/{address}"), token: None, body: None };
+    // Whatever refers to something else tells more of a model than what does not.
+    let embedding = model.entities.iter().filter(|entity| open(entity)).find_map(|entity| {
+        let shown = |to: &&ToOne| to.target != entity.ix && open(model.entity(to.target)) && sees(entity, to.field);
+        Some((entity, entity.to_one.iter().find(shown)?))
+    });
+    let first = embedding.map(|(entity, _)| entity).or_else(|| model.entities.iter().find(|entity| open(entity)));
+    let lists = first.map(|entity| make(format!("{}?limit=3", entity.plural)));
+    let embeds = embedding.map(|(entity, to)| make(format!("{}?limit=2&include={}", entity.plural, to.name)));
+    lists.into_iter().chain(embeds).collect()
+}
+
 /// Example requests of a caller with this role, which a new system answers with success.
 pub(super) fn of(model: &Model, role: &str, url: &str, token: &str) -> Vec<Example> {
     let make =
-        |method, path: String, body| Example { method, address: format!("{url}/v1/{path}"), token: token.to_owned(), body };
+        |method, path: String, body| Example { method, address: format!("{url}/v1/{path}"), token: Some(token.to_owned()), body };
     let mut all = Vec::new();
     all.extend(model.entities.first().map(|entity| make("GET", format!("{}?limit=3", entity.plural), None)));
     let embedding = model.entities.iter().find_map(|entity| Some((entity, entity.to_one.first()?)));

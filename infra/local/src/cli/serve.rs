@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::terminal::{self, DIM, HEADING};
-use super::{DEFAULT_PORT, Failure, examples, model};
+use super::{DEFAULT_PORT, Failure, examples, model, token};
 use crate::demo;
 use crate::embedded::{AUDIT_BUCKET, BUCKET, CREDENTIAL, DATA_TABLE, Durability, VOLATILE_TABLE};
 use crate::system::DATABASE;
@@ -132,7 +132,7 @@ async fn load_demo(local: &Local, options: &Options) -> Result<(), Failure> {
     if let Some(mark) = &mark {
         std::fs::write(mark, "")?;
     }
-    let report = demo::load(&local.url(), &token(local, options, ADMIN)?).await?;
+    let report = demo::load(&local.url(), &token_of(local, options, ADMIN)?).await?;
     for refused in &report.refused {
         terminal::warning(&refused.to_string());
     }
@@ -181,13 +181,20 @@ fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failu
     let width = model.roles.iter().map(|role| role.name.len()).max().unwrap_or(0);
     let mut first = None;
     for role in &model.roles {
-        let token = token(local, options, &role.name)?;
+        let token = token_of(local, options, &role.name)?;
         anstream::eprintln!("  {:width$}  {token}", role.name);
+        let (_, claims) = demo::identity(model, &role.name);
+        if let Some(lacks) = token::lacking(model, &role.name, |claim| claims.contains_key(claim)) {
+            anstream::eprintln!("  {:width$}  {DIM}{lacks}: `holdfast token --sub me --role {}`{DIM:#}", "", role.name);
+        }
         if role.name == ADMIN || first.is_none() {
             first = Some((&role.name, token));
         }
     }
     anstream::eprintln!("\n{HEADING}Try{HEADING:#}");
+    for example in examples::without_credentials(model, &url) {
+        anstream::eprintln!("  {example}");
+    }
     for example in first.iter().flat_map(|(role, token)| examples::of(model, role, &url, token)) {
         anstream::eprintln!("  {example}");
     }
@@ -195,7 +202,7 @@ fn greet(local: &Local, options: &Options, args: &ServeArgs) -> Result<(), Failu
     Ok(())
 }
 
-fn token(local: &Local, options: &Options, role: &str) -> Result<String, Failure> {
+fn token_of(local: &Local, options: &Options, role: &str) -> Result<String, Failure> {
     let (subject, claims) = demo::identity(&local.model, role);
     let request = TokenRequest {
         subject,

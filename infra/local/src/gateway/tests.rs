@@ -74,21 +74,25 @@ async fn get(url: String, authorization: Option<&str>) -> (u16, Value) {
 #[tokio::test]
 async fn routes_to_functions_with_what_the_authorizer_said() {
     let (server, base, asked) = start().await;
-    let (status, body) = get(format!("{base}/v1/orders/a%20b?x=1"), Some("me")).await;
+    let (status, body) = get(format!("{base}/v1/_consumers/a%20b?x=1"), Some("me")).await;
     assert_eq!(status, 200);
     assert_eq!(body["function"], "data-api");
-    assert_eq!(body["event"]["rawPath"], "/v1/orders/a b");
+    assert_eq!(body["event"]["rawPath"], "/v1/_consumers/a b");
     assert_eq!(body["event"]["pathParameters"]["id"], "a b");
     assert_eq!(body["event"]["requestContext"]["authorizer"]["lambda"], json!({"outcome": "ok", "who": "me", "type": "REQUEST"}));
     assert_eq!(body["event"]["requestContext"]["http"]["sourceIp"], "127.0.0.1");
     let (_, body) = get(format!("{base}/v1/orders/%2541%2Fb"), Some("me")).await;
     assert_eq!(body["event"]["rawPath"], "/v1/orders/%2541/b");
-    let (_, body) = get(format!("{base}/v1/orders/1/photo/download"), Some("me")).await;
+    let (_, body) = get(format!("{base}/v1/orders/1/photo/shares"), Some("me")).await;
     assert_eq!(body["function"], "download");
     assert_eq!(asked.load(Ordering::SeqCst), 1, "the answer is remembered for all routes");
-    let (_, body) = get(format!("{base}/v1/openapi.json"), Some("other")).await;
-    assert_eq!(body["function"], "docs");
-    assert!(body["event"]["requestContext"].get("authorizer").is_none(), "an open route has no authorizer");
+    for (path, function) in
+        [("openapi.json", "docs"), ("orders", "data-api"), ("orders/1", "data-api"), ("orders/1/photo/download", "download")]
+    {
+        let (_, body) = get(format!("{base}/v1/{path}"), Some("other")).await;
+        assert_eq!(body["function"], function);
+        assert!(body["event"]["requestContext"].get("authorizer").is_none(), "an open route has no authorizer");
+    }
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     let (_, body) = get(format!("{base}/nowhere"), None).await;
     assert_eq!((&body["function"], &body["event"]["routeKey"]), (&json!("data-api"), &json!("$default")));
@@ -98,7 +102,7 @@ async fn routes_to_functions_with_what_the_authorizer_said() {
 #[tokio::test]
 async fn missing_credentials_reach_the_function_with_an_empty_context() {
     let (server, base, asked) = start().await;
-    let (status, body) = get(format!("{base}/v1/orders"), None).await;
+    let (status, body) = get(format!("{base}/v1/_me"), None).await;
     assert_eq!(status, 200);
     assert_eq!(body["event"]["requestContext"]["authorizer"]["lambda"], json!({}));
     assert_eq!(asked.load(Ordering::SeqCst), 0);
@@ -108,12 +112,12 @@ async fn missing_credentials_reach_the_function_with_an_empty_context() {
 #[tokio::test]
 async fn a_repeated_header_reaches_authorizer_and_function_as_one_that_holds_both() {
     let (server, base, asked) = start().await;
-    let request = client::http().build().unwrap().get(format!("{base}/v1/orders"));
+    let request = client::http().build().unwrap().get(format!("{base}/v1/_me"));
     let body = request.header("authorization", "me").header("authorization", "you").send().await.unwrap().bytes().await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["event"]["requestContext"]["authorizer"]["lambda"]["who"], "me,you");
     assert_eq!(body["event"]["headers"]["authorization"], "me,you");
-    get(format!("{base}/v1/orders"), Some("me")).await;
+    get(format!("{base}/v1/_me"), Some("me")).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2, "what is remembered of one is not the answer for both");
     server.stop().await;
 }
@@ -123,8 +127,8 @@ async fn refusals_are_those_of_api_gateway() {
     let (server, base, _) = start().await;
     let long = "x".repeat(10_240);
     for (path, who, status, message) in [
-        ("/v1/orders", "denied", 403, "Forbidden"),
-        ("/v1/orders", "broken", 500, "Internal Server Error"),
+        ("/v1/_me", "denied", 403, "Forbidden"),
+        ("/v1/_me", "broken", 500, "Internal Server Error"),
         ("/v1/orders/fail", "me", 500, "Internal Server Error"),
         ("/v1/orders/panic", "me", 500, "Internal Server Error"),
         ("/v1/orders/odd", "me", 500, "Internal Server Error"),

@@ -44,6 +44,10 @@ codes! {
         "The credentials are missing, wrong or expired; `WWW-Authenticate` says what is asked for.";
     Forbidden, "forbidden", FORBIDDEN, "Forbidden",
         "The caller is known and may not do this; other credentials may.";
+    InsufficientScope, "insufficient_scope", FORBIDDEN, "Insufficient scope",
+        "The caller's roles allow this and the scopes of its credentials do not; `WWW-Authenticate` names the scope that is missing.";
+    MissingClaim, "missing_claim", FORBIDDEN, "Missing claim",
+        "The caller's roles allow this for rows that a claim tells, which its credentials do not carry; `claims` lists such claims.";
     NotFound, "not_found", NOT_FOUND, "Not found",
         "There is nothing at this address that the caller may see.";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, "Method not allowed",
@@ -105,7 +109,7 @@ mod tests {
     use std::collections::HashSet;
 
     /// The list of the HTTP contract, word for word.
-    const CONTRACT: &str = "malformed_request 400, invalid_parameter 400, unauthenticated 401, forbidden 403, not_found 404, \
+    const CONTRACT: &str = "malformed_request 400, invalid_parameter 400, unauthenticated 401, forbidden 403, insufficient_scope 403, missing_claim 403, not_found 404, \
         method_not_allowed 405, not_acceptable 406, conflict 409, unique_violation 409, restricted 409, request_in_progress 409, \
         gone 410, precondition_failed 412, payload_too_large 413, response_too_large 413, unsupported_media_type 415, \
         validation_failed 422, reference_not_found 422, cost_exceeds_limit 422, idempotency_key_reused 422, \

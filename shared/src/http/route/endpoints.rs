@@ -21,6 +21,7 @@ pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
     account(Method::DELETE, "/v1/_consumers/{consumer}", Effect::Write, |found| {
         Route::System(System::DeleteConsumer { id: found.id })
     }),
+    account(Method::GET, "/v1/_consumers/{consumer}/keys", Effect::Read, |found| Route::System(System::Keys { id: found.id })),
     account(Method::POST, "/v1/_consumers/{consumer}/keys", Effect::Write, |found| {
         Route::System(System::CreateKey { id: found.id })
     }),
@@ -47,16 +48,12 @@ pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
     document("/v1/openapi.yaml", |_| Route::Document(Document::Yaml)),
     document("/v1/docs", |_| Route::Document(Document::Page)),
     document("/v1/docs/llms.txt", |_| Route::Document(Document::Llms)),
-    records(Method::GET, "/v1/{plural}", Charge::Entity(Operation::List), Effect::Read, |found| {
-        Route::Records(found.entity, Records::List)
-    }),
+    open_records("/v1/{plural}", Operation::List, |found| Route::Records(found.entity, Records::List)),
     records(Method::POST, "/v1/{plural}", Charge::Entity(Operation::Create), Effect::Write, |found| {
         Route::Records(found.entity, Records::Create)
     }),
     records(Method::POST, "/v1/{plural}/_bulk", Charge::Bulk, Effect::Write, |found| Route::Records(found.entity, Records::Bulk)),
-    records(Method::GET, "/v1/{plural}/{id}", Charge::Entity(Operation::Read), Effect::Read, |found| {
-        Route::Records(found.entity, Records::Get { id: found.id })
-    }),
+    open_records("/v1/{plural}/{id}", Operation::Read, |found| Route::Records(found.entity, Records::Get { id: found.id })),
     records(Method::PUT, "/v1/{plural}/{id}", Charge::Entity(Operation::Update), Effect::Write, |found| {
         Route::Records(found.entity, Records::Replace { id: found.id })
     }),
@@ -72,9 +69,7 @@ pub(super) const ENDPOINTS: &[Endpoint<Route>] = &[
     file(Method::POST, "/v1/{plural}/{id}/{field}/complete", Operation::Upload, Effect::Write, |found| {
         Route::Files(found.file(), Files::Complete)
     }),
-    file(Method::GET, "/v1/{plural}/{id}/{field}/download", Operation::Download, Effect::Write, |found| {
-        Route::Download(found.file())
-    }),
+    open_file("/v1/{plural}/{id}/{field}/download", |found| Route::Download(found.file())),
     file(Method::GET, "/v1/{plural}/{id}/{field}/shares", Operation::Download, Effect::Read, |found| {
         Route::Files(found.file(), Files::ListShares)
     }),
@@ -96,6 +91,17 @@ const fn records(method: Method, pattern: &'static str, charge: Charge, effect: 
 const fn file(method: Method, pattern: &'static str, operation: Operation, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
     let charge = Charge::Entity(operation);
     Endpoint { method, pattern, charge, effect, auth: Auth::Authorizer, function: Function::Download, make }
+}
+
+/// Reads that callers without credentials may do, where the model has a role for them.
+const fn open_records(pattern: &'static str, operation: Operation, make: Make<Route>) -> Endpoint<Route> {
+    let (charge, effect) = (Charge::Entity(operation), Effect::Read);
+    Endpoint { method: Method::GET, pattern, charge, effect, auth: Auth::Optional, function: Function::DataApi, make }
+}
+
+const fn open_file(pattern: &'static str, make: Make<Route>) -> Endpoint<Route> {
+    let (charge, effect) = (Charge::Entity(Operation::Download), Effect::Write);
+    Endpoint { method: Method::GET, pattern, charge, effect, auth: Auth::Optional, function: Function::Download, make }
 }
 
 const fn system(method: Method, pattern: &'static str, effect: Effect, make: Make<Route>) -> Endpoint<Route> {
@@ -206,6 +212,7 @@ pub enum System {
     ReplaceConsumer { id: String },
     PatchConsumer { id: String },
     DeleteConsumer { id: String },
+    Keys { id: String },
     CreateKey { id: String },
     DeleteKey { id: String, key_id: String },
     Me,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::jws::Unverified;
 use super::keys::{KeyStore, NoKey};
+use super::remembered::Remembered;
 use super::{AuthOutcome, AuthRefusal, JwksSource, api_key, claims, jwks};
 use crate::core::caller::{self, Caller, KEY_ALIAS};
 use crate::core::clock::{Env, Micros};
@@ -21,6 +22,7 @@ pub struct Authenticator {
     model: Arc<Model>,
     issuers: Vec<Issuer>,
     keys: KeyStore,
+    remembered: Remembered,
     table: SharedTable,
     env: Env,
 }
@@ -50,7 +52,7 @@ impl Authenticator {
     /// Verifies with the model's issuers and consumers in `table`.
     pub fn new(model: Arc<Model>, table: SharedTable, jwks: Arc<dyn JwksSource>, env: Env) -> Self {
         let issuers = model.auth.issuers.clone();
-        Self { model, issuers, keys: KeyStore::new(jwks, env.clone()), table, env }
+        Self { model, issuers, keys: KeyStore::new(jwks, env.clone()), remembered: Remembered::new(), table, env }
     }
 
     /// With a breaker before the issuers: [`KeyStore::with_breaker`].
@@ -64,6 +66,26 @@ impl Authenticator {
     pub fn with_issuer(mut self, issuer: Issuer) -> Self {
         self.issuers.push(issuer);
         self
+    }
+
+    /// The outcome of verifying an `Authorization` header now, or of up to five minutes ago if that was good. What ends a credential
+    /// before its time is for admission to find out, which then asks for [`Self::authenticate_anew`].
+    pub async fn authenticate_remembered(&self, header: &str) -> AuthOutcome {
+        match self.remembered.get(header, self.env.now()) {
+            Some(caller) => AuthOutcome::Ok(caller),
+            None => self.authenticate_anew(header).await,
+        }
+    }
+
+    /// The outcome of verifying an `Authorization` header now, which is remembered if it is good.
+    pub async fn authenticate_anew(&self, header: &str) -> AuthOutcome {
+        let outcome = self.authenticate(Some(header)).await;
+        match &outcome {
+            AuthOutcome::Ok(caller) => self.remembered.put(header, caller, self.env.now()),
+            AuthOutcome::Invalid(_) | AuthOutcome::Expired => self.remembered.forget(header),
+            AuthOutcome::Unavailable(_) => {}
+        }
+        outcome
     }
 
     /// The outcome of verifying the value of an `Authorization` header now.
@@ -86,18 +108,18 @@ impl Authenticator {
         let token = Unverified::parse(token)?;
         let unverified = crate::core::json::strict_object(&token.payload).ok_or(AuthRefusal::Malformed)?;
         let named = unverified.get("iss").and_then(Value::as_str).ok_or(AuthRefusal::Issuer)?;
-        let issuer = self.issuers.iter().find(|issuer| issuer.issuer == named).ok_or(AuthRefusal::Issuer)?;
+        let issuer = self.issuers.iter().find(|issuer| issuer.is(named)).ok_or(AuthRefusal::Issuer)?;
         if !issuer.algorithms.iter().any(|name| jwks::algorithm(name) == Some(token.algorithm)) {
             return Err(AuthRefusal::Algorithm.into());
         }
-        let key = self.keys.find(&issuer.jwks_uri, token.kid.as_deref(), token.algorithm).await.map_err(|none| match none {
+        let key = self.keys.find(issuer, token.kid.as_deref(), token.algorithm).await.map_err(|none| match none {
             NoKey::Refused(refusal) => Failure::Refused(refusal),
             NoKey::Unavailable(why) => Failure::Unavailable(why),
         })?;
         if !token.signed_by(&key) {
             return Err(AuthRefusal::Signature.into());
         }
-        let caller = claims::verify(&self.model.auth, issuer, &unverified, now)?;
+        let caller = claims::verify(&self.model, issuer, &unverified, now)?;
         let row = self.consumer(&caller.consumer).await?;
         apply_consumer(&self.model.auth, caller, row)
     }
@@ -120,6 +142,7 @@ impl Authenticator {
             subject: caller::subject(KEY_ALIAS, &stored.consumer),
             consumer: stored.consumer,
             key_id: Some(stored.id),
+            scopes: stored.scopes,
             expires: stored.expires,
             anonymous: stored.publishable,
             ..Caller::default()

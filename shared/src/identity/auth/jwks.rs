@@ -22,8 +22,13 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 pub fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         "RS256" => Some(Algorithm::RS256),
+        "RS384" => Some(Algorithm::RS384),
+        "RS512" => Some(Algorithm::RS512),
         "PS256" => Some(Algorithm::PS256),
+        "PS384" => Some(Algorithm::PS384),
+        "PS512" => Some(Algorithm::PS512),
         "ES256" => Some(Algorithm::ES256),
+        "ES384" => Some(Algorithm::ES384),
         "EdDSA" => Some(Algorithm::EdDSA),
         _ => None,
     }
@@ -33,6 +38,7 @@ pub fn algorithm(name: &str) -> Option<Algorithm> {
 enum Kind {
     Rsa,
     P256,
+    P384,
     Ed25519,
 }
 
@@ -49,8 +55,11 @@ impl Jwk {
     /// Whether the key is made for this algorithm.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         let of_kind = match algorithm {
-            Algorithm::RS256 | Algorithm::PS256 => self.kind == Kind::Rsa,
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => {
+                self.kind == Kind::Rsa
+            }
             Algorithm::ES256 => self.kind == Kind::P256,
+            Algorithm::ES384 => self.kind == Kind::P384,
             Algorithm::EdDSA => self.kind == Kind::Ed25519,
             _ => false,
         };
@@ -77,8 +86,9 @@ impl Jwk {
         };
         let (kind, key) = match (text("kty")?, text("crv")) {
             ("RSA", _) => (Kind::Rsa, rsa(text("n")?, text("e")?)?),
-            ("EC", Some("P-256")) => (Kind::P256, coordinates(text("x")?, Some(text("y")?))?),
-            ("OKP", Some("Ed25519")) => (Kind::Ed25519, coordinates(text("x")?, None)?),
+            ("EC", Some("P-256")) => (Kind::P256, coordinates(text("x")?, Some(text("y")?), 32)?),
+            ("EC", Some("P-384")) => (Kind::P384, coordinates(text("x")?, Some(text("y")?), 48)?),
+            ("OKP", Some("Ed25519")) => (Kind::Ed25519, coordinates(text("x")?, None, 32)?),
             _ => return None,
         };
         let kid = match jwk.get("kid") {
@@ -92,8 +102,8 @@ impl Jwk {
 }
 
 /// Coordinates are exactly as long as the curve's field (RFC 7518, 6.2.1.2); a point off the curve is refused on use.
-fn coordinates(x: &str, y: Option<&str>) -> Option<DecodingKey> {
-    let whole = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| bytes.len() == 32);
+fn coordinates(x: &str, y: Option<&str>, length: usize) -> Option<DecodingKey> {
+    let whole = |part: &str| URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| bytes.len() == length);
     match y {
         Some(y) => (whole(x) && whole(y)).then(|| DecodingKey::from_ec_components(x, y).ok())?,
         None => whole(x).then(|| DecodingKey::from_ed_components(x).ok())?,
@@ -147,7 +157,7 @@ impl KeySet {
         }
         let usable: Vec<Jwk> = keys.iter().filter_map(Value::as_object).filter_map(Jwk::parse).collect();
         if usable.is_empty() {
-            return Err("the key set has no key for RS256, PS256, ES256 or EdDSA signatures".to_owned());
+            return Err("the key set has no RSA, P-256, P-384 or Ed25519 key for signatures".to_owned());
         }
         Ok(Self(usable))
     }

@@ -13,9 +13,11 @@ use futures::future::BoxFuture;
 use jsonwebtoken::Algorithm;
 
 use super::AuthRefusal;
-use super::jwks::{Jwk, KeySet};
+use super::discovery;
+use super::jwks::{self, Jwk, KeySet};
 use crate::core::clock::{Env, Micros};
 use crate::core::deadline;
+use crate::model::Issuer;
 
 /// How old keys may be before they are fetched again: also how long a key that the issuer withdrew still works.
 const REFRESH: Duration = Duration::from_secs(10 * 60);
@@ -46,8 +48,8 @@ impl std::error::Error for JwksError {}
 
 /// Source of key sets.
 pub trait JwksSource: Send + Sync {
-    /// Gets the document at `uri`, at most [`super::jwks::MAX_DOCUMENT`] bytes. The caller sets the time-out.
-    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>>;
+    /// Gets the document at `uri`, of at most `most` bytes. The caller sets the time-out.
+    fn fetch<'a>(&'a self, uri: &'a str, most: usize) -> BoxFuture<'a, Result<String, JwksError>>;
 }
 
 /// Documents held in memory, by address, before another source: the local issuer's, and tests'.
@@ -64,10 +66,10 @@ impl StaticJwks {
 }
 
 impl JwksSource for StaticJwks {
-    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>> {
+    fn fetch<'a>(&'a self, uri: &'a str, most: usize) -> BoxFuture<'a, Result<String, JwksError>> {
         match (self.documents.get(uri), &self.otherwise) {
             (Some(document), _) => Box::pin(std::future::ready(Ok(document.clone()))),
-            (None, Some(source)) => source.fetch(uri),
+            (None, Some(source)) => source.fetch(uri, most),
             (None, None) => Box::pin(std::future::ready(Err(JwksError(format!("no key set is known for {uri}"))))),
         }
     }
@@ -77,6 +79,8 @@ impl JwksSource for StaticJwks {
 #[derive(Default, Clone)]
 struct State {
     keys: Option<Arc<KeySet>>,
+    /// Address that the discovery document named, and when it was read.
+    discovered: Option<(String, Micros)>,
     fetched: Micros,
     attempted: Option<Micros>,
     /// When an unknown `kid` caused a fetch, if one has since the last regular one.
@@ -143,7 +147,7 @@ pub(crate) enum NoKey {
     Unavailable(String),
 }
 
-/// Keys by address of their set.
+/// Keys by address of their set, or of the discovery document that names it.
 pub struct KeyStore {
     source: Arc<dyn JwksSource>,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
@@ -168,21 +172,22 @@ impl KeyStore {
         state.open_until(self.failures, self.open).is_none_or(|until| now >= until)
     }
 
-    /// The key that a token of the issuer with this address means.
-    pub(crate) async fn find(&self, uri: &str, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
-        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(uri.to_owned()).or_default());
+    /// The key that a token of this issuer means.
+    pub(crate) async fn find(&self, issuer: &Issuer, kid: Option<&str>, algorithm: Algorithm) -> Result<Jwk, NoKey> {
+        let place = issuer.jwks_uri.clone().unwrap_or_else(|| issuer.discovery_uri());
+        let slot = Arc::clone(self.slots.lock().unwrap_or_else(PoisonError::into_inner).entry(place).or_default());
         let mut known = slot.state();
         let seen = known.attempted;
         // Whoever comes while another one refreshes goes on with the keys that are still good enough.
         let busy = known.younger_than(KEEP, self.env.now()) && slot.fetching.try_lock().is_err();
         if !known.younger_than(REFRESH, self.env.now()) && !busy {
-            known = self.refresh(&slot, uri, Cause::Age).await;
+            known = self.refresh(&slot, issuer, Cause::Age).await;
         }
         let keys = usable(&known, self.env.now())?;
         match keys.find(kid, algorithm) {
             Ok(key) => Ok(key.clone()),
             Err(AuthRefusal::UnknownKey) => {
-                let known = self.refresh(&slot, uri, Cause::UnknownKid(seen)).await;
+                let known = self.refresh(&slot, issuer, Cause::UnknownKid(seen)).await;
                 find_anew(&known, self.env.now(), kid, algorithm)
             }
             Err(refusal) => Err(NoKey::Refused(refusal)),
@@ -190,7 +195,7 @@ impl KeyStore {
     }
 
     /// Fetches if there still is cause for it once it is this caller's turn, and the breaker lets it.
-    async fn refresh(&self, slot: &Slot, uri: &str, cause: Cause) -> State {
+    async fn refresh(&self, slot: &Slot, issuer: &Issuer, cause: Cause) -> State {
         let _turn = slot.fetching.lock().await;
         let (known, now) = (slot.state(), self.env.now());
         if !cause.is_due(&known, now) || !self.may_fetch(&known, now) {
@@ -202,7 +207,7 @@ impl KeyStore {
                 state.unknown = Some(now);
             }
         });
-        match self.fetch(uri).await {
+        match self.fetch(slot, issuer, now).await {
             Ok(keys) => slot.update(|state| {
                 state.keys = Some(Arc::new(keys));
                 state.fetched = now;
@@ -212,20 +217,49 @@ impl KeyStore {
                 }
             }),
             Err(why) => {
-                tracing::warn!(uri, %why, "key set not fetched");
+                tracing::warn!(issuer = issuer.alias, %why, "key set not fetched");
                 slot.update(|state| state.failures = state.failures.saturating_add(1));
             }
         }
         slot.state()
     }
 
-    async fn fetch(&self, uri: &str) -> Result<KeySet, JwksError> {
+    async fn fetch(&self, slot: &Slot, issuer: &Issuer, now: Micros) -> Result<KeySet, JwksError> {
+        let uri = match &issuer.jwks_uri {
+            Some(uri) => uri.clone(),
+            None => self.discover(slot, issuer, now).await?,
+        };
+        let document = self.get(&uri, jwks::MAX_DOCUMENT, TIMEOUT).await?;
+        KeySet::parse(&document).map_err(|why| JwksError(format!("{uri}: {why}")))
+    }
+
+    /// Address of the key set, as the issuer's discovery document says or said less than [`REFRESH`] ago. One that cannot be read
+    /// again is no reason to forget what it said.
+    async fn discover(&self, slot: &Slot, issuer: &Issuer, now: Micros) -> Result<String, JwksError> {
+        let known = slot.state().discovered;
+        if let Some((uri, _)) = known.as_ref().filter(|(_, read)| now < read.plus(REFRESH)) {
+            return Ok(uri.clone());
+        }
+        let document = self.get(&issuer.discovery_uri(), discovery::MAX_DOCUMENT, discovery::TIMEOUT).await;
+        match document.and_then(|document| discovery::jwks_uri(issuer, &document).map_err(JwksError)) {
+            Ok(uri) => {
+                slot.update(|state| state.discovered = Some((uri.clone(), now)));
+                Ok(uri)
+            }
+            Err(why) => {
+                let (uri, _) = known.ok_or_else(|| JwksError(format!("{}: {why}", issuer.discovery_uri())))?;
+                slot.update(|state| state.discovered = Some((uri.clone(), now)));
+                Ok(uri)
+            }
+        }
+    }
+
+    async fn get(&self, uri: &str, most: usize, longest: Duration) -> Result<String, JwksError> {
         // Half of what is left: the answer that the keys could not be had takes time too.
-        let longest = TIMEOUT.min(deadline::at_most(TIMEOUT * 2) / 2);
-        let document = tokio::time::timeout(longest, self.source.fetch(uri))
+        let longest = longest.min(deadline::at_most(TIMEOUT * 2) / 2);
+        tokio::time::timeout(longest, self.source.fetch(uri, most))
             .await
-            .map_err(|_| JwksError(format!("no answer within {} ms", longest.as_millis())))??;
-        KeySet::parse(&document).map_err(JwksError)
+            .map_err(|_| JwksError(format!("{uri}: no answer within {} ms", longest.as_millis())))?
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{JwksSource, StaticJwks};
 pub use crate::core::caller::LOCAL_ALIAS as ALIAS;
 use crate::core::clock::{Env, Micros};
-use crate::model::Issuer;
+use crate::model::{Issuer, Provider, Scopes};
 
 /// `iss` of local tokens.
 pub const ISSUER: &str = "https://local.holdfast";
@@ -31,14 +31,19 @@ pub fn issuer() -> Issuer {
     Issuer {
         alias: ALIAS.to_owned(),
         issuer: ISSUER.to_owned(),
-        jwks_uri: JWKS_URI.to_owned(),
+        provider: Provider::Custom,
+        jwks_uri: Some(JWKS_URI.to_owned()),
         audiences: vec![AUDIENCE.to_owned()],
+        clients: Vec::new(),
         algorithms: vec!["EdDSA".to_owned()],
         consumer_claim: "sub".to_owned(),
         subject_claim: "sub".to_owned(),
         roles_claim: "roles".to_owned(),
         plan_claim: "plan".to_owned(),
         scopes_claim: "scope".to_owned(),
+        client_claims: Vec::new(),
+        rule_claims: BTreeMap::new(),
+        scopes: Scopes::default(),
         max_lifetime: MAX_LIFETIME,
         // One clock on one machine.
         leeway: Duration::ZERO,

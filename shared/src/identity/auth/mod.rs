@@ -11,13 +11,16 @@
 
 mod authenticator;
 mod claims;
+mod discovery;
 pub mod jwks;
 mod jws;
 mod keys;
 pub mod local;
 mod outcome;
 mod principal;
+mod remembered;
 mod resolve;
+pub mod scopes;
 mod sharer;
 
 #[cfg(test)]
@@ -30,5 +33,5 @@ pub use claims::consumer_id;
 pub use keys::{JwksError, JwksSource, KeyStore, StaticJwks};
 pub use outcome::{AuthOutcome, AuthRefusal, ContextError};
 pub use principal::Principal;
-pub use resolve::{AuthFailure, anonymous, principal, principal_from_context};
+pub use resolve::{AuthFailure, Evidence, anonymous, principal, principal_from_context};
 pub use sharer::Sharer;

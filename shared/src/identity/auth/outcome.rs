@@ -57,16 +57,16 @@ refusals! {
     Malformed, "malformed", "The token is not a JWT in compact serialisation with canonical base64url and unique JSON members.";
     Algorithm, "algorithm", "The token is signed with an algorithm that is not accepted here.";
     HeaderParameter, "header_parameter", "The token's header has a parameter that is not accepted (jwk, jku, x5u, x5c, crit, b64, zip, enc).";
-    TokenType, "token_type", "The token's typ is not that of an access token (JWT or at+jwt).";
+    TokenType, "token_type", "The token is not an access token: its typ is not JWT or at+jwt, or token_use or typ in its payload says what else it is.";
     KeyId, "key_id", "The token's kid is not a text of 1 to 128 visible ASCII characters.";
     UnknownKey, "unknown_key", "The token's kid is not among the keys of its issuer.";
     AmbiguousKey, "ambiguous_key", "The token does not say which of its issuer's keys made it.";
     Signature, "signature", "The token's signature does not fit.";
     Issuer, "issuer", "The token's issuer is not accepted here.";
     Audience, "audience", "The token's audience is not this API.";
-    Claims, "claims", "A claim of the token is missing or of the wrong type (exp and iat are numbers, roles and scopes are texts).";
+    Client, "client", "The token was issued to a client that is not accepted here.";
+    Claims, "claims", "A claim of the token is missing or of the wrong type: exp and iat are numbers, roles and scopes are lists of texts or texts with blanks between, a plan is a text.";
     Identity, "identity", "The claim that names the caller is missing, empty, or not a text (RFC 7519 wants StringOrURI for sub).";
-    IdentityLength, "identity_length", "The claim that names the caller is too long: at most 255 bytes, and a consumer's id of at most 128 characters, in which every byte of a character other than A-Z a-z 0-9 . _ @ - counts as three.";
     IdentityControl, "identity_control", "The claim that names the caller has control characters.";
     NotYetValid, "not_yet_valid", "The token is not valid yet.";
     Expired, "expired", "The credential has expired.";
@@ -94,6 +94,7 @@ impl AuthRefusal {
             | Self::AmbiguousKey
             | Self::Issuer
             | Self::Audience
+            | Self::Client
             | Self::NotYetValid
             | Self::Lifetime
             | Self::Disabled => true,
@@ -108,7 +109,6 @@ impl AuthRefusal {
             | Self::Signature
             | Self::Claims
             | Self::Identity
-            | Self::IdentityLength
             | Self::IdentityControl
             | Self::Expired
             | Self::ContextSize

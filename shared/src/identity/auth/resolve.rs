@@ -60,6 +60,17 @@ pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: 
     from_outcome(model, AuthOutcome::from_context(context)?, now)
 }
 
+/// What is known of a credential before it is verified here.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Evidence<'a> {
+    /// The authorizer's context.
+    Context(&'a Map<String, Value>),
+    /// The route has no authorizer: what was verified here a short while ago is good enough.
+    Memory,
+    /// Nothing: what was known turned out to be old.
+    Nothing,
+}
+
 /// The caller of a request, by every way in which there can be one: the authorizer's context; verification here, where the
 /// authorizer could not decide, refused for a reason that may have passed since, or the route has none; no credential, where the model
 /// has a role for anonymous callers.
@@ -70,14 +81,14 @@ pub fn principal_from_context(model: &Model, context: &Map<String, Value>, now: 
 pub async fn principal(
     model: &Model,
     authenticator: &Authenticator,
-    context: Option<&Map<String, Value>>,
+    evidence: Evidence<'_>,
     authorization: Option<&str>,
     now: Micros,
 ) -> Result<Principal, AuthFailure> {
     if let Some(header) = authorization {
         bearer(header).map_err(AuthFailure::Invalid)?;
     }
-    if let Some(context) = context {
+    if let Evidence::Context(context) = evidence {
         match principal_from_context(model, context, now) {
             Err(AuthFailure::Unavailable(_)) => {}
             // The gateway tells for minutes what was so once.
@@ -85,10 +96,12 @@ pub async fn principal(
             decided => return decided,
         }
     }
-    if authorization.is_none() {
-        return anonymous(model).ok_or(AuthFailure::Missing);
-    }
-    from_outcome(model, authenticator.authenticate(authorization).await, now)
+    let Some(header) = authorization else { return anonymous(model).ok_or(AuthFailure::Missing) };
+    let outcome = match evidence {
+        Evidence::Memory => authenticator.authenticate_remembered(header).await,
+        Evidence::Context(_) | Evidence::Nothing => authenticator.authenticate_anew(header).await,
+    };
+    from_outcome(model, outcome, now)
 }
 
 /// The principal of callers without credentials, in the role that the model gives them; `None` where it gives none.

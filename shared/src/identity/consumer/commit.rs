@@ -143,8 +143,9 @@ pub(super) fn put_listed(id: &str, row: &Row) -> Result<Write, ConsumerError> {
     })
 }
 
-/// What the limiter has to know: the epoch, whether all is refused, and keys revoked since (`None`: as they are).
-pub(super) fn put_limiter(id: &str, epoch: i64, disabled: bool, revoked: Option<Vec<String>>) -> Write {
+/// What the limiter has to know: the epoch, whether all is refused, and keys revoked since (`None`: as they are); `forgotten` are
+/// attributes that mean nothing any more.
+pub(super) fn put_limiter(id: &str, epoch: i64, disabled: bool, revoked: Option<Vec<String>>, forgotten: &[String]) -> Write {
     let (mut set, mut remove) = (vec!["#e = :e"], Vec::new());
     let mut update = Expr::default().name("#e", EPOCH).value(":e", Attr::N(epoch)).name("#d", "disabled");
     if disabled {
@@ -164,6 +165,11 @@ pub(super) fn put_limiter(id: &str, epoch: i64, disabled: bool, revoked: Option<
                 update = update.value(":r", Attr::Ss(keys));
             }
         }
+    }
+    let names: Vec<String> = (0..forgotten.len()).map(|at| format!("#f{at}")).collect();
+    for (name, attribute) in names.iter().zip(forgotten) {
+        update = update.name(name, attribute);
+        remove.push(name);
     }
     update.text = format!("SET {}", set.join(", "));
     if !remove.is_empty() {

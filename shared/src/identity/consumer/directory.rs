@@ -123,8 +123,11 @@ impl<'a> Consumers<'a> {
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref()).ok_or(ConsumerError::NotFound)?;
             check_version(Some(before), if_match)?;
             let gone = Row { epoch: present.next_epoch(), keys: 0, consumer: None };
-            let mut writes =
-                vec![present.put_row(id, &gone)?, put_listed(id, &gone)?, put_limiter(id, gone.epoch, false, Some(Vec::new()))];
+            let mut writes = vec![
+                present.put_row(id, &gone)?,
+                put_listed(id, &gone)?,
+                put_limiter(id, gone.epoch, false, Some(Vec::new()), &[]),
+            ];
             writes.extend(delete_all(self.table, id).await?);
             let change = Change {
                 kind: ChangeKind::Delete,
@@ -155,8 +158,11 @@ impl<'a> Consumers<'a> {
             let before = present.row.as_ref().and_then(|row| row.consumer.as_ref());
             let consumer = decide(before)?;
             let next = Row { epoch: present.next_epoch(), keys: present.keys(), consumer: Some(consumer.clone()) };
-            let writes =
-                vec![present.put_row(id, &next)?, put_listed(id, &next)?, put_limiter(id, next.epoch, consumer.disabled, None)];
+            let writes = vec![
+                present.put_row(id, &next)?,
+                put_listed(id, &next)?,
+                put_limiter(id, next.epoch, consumer.disabled, None, &[]),
+            ];
             let change = Change {
                 kind: if before.is_some() { ChangeKind::Update } else { ChangeKind::Create },
                 consumer: id.to_owned(),

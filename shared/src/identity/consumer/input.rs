@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::identity::auth::scopes;
 use crate::model::{Model, RatePlan};
 use crate::notify::target;
 
@@ -13,8 +14,8 @@ use crate::notify::target;
 pub struct InputViolation {
     /// Its place: a JSON pointer; empty for the whole body.
     pub pointer: String,
-    /// Violated rule: `type`, `required`, `unknown`, `read_only`, `format`, `enum`, `minimum`, `maximum`, `max_length`, `max_items`,
-    /// `unique_items`.
+    /// Violated rule: `type`, `required`, `unknown`, `read_only`, `format`, `enum`, `minimum`, `maximum`, `max_length`, `min_items`,
+    /// `max_items`, `unique_items`.
     pub code: &'static str,
     /// Description of what would be right.
     pub message: String,
@@ -152,10 +153,7 @@ impl<'a> Reader<'a> {
 pub fn settings(model: &Model, body: &Value, present: Option<&Value>) -> Result<ConsumerSettings, Vec<InputViolation>> {
     let mut reader = Reader { body: object(body)?, violations: Vec::new() };
     check_members(&mut reader, present);
-    let name = reader.text("name").map(str::to_owned);
-    if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME) {
-        reader.refuse("/name", "max_length", format!("must have 1 to {MAX_NAME} characters"));
-    }
+    let name = name_of(&mut reader);
     let plan = reader.text("plan").map(str::to_owned);
     // What the model has no more may stay as it is, so that the rest can be changed.
     let stays = |member: &str, name: &str| {
@@ -196,6 +194,10 @@ pub fn chosen_id(body: &Value) -> Result<Option<String>, Vec<InputViolation>> {
 /// The settings of a new key that a body may choose.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeySettings {
+    /// Name for people.
+    pub name: Option<String>,
+    /// Scopes that narrow what its holder may do; `None`: not narrowed.
+    pub scopes: Option<Vec<String>>,
     /// Seconds until it expires.
     pub expires_in: Option<i64>,
     /// Whether it may be published.
@@ -210,9 +212,11 @@ pub fn key_settings(model: &Model, body: &Value) -> Result<KeySettings, Vec<Inpu
     let nothing = Map::new();
     let body = if body.is_null() { &nothing } else { object(body)? };
     let mut reader = Reader { body, violations: Vec::new() };
-    for name in body.keys().filter(|name| !["expires_in", "publishable"].contains(&name.as_str())) {
-        reader.refuse(pointer(&[name]), "unknown", "is not known here; known are: expires_in, publishable");
+    for name in body.keys().filter(|name| !KEY_MEMBERS.contains(&name.as_str())) {
+        reader.refuse(pointer(&[name]), "unknown", format!("is not known here; known are: {}", KEY_MEMBERS.join(", ")));
     }
+    let name = name_of(&mut reader);
+    let scopes = scopes_of_key(&mut reader, model);
     let longest = model.auth.max_key_age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     let expires_in = match reader.member("expires_in") {
         None => longest,
@@ -233,7 +237,34 @@ pub fn key_settings(model: &Model, body: &Value) -> Result<KeySettings, Vec<Inpu
         },
     };
     let publishable = reader.flag("publishable");
-    reader.finish(KeySettings { expires_in, publishable })
+    reader.finish(KeySettings { name, scopes, expires_in, publishable })
+}
+
+/// A name for people.
+fn name_of(reader: &mut Reader<'_>) -> Option<String> {
+    let name = reader.text("name").map(str::to_owned);
+    if name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME) {
+        reader.refuse("/name", "max_length", format!("must have 1 to {MAX_NAME} characters"));
+    }
+    name
+}
+
+/// Members that a body about a key may have.
+const KEY_MEMBERS: [&str; 4] = ["name", "scopes", "expires_in", "publishable"];
+
+/// Scopes of a key: at least one, each of the model.
+fn scopes_of_key(reader: &mut Reader<'_>, model: &Model) -> Option<Vec<String>> {
+    let texts = reader.texts("scopes")?;
+    if texts.is_empty() && reader.body.get("scopes").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        reader.refuse("/scopes", "min_items", "must name at least one scope, or be null for a key that is not narrowed");
+    }
+    for (at, scope) in &texts {
+        if !scopes::is_known(model, scope) {
+            let message = "must be a scope of this model: entity:action, entity:*, *:action, system:permission or *";
+            reader.refuse(format!("/scopes/{at}"), "enum", message);
+        }
+    }
+    Some(texts.into_iter().map(|(_, scope)| scope.to_owned()).collect())
 }
 
 /// A hundred years.

@@ -1,5 +1,7 @@
 //! API keys of a consumer: created, shown once, rotated with an overlap, revoked.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,8 +13,9 @@ use super::key_rows::{limiter_of, listed};
 use super::record::{ApiKey, MAX_KEYS, Row};
 use crate::core::api_key;
 use crate::core::clock::Micros;
+use crate::limit::item::used_name;
 use crate::store::keys as place;
-use crate::store::table::{Expr, Write};
+use crate::store::table::{Expr, TableName, Write};
 
 /// How long a revoked key stays named in the limiter: API Gateway caches an authorizer's answer for an hour at most.
 const REMEMBER: i64 = 2 * 3_600;
@@ -40,8 +43,16 @@ impl std::fmt::Debug for CreatedKey {
 pub struct KeyView {
     /// Its id.
     pub id: String,
+    /// Name for people.
+    pub name: Option<String>,
+    /// Scopes that narrow what its holder may do.
+    pub scopes: Option<Vec<String>>,
     /// Time of creation, RFC 3339.
     pub created_at: String,
+    /// Subject that made it.
+    pub created_by: Option<String>,
+    /// Minute of its last use, RFC 3339; `None`: it was never used.
+    pub last_used_at: Option<String>,
     /// Time of expiry, RFC 3339.
     pub expires_at: Option<String>,
     /// Whether it may be published.
@@ -53,7 +64,11 @@ impl KeyView {
         let moment = |seconds: i64| Micros(seconds.saturating_mul(1_000_000)).rfc3339();
         Self {
             id: key.id.clone(),
+            name: key.name.clone(),
+            scopes: key.scopes.clone(),
             created_at: moment(key.created),
+            created_by: key.created_by.clone(),
+            last_used_at: None,
             expires_at: key.expires.map(moment),
             publishable: key.publishable,
         }
@@ -66,8 +81,22 @@ impl Consumers<'_> {
     /// # Errors
     /// [`ConsumerError::Store`].
     pub async fn keys(&self, id: &str) -> Result<Vec<KeyView>, ConsumerError> {
-        let keys = listed(self.table, id).await?;
-        Ok(keys.iter().filter(|key| key.revoked.is_none()).map(KeyView::of).collect())
+        let keys = self.stored_keys(id).await?;
+        let used = self.last_uses(id, &keys).await?;
+        let moment = |seconds: i64| Micros(seconds.saturating_mul(1_000_000)).rfc3339();
+        let view = |(key, used): (&ApiKey, Option<i64>)| KeyView { last_used_at: used.map(moment), ..KeyView::of(key) };
+        Ok(keys.iter().zip(used).map(view).collect())
+    }
+
+    /// When each key was last used, seconds since 1970 to the minute: the limiter notes it where it charges a key anyway.
+    async fn last_uses(&self, id: &str, keys: &[ApiKey]) -> Result<Vec<Option<i64>>, ConsumerError> {
+        let place = |key: &ApiKey| if key.publishable { place::account_of_key(&key.id) } else { id.to_owned() };
+        let accounts: BTreeSet<String> = keys.iter().map(place).chain([id.to_owned()]).collect();
+        let wanted: Vec<_> = accounts.iter().map(|account| (TableName::Data, place::limiter(account))).collect();
+        let items = self.table.get(&wanted, true).await?;
+        // A publishable key whose consumer has no plan is noted with its consumer.
+        let noted = |key: &ApiKey| items.iter().flatten().filter_map(|item| item.n(&used_name(&key.id))).max();
+        Ok(keys.iter().map(noted).collect())
     }
 
     /// The keys of a consumer that are not revoked, as they are stored.
@@ -85,7 +114,22 @@ impl Consumers<'_> {
     /// [`ConsumerError::NotFound`], [`ConsumerError::Invalid`], [`ConsumerError::TooManyKeys`], [`ConsumerError::Contended`],
     /// [`ConsumerError::Store`].
     pub async fn create_key(&self, id: &str, environment: &str, body: &Value) -> Result<CreatedKey, ConsumerError> {
-        let KeySettings { expires_in, publishable } = input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
+        self.create_key_by(None, id, environment, body).await
+    }
+
+    /// As [`Self::create_key`], by a subject.
+    ///
+    /// # Errors
+    /// As [`Self::create_key`].
+    pub async fn create_key_by(
+        &self,
+        by: Option<&str>,
+        id: &str,
+        environment: &str,
+        body: &Value,
+    ) -> Result<CreatedKey, ConsumerError> {
+        let KeySettings { name, scopes, expires_in, publishable } =
+            input::key_settings(self.model, body).map_err(ConsumerError::Invalid)?;
         let environment = if publishable { api_key::PUBLISHABLE } else { environment };
         let mut backoff = backoff(self.env);
         for _ in 0..ATTEMPTS {
@@ -96,6 +140,9 @@ impl Consumers<'_> {
             let stored = ApiKey {
                 id: new.id,
                 consumer: id.to_owned(),
+                name: name.clone(),
+                scopes: scopes.clone(),
+                created_by: by.map(str::to_owned),
                 hash: new.hash.to_vec(),
                 created: now,
                 expires: expires_in.map(|seconds| now.saturating_add(seconds)),
@@ -150,7 +197,7 @@ impl Consumers<'_> {
             revoked.push(key_id.to_owned());
             let mut writes = vec![
                 present.put_row(id, &next)?,
-                put_limiter(id, next.epoch, consumer.disabled, Some(revoked)),
+                put_limiter(id, next.epoch, consumer.disabled, Some(revoked), &[used_name(key_id)]),
                 Write::Delete { key: place::api_key(key_id), condition: Some(Expr::new("attribute_exists(pk)")) },
                 Write::Put {
                     item: ApiKey { revoked: Some(now), ..key.clone() }.to_item(place::api_key_listed(id, key_id)),

@@ -124,6 +124,12 @@ pub struct ApiKey {
     pub id: String,
     /// Owner.
     pub consumer: String,
+    /// Name for people.
+    pub name: Option<String>,
+    /// Scopes that narrow what its holder may do; `None`: not narrowed.
+    pub scopes: Option<Vec<String>>,
+    /// Subject that made it; `None` where nobody did over HTTP.
+    pub created_by: Option<String>,
     /// SHA-256 of the whole key.
     pub hash: Vec<u8>,
     /// Time of creation, seconds since 1970.
@@ -149,6 +155,15 @@ impl ApiKey {
                 item.attrs.insert(name.to_owned(), Attr::N(seconds));
             }
         }
+        for (name, value) in [("name", &self.name), ("created_by", &self.created_by)] {
+            if let Some(text) = value {
+                item.attrs.insert(name.to_owned(), Attr::S(text.clone()));
+            }
+        }
+        if let Some(scopes) = &self.scopes {
+            // No scope has a blank.
+            item.attrs.insert("scopes".to_owned(), Attr::S(scopes.join(" ")));
+        }
         if self.publishable {
             item.attrs.insert("publishable".to_owned(), Attr::Bool(true));
         }
@@ -164,6 +179,9 @@ impl ApiKey {
         Ok(Self {
             id: item.s("id").ok_or_else(|| corrupt("id"))?.to_owned(),
             consumer: item.s("consumer").ok_or_else(|| corrupt("consumer"))?.to_owned(),
+            name: item.s("name").map(str::to_owned),
+            scopes: item.s("scopes").map(|scopes| scopes.split(' ').map(str::to_owned).collect()),
+            created_by: item.s("created_by").map(str::to_owned),
             hash: item.b("hash").ok_or_else(|| corrupt("hash"))?.to_vec(),
             created: item.n("created").ok_or_else(|| corrupt("created"))?,
             expires: item.n("expires"),

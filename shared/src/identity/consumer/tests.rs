@@ -158,7 +158,9 @@ async fn a_body_is_told_everything_that_is_wrong_with_it() {
         (json!({ "expires_in": "1h" }), "/expires_in"),
         (json!({ "expires_in": 1.5 }), "/expires_in"),
         (json!({ "publishable": 1 }), "/publishable"),
-        (json!({ "name": "x" }), "/name"),
+        (json!({ "name": "" }), "/name"),
+        (json!({ "scopes": ["book:reed"] }), "/scopes/0"),
+        (json!({ "created_by": "x" }), "/created_by"),
     ] {
         assert_eq!(pointers(consumers.create_key("a", "live", &body).await)[0].0, place);
     }

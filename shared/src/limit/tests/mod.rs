@@ -42,7 +42,7 @@ fn plan(rates: Vec<Rate>, quotas: Vec<Quota>) -> RatePlan {
 
 fn subject(consumer: &str, plan: &RatePlan) -> LimitSubject {
     let plan = Arc::new(ResolvedPlan::new(plan, &Overrides::new()).unwrap());
-    LimitSubject { consumer: consumer.into(), plan, key_id: None, epoch: 0 }
+    LimitSubject { consumer: consumer.into(), plan, key_id: None, used_key: None, epoch: 0 }
 }
 
 fn one(operation: Operation) -> [Call; 1] {

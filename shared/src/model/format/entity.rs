@@ -8,7 +8,7 @@ use crate::model::schema::Operation;
 
 /// All entities.
 pub(super) fn entities() -> Value {
-    let keys: [Key; 12] = [
+    let keys: [Key; 13] = [
         ("was", "Name of this entity in the model before; `holdfast migrate` moves its records.", named("name")),
         (
             "plural",
@@ -27,6 +27,11 @@ pub(super) fn entities() -> Value {
             "cache",
             "`strict` (default): never older than the last acknowledged write. `{bounded: 30s}`: at most that much older. `off`.",
             json!({"anyOf": [{"enum": ["off", "strict"]}, cache()]}),
+        ),
+        (
+            "public",
+            "For how long shared caches may keep what callers without credentials see of it: whole seconds, at most a day.",
+            named("duration"),
         ),
         ("contention", "Peak writes a second that you expect.", whole(1, 2500)),
         ("require_if_match", "Refuse a PUT, PATCH or DELETE without If-Match (428).", flag(false)),

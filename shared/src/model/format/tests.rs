@@ -40,7 +40,7 @@ fn it_has_every_key_of_the_format_and_a_description_of_each() {
     let role = "/properties/roles/additionalProperties";
     let plan = "/properties/plans/additionalProperties";
     let issuer = "/properties/auth/properties/issuers/additionalProperties";
-    let places: [(&str, &[&str]); 15] = [
+    let places: [(&str, &[&str]); 16] = [
         ("", &keys::MODEL),
         (entity, &keys::ENTITY),
         (&format!("{entity}/properties/indexes/additionalProperties"), &keys::INDEX),
@@ -54,6 +54,7 @@ fn it_has_every_key_of_the_format_and_a_description_of_each() {
         ("/properties/auth", &keys::AUTH),
         (issuer, &keys::ISSUER),
         (&format!("{issuer}/properties/claims"), &keys::CLAIMS),
+        (&format!("{issuer}/properties/scopes"), &keys::SCOPES),
         ("/properties/cors", &keys::CORS),
         ("/properties/limits", &keys::LIMITS),
     ];

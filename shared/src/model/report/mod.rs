@@ -7,6 +7,7 @@
 mod check;
 mod describe;
 mod diff;
+mod issuer;
 mod served;
 mod subjects;
 mod warnings;
@@ -15,6 +16,7 @@ pub use check::{Ceiling, EntityReport, Report, WriteCost, check};
 pub(super) use check::{MAX_ITEMS, most_items};
 pub(super) use describe::{id as describe_id, kind as describe_kind};
 pub use diff::{Change, Class, Diff, diff, diff_roles};
+pub use issuer::describe_issuer;
 pub(super) use served::missing_index;
 pub(super) use subjects::{SUBJECT, can_hold_subject};
 pub use subjects::{SubjectPath, subject_paths};

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::core::caller::RESERVED_ALIASES;
-use crate::model::schema::{Auth, Cors, Issuer, Limits, RatePlan, Role};
+use crate::model::schema::{Auth, Cors, Entity, Limits, RatePlan, Role};
 use crate::model::source::{At, Node, Reader, keys};
 use crate::model::suggest::nearest;
-
-const ALGORITHMS: [(&str, &str); 4] = [("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
 
 /// Names of the claims that rules may use, and of those that they do.
 pub(super) struct Claims {
@@ -28,14 +25,21 @@ impl Reader<'_> {
     }
 
     /// `auth`, its claims as they were read before the roles.
-    pub(super) fn auth(&mut self, node: Option<&Node>, roles: &[Role], plans: &[RatePlan], claims: Claims) -> Auth {
+    pub(super) fn auth(
+        &mut self,
+        node: Option<&Node>,
+        (entities, roles, plans): (&[Entity], &[Role], &[RatePlan]),
+        claims: Claims,
+    ) -> Auth {
         let mut auth = Auth { claims: claims.declared, used_claims: claims.used, ..Auth::default() };
         let Some(node) = node else { return auth };
         // Its keys were checked when the claims were read.
         let Some(keys) = Reader::new("").keys(node, "`auth`", &keys::AUTH) else { return auth };
         if let Some(node) = keys.get("issuers") {
-            auth.issuers =
-                self.named(node, "`issuers`").into_iter().filter_map(|(key, body)| self.issuer(key, body, roles)).collect();
+            let named = self.named(node, "`issuers`");
+            let declared = auth.claims.clone();
+            let read = |(key, body)| self.issuer(key, body, (entities, roles), &declared);
+            auth.issuers = named.into_iter().filter_map(read).collect();
         }
         for (at, issuer) in auth.issuers.iter().enumerate() {
             if auth.issuers[..at].iter().any(|other| other.issuer == issuer.issuer) {
@@ -61,84 +65,11 @@ impl Reader<'_> {
         auth
     }
 
-    fn known_role(&mut self, role: &At<String>, roles: &[Role]) {
+    pub(super) fn known_role(&mut self, role: &At<String>, roles: &[Role]) {
         if !roles.iter().any(|known| known.name == role.value) && !self.is_broken("roles", &role.value) {
             let help = nearest(&role.value, roles.iter().map(|role| role.name.as_str()));
             self.mistake(role.spot, format!("there is no role `{}`", role.value), help);
         }
-    }
-
-    /// A name, so that it contains no `:`, which ends it in subjects and in ids of consumers.
-    fn alias(&mut self, key: &At<&str>) -> Option<At<String>> {
-        let reserved = RESERVED_ALIASES.into_iter().find(|(alias, _)| *alias == key.value);
-        if let Some((alias, whose)) = reserved {
-            let help = format!("`{alias}:...` are the subjects of {whose}; for example `{alias}_issuer`");
-            self.mistake(key.spot, format!("`{alias}` cannot name an issuer"), help);
-            return None;
-        }
-        self.name(key.spot, "an issuer", key.value)
-    }
-
-    fn issuer(&mut self, key: At<&str>, body: &Node, roles: &[Role]) -> Option<Issuer> {
-        let alias = self.alias(&key);
-        let keys = self.keys(body, "an issuer", &keys::ISSUER)?;
-        let mut required = |name: &str| {
-            let found = keys.get(name);
-            if found.is_none() {
-                self.mistake(key.spot, format!("issuer `{}` needs `{name}`", key.value), "tokens are checked against it");
-            }
-            found
-        };
-        let (issuer, jwks, audiences) = (required("issuer"), required("jwks_uri"), required("audiences"));
-        let issuer = issuer.and_then(|node| self.text(node, "`issuer`"));
-        let jwks = jwks.and_then(|node| self.text(node, "`jwks_uri`"));
-        if let Some(uri) = &jwks
-            && !is_trustworthy(&uri.value)
-        {
-            self.mistake(
-                uri.spot,
-                format!("`{}` is not safe to fetch keys from", uri.value),
-                "an https URL (http for this machine only)",
-            );
-        }
-        let audiences = audiences.map(|node| self.texts(node, "an audience")).unwrap_or_default();
-        let algorithms = match keys.get("algorithms") {
-            Some(node) => {
-                let items = self.items(node);
-                items.iter().filter_map(|item| self.word(item, "algorithm", &ALGORITHMS)).map(str::to_owned).collect()
-            }
-            None => vec!["RS256".to_owned(), "ES256".to_owned()],
-        };
-        let claims = keys.get("claims").and_then(|node| self.keys(node, "`claims` of an issuer", &keys::CLAIMS));
-        let mut claim = |name: &str, otherwise: &str| {
-            let text = claims.as_ref().and_then(|keys| keys.get(name)).and_then(|node| self.text(node, "the name of a claim"));
-            text.map_or_else(|| otherwise.to_owned(), |text| text.value)
-        };
-        let (consumer_claim, subject_claim) = (claim("consumer", "sub"), claim("subject", "sub"));
-        let (roles_claim, plan_claim, scopes_claim) = (claim("roles", "roles"), claim("plan", "plan"), claim("scopes", "scope"));
-        let max_lifetime =
-            keys.get("max_lifetime").map_or(Some(Duration::from_secs(86_400)), |node| self.duration(node, "`max_lifetime`"));
-        let leeway = keys.get("leeway").map_or(Some(Duration::from_secs(30)), |node| self.duration(node, "`leeway`"));
-        if leeway.is_some_and(|leeway| leeway > Duration::from_secs(300)) {
-            self.mistake(keys.spot("leeway"), "`leeway` is more than five minutes", "clocks differ by seconds: `leeway: 30s`");
-        }
-        let default_roles = keys.get("default_roles").map(|node| self.texts(node, "a role")).unwrap_or_default();
-        default_roles.iter().for_each(|role| self.known_role(role, roles));
-        Some(Issuer {
-            alias: alias?.value,
-            issuer: issuer?.value,
-            jwks_uri: jwks?.value,
-            audiences: audiences.into_iter().map(|text| text.value).collect(),
-            algorithms,
-            consumer_claim,
-            subject_claim,
-            roles_claim,
-            plan_claim,
-            scopes_claim,
-            max_lifetime: max_lifetime?,
-            leeway: leeway?,
-            default_roles: default_roles.into_iter().map(|role| role.value).collect(),
-        })
     }
 
     /// `cors`.
@@ -175,12 +106,4 @@ impl Reader<'_> {
         }
         limits
     }
-}
-
-fn is_trustworthy(uri: &str) -> bool {
-    uri.parse::<http::Uri>().is_ok_and(|uri| match uri.scheme_str() {
-        Some("https") => uri.host().is_some(),
-        Some("http") => matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]")),
-        _ => false,
-    })
 }

@@ -83,6 +83,7 @@ fn every_key_has_an_example() {
                 &keys::AUTH,
                 &keys::ISSUER,
                 &keys::CLAIMS,
+                &keys::SCOPES,
                 &keys::CORS,
             ])
             .chain([keys::LIMITS.as_slice()]);

@@ -192,7 +192,7 @@ mistakes! {
         "6:64: `b` is no operation, entity or `entity.operation`; did you mean `a`?",
     ];
     auth: format!("{}auth:\n  issuers: {{i: {{issuer: x, jwks_uri: \"http://keys.example.com/\", algorithms: [HS256], leeway: 1h, default_roles: [r]}}}}\n  anonymous_role: r\n  default_plan: p\n  max_key_age: 3 weeks\ncors: {{origins: [\"https://a.example/\"]}}\nlimits: {{examine: -1}}\n", entities("  a: {fields: {t: string}}\n")) => [
-        "5:13: issuer `i` needs `audiences`; tokens are checked against it",
+        "5:13: issuer `i` needs `audiences`; tokens are checked against it; for tokens without `aud`, such as Cognito's access tokens, `clients` names the clients they are issued to",
         "5:38: `http://keys.example.com/` is not safe to fetch keys from; an https URL (http for this machine only)",
         "5:79: `HS256` is no algorithm; did you mean `ES256`?",
         "5:87: `leeway` is more than five minutes; clocks differ by seconds: `leeway: 30s`",
@@ -280,7 +280,7 @@ mistakes! {
     a_broken_part_is_not_unknown: entities("  a: {fields: {t: strin, u: {type: string, max: 3}}, indexes: {i: {equality: t}, j: {equality: v}}}\n  b: [x]\n  c: {fields: {b: {ref: b}, a: {ref: a}}, indexes: {k: {equality: a.t}}}\n") => [
         "3:19: unknown type `strin`; did you mean `string`?",
         "3:96: entity `a` has no field `v`; did you mean `u`?",
-        "4:6: an entity must be a mapping; its keys are `was`, `plural`, `description`, `id`, `fields`, `indexes`, `cache`, `contention`, `require_if_match`, `deprecated`, `max_bytes`, `timestamps`",
+        "4:6: an entity must be a mapping; its keys are `was`, `plural`, `description`, `id`, `fields`, `indexes`, `cache`, `public`, `contention`, `require_if_match`, `deprecated`, `max_bytes`, `timestamps`",
     ];
     everything_of_one_entity: entities("  A: {plural: 12, id: 7, cache: {}, contention: x, deprecated: {sunset: 3, operations: [x]}, fields: {t: {type: x, min: 3, mix: 4}, u: {type: string, min: x, unique: 1}}, indexes: {i: {}}}\n") => [
         "3:3: `A` cannot name an entity; a name begins with a lower case letter and goes on with lower case letters, digits and `_`, at most 63",

@@ -13,6 +13,7 @@ mod entities;
 mod fields;
 mod ids;
 mod indexes;
+mod issuer;
 #[cfg(test)]
 mod mistakes_tests;
 mod names;

@@ -6,7 +6,7 @@ use super::auth::Claims;
 use super::entities::entities as resolved;
 use super::rules::RuleScope;
 use crate::model::report::{MAX_ITEMS, most_items};
-use crate::model::schema::{Entity, Model};
+use crate::model::schema::{Action, Entity, Model};
 use crate::model::source::{Mistake, Node, Reader, Salvage, keys, load, salvage};
 
 /// Reads a model; `file_name` is named in the mistakes.
@@ -68,7 +68,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
     let roles = keys.get("roles").map(|node| reader.roles(node, &mut scope)).unwrap_or_default();
     let used = scope.used.into_iter().collect();
     let plans = keys.get("plans").map(|node| reader.plans(node, &entities)).unwrap_or_default();
-    let auth = reader.auth(keys.get("auth"), &roles, &plans, Claims { declared: claims.clone(), used });
+    let auth = reader.auth(keys.get("auth"), (&entities, &roles, &plans), Claims { declared: claims.clone(), used });
     let (cors, limits) = (reader.cors(keys.get("cors")), reader.limits(keys.get("limits")));
     let by = |name: fn(&Entity) -> &String| entities.iter().map(|entity| (name(entity).clone(), entity.ix)).collect();
     let (by_name, by_plural): (HashMap<_, _>, HashMap<_, _>) = (by(|entity| &entity.name), by(|entity| &entity.plural));
@@ -89,6 +89,7 @@ fn model(reader: &mut Reader<'_>, document: &Node, source: &str) -> Option<Model
         validators: Default::default(),
     };
     transactions(reader, keys.get("entities"), &model);
+    public(reader, keys.get("entities"), &model);
     Some(model)
 }
 
@@ -102,6 +103,34 @@ fn transactions(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model)
             let message = format!("a write of `{}` may need {most} items; a transaction has at most {}", key.value, MAX_ITEMS);
             reader.mistake(key.spot, message, "fewer indexes, refs or unique fields");
         }
+    }
+}
+
+/// Adds a mistake for each entity that is `public` though callers without credentials see nothing of it.
+fn public(reader: &mut Reader<'_>, entities: Option<&Node>, model: &Model) {
+    let Some(node) = entities else { return };
+    let name = model.auth.anonymous_role.as_deref();
+    let role = name.and_then(|name| model.role(name));
+    // What is wrong with the role is told where it stands.
+    if ["auth", "roles"].iter().any(|section| reader.has_broken(section)) || name.is_some() != role.is_some() {
+        return;
+    }
+    let sees = |entity: &Entity| {
+        let granted = |action| role.is_some_and(|role| role.grants.contains_key(&(entity.ix, action)));
+        granted(Action::List) || granted(Action::Read)
+    };
+    for (key, body) in reader.named(node, "`entities`") {
+        let Some(entity) = model.by_name(key.value).filter(|entity| entity.public.is_some() && !sees(entity)) else { continue };
+        // Its keys were checked when it was read.
+        let spot = Reader::new("").keys(body, "an entity", &keys::ENTITY).map_or(key.spot, |keys| keys.spot("public"));
+        let (message, help) = match role {
+            None => ("there is no `auth.anonymous_role`".to_owned(), "name the role of callers without credentials".to_owned()),
+            Some(role) => {
+                let help = format!("let it view `{}`, or leave `public` out", entity.name);
+                (format!("`{}`, the role of callers without credentials, may neither list nor read it", role.name), help)
+            }
+        };
+        reader.mistake(spot, format!("`{}` cannot be public: {message}", entity.name), help);
     }
 }
 

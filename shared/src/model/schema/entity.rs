@@ -43,6 +43,8 @@ pub struct Entity {
     pub referenced_by: Vec<(EntityIx, FieldIx)>,
     /// Use of the cache.
     pub cache: CacheMode,
+    /// For how long shared caches may keep what callers without credentials see of it; `None`: not at all.
+    pub public: Option<Duration>,
     /// Shards of gates and tags: `contention` over [`PER_ITEM`], rounded up, at least 1.
     pub shards: u16,
     /// Peak rate of writes that the model declares, per second.

@@ -26,7 +26,7 @@ mod settings;
 mod text_format;
 mod validators;
 
-pub use auth::{Auth, Issuer};
+pub use auth::{ALGORITHMS, Auth, GOOGLE, Issuer, Provider, Scopes};
 pub use deprecation::Deprecation;
 pub use entity::{CacheMode, Entity, PER_ITEM, by_ref};
 pub use field::Field;

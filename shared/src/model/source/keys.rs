@@ -6,7 +6,7 @@ pub(in crate::model) const MODEL: [&str; 9] =
     ["name", "description", "version", "entities", "roles", "plans", "auth", "cors", "limits"];
 
 /// Keys of an entity.
-pub(in crate::model) const ENTITY: [&str; 12] = [
+pub(in crate::model) const ENTITY: [&str; 13] = [
     "was",
     "plural",
     "description",
@@ -14,6 +14,7 @@ pub(in crate::model) const ENTITY: [&str; 12] = [
     "fields",
     "indexes",
     "cache",
+    "public",
     "contention",
     "require_if_match",
     "deprecated",
@@ -63,11 +64,25 @@ pub(in crate::model) const RATE: [&str; 4] = ["rate", "per", "burst", "only"];
 pub(in crate::model) const AUTH: [&str; 5] = ["issuers", "claims", "anonymous_role", "default_plan", "max_key_age"];
 
 /// Keys of an issuer.
-pub(in crate::model) const ISSUER: [&str; 8] =
-    ["issuer", "jwks_uri", "audiences", "algorithms", "claims", "max_lifetime", "leeway", "default_roles"];
+pub(in crate::model) const ISSUER: [&str; 11] = [
+    "provider",
+    "issuer",
+    "jwks_uri",
+    "audiences",
+    "clients",
+    "algorithms",
+    "claims",
+    "scopes",
+    "max_lifetime",
+    "leeway",
+    "default_roles",
+];
 
 /// Keys of the `claims` of an issuer.
-pub(in crate::model) const CLAIMS: [&str; 5] = ["consumer", "subject", "roles", "plan", "scopes"];
+pub(in crate::model) const CLAIMS: [&str; 6] = ["consumer", "subject", "roles", "plan", "scopes", "client"];
+
+/// Keys of the `scopes` of an issuer.
+pub(in crate::model) const SCOPES: [&str; 3] = ["prefix", "map", "required"];
 
 /// Keys of `cors`.
 pub(in crate::model) const CORS: [&str; 2] = ["origins", "max_age"];

@@ -29,6 +29,6 @@ pub(super) use raw_entity::{RESERVED_FIELDS, RawEntity, RawId, RawIndex};
 pub(super) use raw_field::RawField;
 pub(super) use raw_type::RawKind;
 pub(super) use raw_type::types;
-pub(super) use reader::{Reader, fields_of};
+pub(super) use reader::{Keys, Reader, fields_of};
 pub(super) use salvage::{Salvage, salvage};
 pub(super) use tree::{Data, Node, load};

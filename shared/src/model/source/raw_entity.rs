@@ -1,5 +1,7 @@
 //! Raw form of an entity: what the file says, with places, before names are resolved.
 
+use std::time::Duration;
+
 use super::keys;
 use super::mistake::At;
 use super::raw_field::RawField;
@@ -18,6 +20,7 @@ pub(in crate::model) struct RawEntity<'n> {
     pub fields: Vec<RawField<'n>>,
     pub indexes: Vec<RawIndex>,
     pub cache: CacheMode,
+    pub public: Option<Duration>,
     pub contention: Option<u32>,
     pub require_if_match: bool,
     pub deprecated: Option<Deprecation>,
@@ -46,6 +49,9 @@ pub(in crate::model) struct RawIndex {
 const RESERVED_PLURALS: [&str; 3] = ["docs", "openapi.json", "openapi.yaml"];
 /// Field names that are reserved: `id` and the parameters of a list, which would hide a filter by that field.
 pub(in crate::model) const RESERVED_FIELDS: [&str; 7] = ["id", "limit", "cursor", "sort", "fields", "include", "count"];
+
+/// Maximum of `public`.
+const MAX_PUBLIC: Duration = Duration::from_secs(86_400);
 
 /// Maximum of `max_bytes`: DynamoDB stores items of up to 400 KB, and the rest of the item needs room too.
 const MAX_BYTES: u64 = 350 * 1024;
@@ -93,6 +99,7 @@ impl Reader<'_> {
             description: keys.get("description").and_then(|node| self.text(node, "`description`")).map(|text| text.value),
             indexes: keys.get("indexes").map(|node| self.indexes(node)).unwrap_or_default(),
             cache: keys.get("cache").and_then(|node| self.cache(node)).unwrap_or(CacheMode::Strict),
+            public: keys.get("public").and_then(|node| self.public(node)),
             contention: keys
                 .get("contention")
                 .and_then(|node| self.integer(node, "`contention` (writes per second)", 1, 2500))
@@ -171,6 +178,16 @@ impl Reader<'_> {
             sort: sort.collect(),
             projection: keys.get("fields").map(|node| self.texts(node, "a field of `fields`")),
         })
+    }
+
+    /// Whole seconds, because `max-age` has nothing shorter.
+    fn public(&mut self, node: &Node) -> Option<Duration> {
+        let value = self.duration(node, "`public`")?;
+        if value.subsec_nanos() != 0 || value > MAX_PUBLIC {
+            self.mistake(node.spot, "`public` must be whole seconds, at most a day", "for example `public: 60s`");
+            return None;
+        }
+        Some(value)
     }
 
     fn cache(&mut self, node: &Node) -> Option<CacheMode> {

@@ -6,6 +6,7 @@
 
 mod cached;
 mod fresh;
+mod public;
 mod refused;
 
 use http::StatusCode;
@@ -50,6 +51,7 @@ pub async fn list(cx: &Context<'_>, entity: EntityIx) -> Result<Reply, Problem> 
     if let Some(next) = next {
         reply = reply.also(LINK, header_value(next_link(cx, &next)));
     }
+    let reply = reply.public(public::age(model, cx.request, cx.principal, &permitted));
     Ok(deprecated::of_read(cx, reply, &permitted, Operation::List))
 }
 
@@ -71,6 +73,7 @@ pub async fn get(cx: &Context<'_>, entity: EntityIx, id: &str) -> Result<Reply, 
         // Nothing is embedded, so nothing has to be planned.
         record(&fresh::record(cx, &permitted, &[], id).await?)
     };
+    let reply = reply.public(public::age(model, cx.request, cx.principal, &permitted));
     Ok(deprecated::of_read(cx, reply, &permitted, Operation::Read))
 }
 

@@ -4,6 +4,7 @@ use crate::http::problem::{Code, FieldError, Problem};
 use crate::model::Model;
 use crate::pipeline::Context;
 use crate::pipeline::embed::ListError;
+use crate::pipeline::permission::lacking;
 use crate::pipeline::scan::ScanError;
 use crate::query::plan::{self, NoIndex};
 use crate::query::policy::{Denied, Permitted};
@@ -39,9 +40,7 @@ pub(super) fn no_index(none: &NoIndex) -> Problem {
 /// What the caller may not do.
 pub(super) fn refused(cx: &Context<'_>, denied: &Denied) -> Problem {
     match denied {
-        Denied::Action { entity, action } => {
-            Problem::forbidden(format!("your roles do not allow to {} {}", action.name(), cx.app.model.entity(*entity).plural))
-        }
+        Denied::Action { entity, action } => lacking(cx, cx.model().entity(*entity), *action),
         // As if it did not exist: whether it does is not the caller's to know.
         Denied::Field { entity, parameter } => {
             let name = parameter.rsplit('=').next().unwrap_or(parameter);

@@ -58,13 +58,31 @@ async fn without_keys<'b>(consumers: &Consumers<'_>, id: &str, body: &'b Value) 
     let mut body = Cow::Borrowed(body);
     if let Some(sent) = body.get(KEYS) {
         let present = serde_json::to_value(consumers.keys(id).await.map_err(problem)?).map_err(Problem::internal)?;
-        if *sent == present
+        if timeless(sent) == timeless(&present)
             && let Some(members) = body.to_mut().as_object_mut()
         {
             members.shift_remove(KEYS);
         }
     }
     Ok(body)
+}
+
+/// Keys without when they were used, which may have changed since they were shown.
+fn timeless(keys: &Value) -> Value {
+    let mut keys = keys.clone();
+    for key in keys.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        key.shift_remove("last_used_at");
+    }
+    keys
+}
+
+/// `GET /v1/_consumers/{id}/keys`: without what is secret of them. There are few, so that there is one page.
+pub(super) async fn keys(cx: &Context<'_>, _: Permit, id: &str) -> Result<Reply, Problem> {
+    begin(cx)?;
+    let consumers = of(cx, &|_| Vec::new());
+    let (_, keys) = futures::try_join!(consumers.get(id), consumers.keys(id)).map_err(problem)?;
+    let keys = serde_json::to_value(keys).map_err(Problem::internal)?;
+    Ok(Reply::json(StatusCode::OK, &json!({"data": keys, "next_cursor": null})).version(&cx.model().hash))
 }
 
 /// `PUT /v1/_consumers/{id}`.
@@ -180,7 +198,8 @@ async fn done(cx: &Context<'_>, body: &Value, work: Work<'_>, riders: AttachedWr
             Ok(Reply::empty(StatusCode::NO_CONTENT))
         }
         Work::CreateKey(id) => {
-            let created = consumers.create_key(id, &cx.app.environment, body).await.map_err(problem)?;
+            let created =
+                consumers.create_key_by(Some(&cx.principal.subject), id, &cx.app.environment, body).await.map_err(problem)?;
             let document = serde_json::to_value(&created).map_err(Problem::internal)?;
             let location = header_value(links::key(id, &created.view.id));
             Ok(confidential(Reply::json(StatusCode::CREATED, &document).header(LOCATION, location)))

@@ -37,6 +37,7 @@ pub async fn handle(cx: &Context<'_>, resource: &System) -> Result<Reply, Proble
         System::ReplaceConsumer { id } => consumers::put(cx, permit(cx)?, id).await,
         System::PatchConsumer { id } => consumers::patch(cx, permit(cx)?, id).await,
         System::DeleteConsumer { id } => consumers::delete(cx, permit(cx)?, id).await,
+        System::Keys { id } => consumers::keys(cx, permit(cx)?, id).await,
         System::CreateKey { id } => consumers::create_key(cx, permit(cx)?, id).await,
         System::DeleteKey { id, key_id } => consumers::delete_key(cx, permit(cx)?, id, key_id).await,
         System::Me => me::me(cx).await,

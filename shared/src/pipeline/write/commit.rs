@@ -15,6 +15,7 @@ use crate::http::respond;
 use crate::model::Action;
 use crate::model::value::Record;
 use crate::pipeline::Context;
+use crate::pipeline::permission::lacking;
 use crate::pipeline::unit_of_work::{self, Committed, Failure, Outcome, UnitOfWork, deadline};
 use crate::query::policy::{Access, PermittedBatch};
 use crate::store::audit;
@@ -115,13 +116,14 @@ fn is_outrun(changes: &[Change<'_>], error: &WriteError) -> bool {
 /// What is forbidden whatever the record: nothing has to be read for that.
 fn forbidden_for_all(cx: &Context<'_>, change: &Change<'_>) -> Option<Problem> {
     let forbidden = |action| Access::of(cx.model(), cx.principal, change.entity, action).is_forbidden();
-    let (verb, is_forbidden) = match change.kind {
-        ChangeKind::Create(_) => ("create", forbidden(Action::Create)),
-        ChangeKind::Replace(_) => ("update", forbidden(Action::Update) && forbidden(Action::Create)),
-        ChangeKind::Merge(_) | ChangeKind::JsonPatch(_) => ("update", forbidden(Action::Update)),
-        ChangeKind::Delete => ("delete", forbidden(Action::Delete)),
+    let action = match change.kind {
+        ChangeKind::Create(_) => Action::Create,
+        ChangeKind::Replace(_) | ChangeKind::Merge(_) | ChangeKind::JsonPatch(_) => Action::Update,
+        ChangeKind::Delete => Action::Delete,
     };
-    is_forbidden.then(|| with_pointer(Problem::forbidden(format!("You may not {verb} {}.", change.entity.plural)), change))
+    // A PUT may create, too.
+    let creates = matches!(change.kind, ChangeKind::Replace(_)) && !forbidden(Action::Create);
+    (forbidden(action) && !creates).then(|| with_pointer(lacking(cx, change.entity, action), change))
 }
 
 /// The idempotency row and the records as they are, strongly consistent, in one batch; beside it what has to precede a write.

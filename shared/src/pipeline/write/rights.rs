@@ -5,6 +5,7 @@ use crate::http::problem::Problem;
 use crate::model::value::Record;
 use crate::model::{Action, Entity, EntityIx, FieldIx, FieldMask, Model, Path};
 use crate::pipeline::Context;
+use crate::pipeline::permission::lacking;
 use crate::pipeline::related::Related;
 use crate::query::policy::Access;
 use crate::store::write::Check;
@@ -43,8 +44,8 @@ pub(super) fn may(cx: &Context<'_>, entity: EntityIx, actions: &[Action]) -> Res
     if actions.iter().any(|action| !Access::of(cx.model(), cx.principal, entity, *action).is_forbidden()) {
         return Ok(());
     }
-    let verb = actions.first().map_or("change", |action| action.name());
-    Err(Problem::forbidden(format!("You may not {verb} {}.", entity.plural)))
+    let lacks = actions.first().map(|action| lacking(cx, entity, *action));
+    Err(lacks.unwrap_or_else(|| Problem::forbidden(format!("You may not change {}.", entity.plural))))
 }
 
 impl<'a> Rights<'a> {
@@ -52,7 +53,7 @@ impl<'a> Rights<'a> {
     /// 403 where the action is forbidden for all records.
     pub(in crate::pipeline) fn of(cx: &Context<'a>, entity: &'a Entity, action: Action) -> Result<Self, Problem> {
         let rights = Self::any(cx.model(), cx, entity, action);
-        if rights.write.is_forbidden() { Err(rights.forbidden()) } else { Ok(rights) }
+        if rights.write.is_forbidden() { Err(lacking(cx, entity, action)) } else { Ok(rights) }
     }
 
     /// As [`Rights::of`], of an action that may be forbidden.

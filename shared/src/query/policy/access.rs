@@ -165,7 +165,14 @@ fn compare(path: Path, op: Op, operands: Vec<Value>) -> Condition {
     Condition::Compare(Comparison { path, op, operands })
 }
 
-fn claim(model: &Model, caller: &Caller, entity: &Entity, path: Path, name: &str, values: &mut Vec<Value>) -> Option<()> {
+pub(super) fn claim(
+    model: &Model,
+    caller: &Caller,
+    entity: &Entity,
+    path: Path,
+    name: &str,
+    values: &mut Vec<Value>,
+) -> Option<()> {
     let value = match name {
         "subject" => Value::String(caller.subject.clone()),
         "consumer" => Value::String(caller.consumer.clone()),

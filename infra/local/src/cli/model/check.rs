@@ -36,6 +36,9 @@ fn right(model: &Model, args: &CheckArgs) {
         let indexes = count(entity.indexes.len(), "index", "indexes");
         anstream::println!("  {:<width$}  /v1/{}: {fields}, {indexes}{}", entity.name, entity.plural, refers_to(model, entity));
     }
+    for issuer in &model.auth.issuers {
+        anstream::println!("  issuer {}: {}", issuer.alias, model::describe_issuer(issuer).join("; "));
+    }
     if args.ceilings {
         anstream::println!("\n{}", model::check(model));
     } else {
@@ -90,5 +93,6 @@ fn summary(model: &Model) -> Value {
         "entities": model.entities.iter().map(entity).collect::<Vec<_>>(),
         "roles": model.roles.iter().map(|role| &role.name).collect::<Vec<_>>(),
         "plans": model.plans.iter().map(|plan| &plan.name).collect::<Vec<_>>(),
+        "issuers": model.auth.issuers.iter().map(|issuer| json!({"alias": issuer.alias, "provider": issuer.provider.name(), "means": model::describe_issuer(issuer)})).collect::<Vec<_>>(),
     })
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::support::*;
 use crate::core::caller::Caller;
 use crate::core::clock::Micros;
-use crate::identity::auth::{AuthFailure, AuthOutcome, AuthRefusal, principal, principal_from_context};
+use crate::identity::auth::{AuthFailure, AuthOutcome, AuthRefusal, Evidence, principal, principal_from_context};
 
 fn now() -> Micros {
     Micros(NOW * 1_000_000)
@@ -134,9 +134,9 @@ async fn every_way_to_a_principal() {
     let mut open = model();
     open.auth.anonymous_role = Some("guest".into());
     let token = format!("Bearer {}", signer.token(&claims()));
-    let ask = |model, context, header| {
-        let world = &world;
-        async move { principal(model, &world.authenticator, context, header, now()).await }
+    let ask = async |model: &crate::model::Model, context: Option<&Map<String, Value>>, header: Option<&str>| {
+        let evidence = context.map_or(Evidence::Nothing, Evidence::Context);
+        principal(model, &world.authenticator, evidence, header, now()).await
     };
     let unavailable = AuthOutcome::Unavailable(String::new()).to_context();
     let invalid = AuthOutcome::Invalid(AuthRefusal::Signature).to_context();
@@ -169,6 +169,42 @@ async fn every_way_to_a_principal() {
 }
 
 #[tokio::test]
+async fn a_good_credential_is_remembered_for_five_minutes_and_a_bad_one_is_not() {
+    let signer = Signer::ed("ed", 1);
+    let world = World::new(&[&signer]);
+    let token = format!("Bearer {}", signer.token(&claims()));
+    let ask = async |evidence, header: &str| {
+        let now = crate::core::clock::Clock::now(&*world.clock);
+        let found = principal(&world.model, &world.authenticator, evidence, Some(header), now).await;
+        found.map(|caller| caller.roles.clone())
+    };
+    let reads = || world.table.reads.swap(0, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["reader"]);
+    assert_eq!(reads(), 1, "its consumer's record");
+    world.clock.advance(299);
+    assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["reader"]);
+    assert_eq!(reads(), 0);
+    // What was changed meanwhile is found where somebody says that it was, and from then on.
+    let consumer = crate::identity::consumer::Consumer { roles: Some(vec!["admin".into()]), ..consumer("idp:u1") };
+    let row = crate::identity::consumer::record::Row { epoch: 1, keys: 0, consumer: Some(consumer) };
+    world.table.put(row.to_item(crate::store::keys::consumer("idp:u1")).unwrap());
+    assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["reader"]);
+    assert_eq!(ask(Evidence::Nothing, &token).await.unwrap(), ["admin"]);
+    assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["admin"]);
+    assert_eq!(reads(), 1);
+    world.clock.advance(300);
+    assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["admin"]);
+    assert_eq!(reads(), 1, "after five minutes it is verified again");
+    // Its end counts however well it is remembered.
+    world.clock.advance(31);
+    assert_eq!(ask(Evidence::Memory, &token).await, Err(AuthFailure::Expired));
+    for _ in 0..2 {
+        let forged = format!("{}x", &token[..token.len() - 1]);
+        assert!(ask(Evidence::Memory, &forged).await.is_err());
+    }
+}
+
+#[tokio::test]
 async fn a_remembered_refusal_ends_with_its_reason_and_a_final_one_does_not() {
     let (signer, new) = (Signer::ed("ed", 1), Signer::ed("new", 2));
     let world = World::new(&[&signer]);
@@ -178,7 +214,7 @@ async fn a_remembered_refusal_ends_with_its_reason_and_a_final_one_does_not() {
         async move {
             let now = crate::core::clock::Clock::now(&*world.clock);
             let header = format!("Bearer {token}");
-            principal(&world.model, &world.authenticator, Some(&context), Some(&header), now)
+            principal(&world.model, &world.authenticator, Evidence::Context(&context), Some(&header), now)
                 .await
                 .map(|caller| caller.consumer.clone())
         }

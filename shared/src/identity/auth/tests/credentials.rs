@@ -40,6 +40,9 @@ async fn the_header_is_bearer_and_one_credential() {
 fn stored(world: &World, seed: u64, change: impl FnOnce(&mut ApiKey)) -> String {
     let new = api_key::generate(&Seeded::new(seed), "live").unwrap();
     let mut key = ApiKey {
+        name: None,
+        scopes: None,
+        created_by: None,
         id: new.id,
         consumer: "acme".into(),
         hash: new.hash.to_vec(),

@@ -2,8 +2,10 @@
 
 mod context;
 mod credentials;
+mod discovery;
 mod key_sets;
 mod local;
+mod providers;
 mod rotation;
 pub(crate) mod support;
 mod times;

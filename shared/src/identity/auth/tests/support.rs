@@ -87,6 +87,15 @@ impl Signer {
         Self { kid: kid.into(), algorithm: Algorithm::ES256, key }
     }
 
+    pub(crate) fn ec_384(kid: &str, seed: u8) -> Self {
+        let frame = [
+            0x30, 0x4e, 2, 1, 0, 0x30, 0x10, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 5, 0x2b, 0x81, 4, 0, 0x22, 4, 0x37,
+            0x30, 0x35, 2, 1, 1, 4, 0x30,
+        ];
+        let key = EncodingKey::from_ec_der(&[frame.as_slice(), &[seed; 48]].concat());
+        Self { kid: kid.into(), algorithm: Algorithm::ES384, key }
+    }
+
     pub(crate) fn rsa(kid: &str, algorithm: Algorithm) -> Self {
         let key = EncodingKey::from_rsa_pem(include_bytes!("rsa-2048.pem")).unwrap();
         Self { kid: kid.into(), algorithm, key }
@@ -160,7 +169,7 @@ impl Idp {
 }
 
 impl JwksSource for Idp {
-    fn fetch<'a>(&'a self, uri: &'a str) -> BoxFuture<'a, Result<String, JwksError>> {
+    fn fetch<'a>(&'a self, uri: &'a str, _most: usize) -> BoxFuture<'a, Result<String, JwksError>> {
         Box::pin(async move {
             assert_eq!(uri, JWKS, "no other address is ever asked");
             self.asked.fetch_add(1, Ordering::SeqCst);
@@ -210,9 +219,9 @@ pub(crate) fn issuer() -> Issuer {
     Issuer {
         alias: "idp".into(),
         issuer: ISS.into(),
-        jwks_uri: JWKS.into(),
+        jwks_uri: Some(JWKS.into()),
         audiences: vec!["api".into(), "other".into()],
-        algorithms: ["RS256", "PS256", "ES256", "EdDSA"].map(String::from).to_vec(),
+        algorithms: crate::model::ALGORITHMS.map(String::from).to_vec(),
         max_lifetime: Duration::from_secs(3600),
         leeway: Duration::from_secs(30),
         default_roles: vec!["guest".into()],

@@ -10,11 +10,21 @@ use serde_json::{Value, json};
 use super::support::*;
 use crate::identity::auth::{AuthOutcome, AuthRefusal};
 
-fn all() -> [Signer; 4] {
-    [Signer::ed("ed", 1), Signer::ec("ec", 1), Signer::rsa("rs", Algorithm::RS256), Signer::rsa("ps", Algorithm::PS256)]
+fn all() -> [Signer; 9] {
+    [
+        Signer::ed("ed", 1),
+        Signer::ec("ec", 1),
+        Signer::ec_384("ec3", 1),
+        Signer::rsa("rs", Algorithm::RS256),
+        Signer::rsa("rs3", Algorithm::RS384),
+        Signer::rsa("rs5", Algorithm::RS512),
+        Signer::rsa("ps", Algorithm::PS256),
+        Signer::rsa("ps3", Algorithm::PS384),
+        Signer::rsa("ps5", Algorithm::PS512),
+    ]
 }
 
-fn world() -> (World, [Signer; 4]) {
+fn world() -> (World, [Signer; 9]) {
     let signers = all();
     (World::new(&signers.each_ref()), signers)
 }
@@ -48,8 +58,8 @@ async fn a_key_of_another_algorithm_is_never_used() {
 async fn algorithms_outside_the_list_are_refused() {
     let (world, [ed, ..]) = world();
     for name in [
-        "none", "None", "NONE", "nOnE", "", "HS256", "HS512", "RS384", "RS512", "PS384", "ES384", "ES256K", "EDDSA", "eddsa",
-        "Ed25519",
+        "none", "None", "NONE", "nOnE", "", "HS256", "HS384", "HS512", "rs256", "RS1", "RSA-OAEP", "ES512", "ES256K", "EDDSA",
+        "eddsa", "Ed25519",
     ] {
         let token = ed.raw(&json!({ "alg": name, "kid": "ed" }).to_string(), &claims().to_string());
         world.refused(&token, AuthRefusal::Algorithm).await;

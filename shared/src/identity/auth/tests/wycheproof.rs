@@ -2,7 +2,7 @@
 //! are not part of this repository; the variable `HOLDFAST_WYCHEPROOF` names the directory that holds them.
 //!
 //! What applies is decided rightly without exception. What does not apply is counted, and says why:
-//! * `valid` vectors of algorithms that are not accepted here (HMAC, SHA-384, SHA-512, P-521): they have to be refused;
+//! * `valid` vectors of algorithms that are not accepted here (HMAC, P-521): they have to be refused;
 //! * one `valid` vector states `alg` PS256 for a key and signs with PS384 (RFC 7520, figure 20): refused for both reasons.
 
 use std::path::PathBuf;

@@ -31,3 +31,14 @@ fn shown(mode: CacheMode) -> String {
         CacheMode::Bounded(age) => format!("bounded {}", describe::duration(age)),
     }
 }
+
+/// Adds a change of `public`: it breaks clients where shared caches may keep answers for longer.
+pub(super) fn public(changes: &mut Changes, place: &str, was: Option<Duration>, now: Option<Duration>) {
+    let shown = |age: Option<Duration>| age.map_or_else(|| "none".to_owned(), describe::duration);
+    let what = format!("public {} -> {}", shown(was), shown(now));
+    let why = (
+        "answers to callers without credentials may be that old",
+        "shared caches keep answers for a shorter time; what they have stays until it is that old",
+    );
+    changes.either(place, (was, now), now > was, what, why);
+}

@@ -27,6 +27,7 @@ fn entity(changes: &mut Changes, pairs: Pairs<'_>, before: &Entity, after: &Enti
     flags(changes, &place, before, after);
     contention(changes, &place, before, after);
     cached::mode(changes, &place, before.cache, after.cache);
+    cached::public(changes, &place, before.public, after.public);
     deprecation::deprecation(changes, &place, before.deprecated.as_ref(), after.deprecated.as_ref());
     changes.documented(&place, "description", &before.description, &after.description);
     field::fields(changes, pairs, before, after);

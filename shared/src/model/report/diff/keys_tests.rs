@@ -22,6 +22,7 @@ entities:
     description: Old.
     id: string
     cache: strict
+    public: 60s
     contention: 1000
     require_if_match: false
     max_bytes: 16 KB
@@ -55,7 +56,7 @@ roles:
     entities:
       order: {list: true, read: {rows: {s: ab}, fields: [s, t]}, create: {fields: [s, {customer: {link: true}}]}}
     system: usage
-  other: {entities: {customer: {view: true}}}
+  other: {entities: {customer: {view: true}, order: {list: true}}}
 plans:
   free:
     description: Old.
@@ -69,9 +70,12 @@ auth:
     one:
       issuer: one
       jwks_uri: https://k.example/
+      provider: okta
       audiences: [a]
+      clients: [c1]
       algorithms: [RS256]
-      claims: {consumer: c, subject: s, roles: r, plan: p, scopes: o}
+      claims: {consumer: c, subject: s, roles: r, plan: p, scopes: o, client: cl}
+      scopes: {prefix: "x/", required: false, map: {"read:orders": [order.read]}}
       max_lifetime: 1h
       leeway: 30s
       default_roles: [staff]
@@ -101,6 +105,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("entity.fields", "fields: {name: string}", "fields: {name: string, more: string}"),
     ("entity.indexes", "    indexes: {by_country: {equality: country}}\n", ""),
     ("entity.cache", "cache: strict", "cache: off"),
+    ("entity.public", "public: 60s", "public: 30s"),
     ("entity.contention", "contention: 1000", "contention: 2000"),
     ("entity.require_if_match", "require_if_match: false", "require_if_match: true"),
     ("entity.deprecated", "    deprecated: {since: 2026-01-01, sunset: 2027-01-01, replacement: x, operations: [create]}\n", ""),
@@ -130,7 +135,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("role.description", "    description: Old.\n    all", "    description: New.\n    all"),
     ("role.inherits", "    inherits: other\n", ""),
     ("role.all", "all: false", "all: true"),
-    ("role.entities", "{customer: {view: true}}", "{customer: {view: true}, company: all}"),
+    ("role.entities", "order: {list: true}}}\n", "order: {list: true}, company: all}}\n"),
     ("role.system", "system: usage", "system: audit"),
     ("permission.rows", "rows: {s: ab}", "rows: {s: cd}"),
     ("permission.fields", "fields: [s, t]", "fields: [s]"),
@@ -150,6 +155,13 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("auth.anonymous_role", "anonymous_role: other", "anonymous_role: staff"),
     ("auth.default_plan", "  default_plan: free\n", ""),
     ("auth.max_key_age", "max_key_age: 30d", "max_key_age: 31d"),
+    ("issuer.provider", "provider: okta", "provider: keycloak"),
+    ("issuer.clients", "clients: [c1]", "clients: [c1, c2]"),
+    ("issuer.scopes", "      scopes: {prefix: \"x/\", required: false, map: {\"read:orders\": [order.read]}}\n", ""),
+    ("scopes.prefix", "prefix: \"x/\"", "prefix: \"y/\""),
+    ("scopes.map", "[order.read]", "[order.read, order.list]"),
+    ("scopes.required", "x/\", required: false", "x/\", required: true"),
+    ("claims.client", "client: cl}", "client: cx}"),
     ("issuer.issuer", "issuer: one", "issuer: two"),
     ("issuer.jwks_uri", "https://k.example/", "https://l.example/"),
     ("issuer.audiences", "audiences: [a]", "audiences: [a, b]"),
@@ -193,7 +205,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
 
 /// Keys of all mappings with fixed keys, and the limits of all types.
 fn all_keys() -> BTreeSet<String> {
-    let mappings: [(&str, &[&str]); 15] = [
+    let mappings: [(&str, &[&str]); 16] = [
         ("model", &keys::MODEL),
         ("entity", &keys::ENTITY),
         ("field", &keys::FIELD),
@@ -207,6 +219,7 @@ fn all_keys() -> BTreeSet<String> {
         ("auth", &keys::AUTH),
         ("issuer", &keys::ISSUER),
         ("claims", &keys::CLAIMS),
+        ("scopes", &keys::SCOPES),
         ("cors", &keys::CORS),
         ("limits", &keys::LIMITS),
     ];

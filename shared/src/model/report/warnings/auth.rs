@@ -23,10 +23,11 @@ impl Warnings {
     }
 
     fn issuer(&mut self, place: &str, model: &Model, issuer: &Issuer) {
-        for (key, list) in [("audiences", &issuer.audiences), ("algorithms", &issuer.algorithms)] {
-            if list.is_empty() {
-                self.add(format!("{place}.{key}"), "there is none, so that every token is refused");
-            }
+        if issuer.algorithms.is_empty() {
+            self.add(format!("{place}.algorithms"), "there is none, so that every token is refused");
+        }
+        if issuer.scopes.required && issuer.scopes.map.values().all(Vec::is_empty) && !issuer.scopes.map.is_empty() {
+            self.add(format!("{place}.scopes"), "no scope of the map opens anything");
         }
         let manages = |name: &&String| model.role(name).is_some_and(|role| role.system.contains(&SystemPermission::Consumers));
         if let Some(role) = issuer.default_roles.iter().find(manages) {
