@@ -139,6 +139,32 @@ async fn a_quota_of_nothing_is_used_up_and_says_so() {
     world.system.stop().await;
 }
 
+/// The gateway remembers a credential as it was before its consumer changed. No request in flight pays for that, and none after it but the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_that_is_changed_all_the_time_is_answered() {
+    let world = World::start(json!({"plan": "wide"})).await;
+    let World { admin, acme, .. } = &world;
+    acme.get("/v1/notes").await.expect(200);
+    let changes = async {
+        for n in 0..20u32 {
+            admin.patch("/v1/_consumers/acme", json!({"overrides": {"burst": {"burst": 900 + n}}})).await.expect(200);
+        }
+    };
+    let reads = async {
+        for _ in 0..100 {
+            acme.get("/v1/notes").await.expect(200);
+        }
+    };
+    let writes = async {
+        for n in 0..50 {
+            acme.post("/v1/notes", json!({"id": format!("n{n}")})).await.expect(201);
+        }
+    };
+    futures::join!(changes, reads, writes);
+    assert_eq!(acme.get("/v1/notes?limit=100").await.expect(200).ids().len(), 50);
+    world.system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_health_and_unknown_paths_are_limited_too() {
     let world = World::start(json!({})).await;

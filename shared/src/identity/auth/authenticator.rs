@@ -68,10 +68,15 @@ impl Authenticator {
         self
     }
 
+    /// The caller of an `Authorization` header that was verified here less than five minutes ago.
+    pub(super) fn remembered(&self, header: &str) -> Option<Box<Caller>> {
+        self.remembered.get(header, self.env.now())
+    }
+
     /// The outcome of verifying an `Authorization` header now, or of up to five minutes ago if that was good. What ends a credential
     /// before its time is for admission to find out, which then asks for [`Self::authenticate_anew`].
     pub async fn authenticate_remembered(&self, header: &str) -> AuthOutcome {
-        match self.remembered.get(header, self.env.now()) {
+        match self.remembered(header) {
             Some(caller) => AuthOutcome::Ok(caller),
             None => self.authenticate_anew(header).await,
         }

@@ -93,6 +93,11 @@ pub async fn principal(
             Err(AuthFailure::Unavailable(_)) => {}
             // The gateway tells for minutes what was so once.
             Err(AuthFailure::Invalid(refusal)) if refusal.may_pass() && authorization.is_some() => {}
+            Ok(told) => {
+                return Ok(newer(model, authenticator, authorization, now)
+                    .filter(|known| known.epoch > told.epoch)
+                    .unwrap_or(told));
+            }
             decided => return decided,
         }
     }
@@ -102,6 +107,13 @@ pub async fn principal(
         Evidence::Context(_) | Evidence::Nothing => authenticator.authenticate_anew(header).await,
     };
     from_outcome(model, outcome, now)
+}
+
+/// The principal of a credential that was verified here after its consumer had changed, which the gateway does not tell for minutes:
+/// every one of its requests would be verified anew.
+fn newer(model: &Model, authenticator: &Authenticator, authorization: Option<&str>, now: Micros) -> Option<Principal> {
+    let caller = authenticator.remembered(authorization?)?;
+    from_outcome(model, AuthOutcome::Ok(caller), now).ok()
 }
 
 /// The principal of callers without credentials, in the role that the model gives them; `None` where it gives none.

@@ -173,6 +173,8 @@ async fn a_good_credential_is_remembered_for_five_minutes_and_a_bad_one_is_not()
     let signer = Signer::ed("ed", 1);
     let world = World::new(&[&signer]);
     let token = format!("Bearer {}", signer.token(&claims()));
+    let told = [None, Some(0), Some(1)]
+        .map(|epoch| AuthOutcome::Ok(Box::new(Caller { roles: vec!["reader".into()], epoch, ..verified() })).to_context());
     let ask = async |evidence, header: &str| {
         let now = crate::core::clock::Clock::now(&*world.clock);
         let found = principal(&world.model, &world.authenticator, evidence, Some(header), now).await;
@@ -192,6 +194,11 @@ async fn a_good_credential_is_remembered_for_five_minutes_and_a_bad_one_is_not()
     assert_eq!(ask(Evidence::Nothing, &token).await.unwrap(), ["admin"]);
     assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["admin"]);
     assert_eq!(reads(), 1);
+    // The gateway says for minutes what was so before: what is known here counts.
+    for (context, expected) in told.iter().zip(["admin", "admin", "reader"]) {
+        assert_eq!(ask(Evidence::Context(context), &token).await.unwrap(), [expected], "{context:?}");
+    }
+    assert_eq!(reads(), 0);
     world.clock.advance(300);
     assert_eq!(ask(Evidence::Memory, &token).await.unwrap(), ["admin"]);
     assert_eq!(reads(), 1, "after five minutes it is verified again");

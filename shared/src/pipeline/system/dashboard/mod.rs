@@ -177,5 +177,5 @@ async fn subject(cx: &Context<'_>, of: Option<&str>) -> Result<Option<LimitSubje
     let Ok(record) = consumers.get(of).await else { return Ok(None) };
     let Some(plan) = record.plan.as_deref().and_then(|name| cx.app.model.plan(name)) else { return Ok(None) };
     let plan = ResolvedPlan::of(plan, record.overrides.as_ref()).ok().map(Arc::new);
-    Ok(plan.map(|plan| LimitSubject { consumer: of.to_owned(), plan, key_id: None, epoch: 0 }))
+    Ok(plan.map(|plan| LimitSubject { consumer: of.to_owned(), plan, key_id: None, used_key: None, epoch: 0 }))
 }
