@@ -87,8 +87,11 @@ impl Evolution {
             units.read += scans * page.iter().map(items::size).sum::<usize>().div_ceil(8192) as u64;
             for entity in &self.model.entities {
                 let records = records(entity, &page);
-                let built = targets.iter().filter(|target| target.entity(&self.model).ix == entity.ix).count() as u64;
+                let own = || targets.iter().filter(|target| target.entity(&self.model).ix == entity.ix);
+                let built = own().count() as u64;
+                let references = own().filter(|target| target.is_reference()).count() as u64;
                 units.rows += built * records.len() as u64;
+                units.read += reads(built, references) * records.len() as u64;
                 units.write += records.iter().map(|record| built * 2 * kilobytes(record) + 2 * u64::from(built > 0)).sum::<u64>();
                 units.without_value += records.iter().filter(|record| values.is_without(entity, record)).count() as u64;
                 let rows = entity.indexes.len() as u64 + 1;
@@ -271,6 +274,12 @@ impl Evolution {
 fn records(entity: &Entity, page: &[Item]) -> Vec<Record> {
     let prefix = format!("r#{}#", entity.name);
     page.iter().filter(|item| item.key.pk.starts_with(&prefix)).filter_map(items::decode).collect()
+}
+
+/// Read units of a build for one record: its rows are asked for, and what it refers to; half of what is put comes by in the scan again, and
+/// then its record is read, and what it refers to.
+fn reads(rows: u64, references: u64) -> u64 {
+    rows + references + (rows + references).div_ceil(2)
 }
 
 pub(super) fn kilobytes(record: &Record) -> u64 {

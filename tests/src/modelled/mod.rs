@@ -18,7 +18,7 @@ use holdfast::core::clock::Random as _;
 use holdfast::core::clock::SystemRandom;
 use holdfast::store::items;
 use holdfast::store::table::{
-    Attr, Item, Key, RangePage, RangeQuery, Reason, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
+    Attr, Expr, Item, Key, RangePage, RangeQuery, Reason, Returning, ScanPage, Table, TableError, TableName, Transaction, Write,
 };
 
 use expression::{holds, updated};
@@ -138,7 +138,7 @@ impl Modelled {
             return Err(TableError::Busy("throttled".to_owned()));
         }
         let before = state.find(&place);
-        if !condition(&write).is_none_or(|condition| holds(condition, before.as_ref())) {
+        if !condition(&write).is_none_or(|condition| holds(&condition, before.as_ref())) {
             return Err(TableError::ConditionFailed(before.map(Box::new)));
         }
         let after = state.apply(&place, write, 1.0);
@@ -195,7 +195,7 @@ impl Modelled {
             return Reason::Throttled;
         }
         let before = state.find(place);
-        match condition(write).is_none_or(|condition| holds(condition, before.as_ref())) {
+        match condition(write).is_none_or(|condition| holds(&condition, before.as_ref())) {
             true => Reason::None,
             false => Reason::ConditionFailed(before),
         }
@@ -231,10 +231,16 @@ impl State {
     }
 }
 
-fn condition(write: &Write) -> Option<&holdfast::store::table::Expr> {
+/// The condition of a write. Names and values of an update are its condition's as well.
+fn condition(write: &Write) -> Option<Expr> {
     match write {
-        Write::Put { condition, .. } | Write::Update { condition, .. } | Write::Delete { condition, .. } => condition.as_ref(),
-        Write::Check { condition, .. } => Some(condition),
+        Write::Put { condition, .. } | Write::Delete { condition, .. } => condition.clone(),
+        Write::Update { condition, update, .. } => condition.clone().map(|mut condition| {
+            condition.names.extend(update.names.clone());
+            condition.values.extend(update.values.clone());
+            condition
+        }),
+        Write::Check { condition, .. } => Some(condition.clone()),
     }
 }
 
@@ -316,7 +322,7 @@ impl Table for Modelled {
 /// there, so that both can run over one model.
 pub fn landed(mut transaction: Transaction, shared: &[Key]) -> Transaction {
     for key in shared {
-        let update = holdfast::store::table::Expr::new("ADD #c :one").name("#c", "c").value(":one", Attr::N(1));
+        let update = Expr::new("ADD #c :one").name("#c", "c").value(":one", Attr::N(1));
         let write = Write::Update { key: key.clone(), update, condition: None };
         transaction.writes.push((TableName::Data, write));
     }

@@ -27,6 +27,8 @@ use super::model;
 
 /// Most megabytes that the process of the migration may take, whatever the size of the table.
 const MAX_MEBIBYTES: u64 = 160;
+/// Records of which there are several pages.
+const MANY: u64 = 20_000;
 /// Writers at work meanwhile.
 const WRITERS: usize = 4;
 
@@ -213,7 +215,8 @@ async fn a_migration_of_many_records_beside_writers() {
         took.as_secs()
     );
     eprintln!("planned: {} items, {} rows, {}", plan["items"], plan["rows"], plan["units"]);
-    assert!(said.contains("went on where an earlier run was interrupted"), "{said}");
+    // A small table is one page, before whose end there is no place.
+    assert!(count < MANY || said.contains("went on where an earlier run was interrupted"), "{said}");
     assert!(said.contains("the stored data is as the model wants it"), "{said}");
     assert!(written > 10 && most < MAX_MEBIBYTES);
     assert_eq!(tally.building.load(Ordering::Relaxed), 0, "writers that were told to wait");
@@ -226,9 +229,12 @@ async fn a_migration_of_many_records_beside_writers() {
         let at = words.windows(3).position(|three| three[1..] == [what, "units"]).unwrap_or_else(|| panic!("{said}"));
         words[at].parse().unwrap()
     };
-    // Of the second run alone: at most what was planned, and as writers have added.
-    let planned = plan["units"]["write"].as_f64().unwrap() + 40.0 * f64::from(u32::try_from(written).unwrap());
-    assert!(taken(&said, "write") <= planned, "{said}");
+    // Of the run that ended: at most what was planned, and what writers have added.
+    let meanwhile = f64::from(u32::try_from(written).unwrap());
+    for (kind, each) in [("write", 12.0), ("read", 10.0)] {
+        let planned = plan["units"][kind].as_f64().unwrap() * 1.2 + each * meanwhile;
+        assert!(taken(&said, kind) <= planned, "{kind}: {planned}\n{said}");
+    }
     assert_eq!(large.plan().await["needed"], json!(false));
     large.system.stop().await;
 }

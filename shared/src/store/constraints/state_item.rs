@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::entry::{Entry, State, attribute};
 use super::form::{fingerprint, is_form};
 use super::protocol;
-use super::rule::{self, Rule, class, is_kept, name_before};
+use super::rule::{self, Rule, RuleKind, class, is_kept, name_before};
 use super::runs::Phase;
 use crate::core::clock::Micros;
 use crate::model::{Entity, Model};
@@ -128,6 +128,14 @@ impl StateItem {
 
     pub(super) fn set_surplus(&mut self, rules: BTreeSet<String>) {
         self.set_all(SURPLUS, rules);
+    }
+
+    /// Notes that a version which is about to write may leave rows of rules whose fields it does not know.
+    fn note_surplus(&mut self, entity: &Entity) {
+        let rules = self.rules().into_iter().map(|(attribute, _)| attribute);
+        let unknown = rules.filter(|attribute| rule::parse(attribute).is_some_and(|(_, name)| entity.by_field(name).is_none()));
+        let all: BTreeSet<String> = self.surplus().into_iter().chain(unknown).collect();
+        self.set_surplus(all);
     }
 
     fn set_all(&mut self, attribute: &str, names: BTreeSet<String>) {
@@ -282,7 +290,25 @@ impl StateItem {
                 demoted = true;
             }
         }
+        self.note_rows(model, entity);
         demoted
+    }
+
+    /// Notes of which indexes and references a version writes rows that nobody has built yet: should it go, they are known to be left over.
+    fn note_rows(&mut self, model: &Model, entity: &Entity) {
+        for index in entity.indexes.iter().filter(|index| index.is_stored()) {
+            if self.entry(&attribute(&index.name)).is_none() {
+                let entry = Entry { state: State::Stale, ..ready(fingerprint(model, entity, index)) };
+                self.set(attribute(&index.name), &entry);
+            }
+        }
+        for rule in Rule::of_entity(entity).filter(|rule| rule.kind == RuleKind::Reference) {
+            // Values are about to get the name of a field that is not known yet.
+            let is_known = self.known().is_some_and(|known| known.contains_key(&entity.field(rule.field).name));
+            if is_known && self.entry(&rule.attribute(model)).is_none() {
+                self.set(rule.attribute(model), &Entry { state: State::Writing, ..ready(rule.fingerprint(model)) });
+            }
+        }
     }
 
     /// Marks the indexes that this model does not keep. Whether there was one.

@@ -5,7 +5,6 @@ use super::form::is_form;
 use super::lacking::{Lack, Lacking, lacking as lacking_values, moving_from};
 use super::rule::{Rule, RuleKind};
 use super::state_item::StateItem;
-use super::surplus::surplus;
 use super::tag_policy;
 use super::target::Target;
 use crate::model::{Entity, EntityIx, FieldType, IndexIx, Model};
@@ -42,7 +41,8 @@ impl States {
             let state = StateItem::read(item);
             pending.extend(pending_rules(model, entity, &state));
             lacking.extend(lacking_values(model, entity, &state));
-            over.extend(surplus(model, entity, &state));
+            let surplus = state.surplus();
+            over.extend(Rule::of_entity(entity).filter(|rule| surplus.contains(&rule.attribute(model))));
             for index in entity.indexes.iter().filter(|index| index.is_stored()) {
                 let entry = Entry::of(item, &index.name);
                 let is_own = |entry: &Entry| is_form(model, entity, index, &entry.fingerprint);

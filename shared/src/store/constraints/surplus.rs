@@ -1,33 +1,14 @@
 //! Rows too many: a version that does not know a field keeps the field's rules, but leaves rows behind when it deletes records. They
 //! hinder nobody, because whoever meets one looks for its record; `migrate` removes them all the same.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Constraints;
-use super::rule::{self, Rule};
+use super::rule::Rule;
 use super::runs::{Mark, SURPLUS};
-use super::state_item::StateItem;
 use super::target::Target;
-use crate::model::{Entity, Model};
 use crate::store::table::{Item, TableError};
 use crate::store::verify::Verifier;
-
-/// The rules of a model's entity that may have rows too many.
-pub(super) fn surplus(model: &Model, entity: &Entity, state: &StateItem) -> Vec<Rule> {
-    let left = state.surplus();
-    Rule::of_entity(entity).filter(|rule| left.contains(&rule.attribute(model))).collect()
-}
-
-impl StateItem {
-    /// Notes that a version which is about to write may leave rows of rules whose fields it does not know.
-    pub(super) fn note_surplus(&mut self, entity: &Entity) {
-        let rules = self.rules().into_iter().map(|(attribute, _)| attribute);
-        let unknown = rules.filter(|attribute| rule::parse(attribute).is_some_and(|(_, name)| entity.by_field(name).is_none()));
-        let all: BTreeSet<String> = self.surplus().into_iter().chain(unknown).collect();
-        self.set_surplus(all);
-    }
-}
 
 impl Constraints {
     pub(crate) fn surplus_marks(&self, rules: &[Rule]) -> Vec<Mark> {

@@ -41,6 +41,11 @@ impl Target {
         format!("{kind} {}.{name}", entity.name)
     }
 
+    /// Whether it is a reference.
+    pub fn is_reference(&self) -> bool {
+        matches!(self, Self::Rule(Rule { kind: RuleKind::Reference, .. }))
+    }
+
     pub(super) fn attribute(&self, model: &Model) -> String {
         match self {
             Self::Index(_, index) => attribute(&self.entity(model).index(*index).name),
