@@ -103,8 +103,11 @@ fn storable(request: &Request, reply: &Reply) -> Option<(Vec<(String, Option<Str
     if vary.iter().any(|name| name == "*") {
         return None;
     }
-    let value = |name: String| (request.header(&name).map(str::to_owned), name);
-    Some((vary.into_iter().map(value).map(|(value, name)| (name, value)).collect(), life))
+    let with_value = |name: String| {
+        let value = request.header(&name).map(str::to_owned);
+        (name, value)
+    };
+    Some((vary.into_iter().map(with_value).collect(), life))
 }
 
 /// The directives of `Cache-Control`, in small letters.
