@@ -6,7 +6,7 @@ use super::entry;
 use super::lacking::name_of_entity_before;
 use super::protocol;
 use super::rule::{self, RuleKind, name_before};
-use super::runs::{ENTITY, Mark, VALUES, is_had_by};
+use super::run_mark::{ENTITY, Mark, VALUES, is_had_by};
 use super::state_item::StateItem;
 use crate::model::{Entity, Model};
 use crate::store::repeat::repeated;

@@ -32,6 +32,7 @@ pub mod protocol;
 mod rule;
 #[cfg(test)]
 mod rule_tests;
+mod run_mark;
 mod runs;
 mod state_item;
 mod states;
@@ -62,7 +63,7 @@ pub use lacking::{Lack, Lacking};
 pub use leftover::{Leftover, LeftoverKind};
 pub use progress::{Finding, Progress};
 pub use rule::{Rule, RuleKind, class};
-pub(crate) use runs::Mark;
+pub(crate) use run_mark::Mark;
 pub use states::States;
 pub use target::Target;
 

@@ -8,7 +8,7 @@ use super::entry::{Entry, State, attribute};
 use super::form::{fingerprint, is_form};
 use super::protocol;
 use super::rule::{self, Rule, RuleKind, class, is_kept, name_before};
-use super::runs::Phase;
+use super::run_mark::Phase;
 use crate::core::clock::Micros;
 use crate::model::{Entity, Model};
 use crate::store::keys;

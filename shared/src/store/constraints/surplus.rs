@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Constraints;
 use super::rule::Rule;
-use super::runs::{Mark, SURPLUS};
+use super::run_mark::{Mark, SURPLUS};
 use super::target::Target;
 use crate::store::table::{Item, TableError};
 use crate::store::verify::Verifier;

@@ -3,7 +3,7 @@
 use super::Constraints;
 use super::lacking::{Lack, Lacking};
 use super::rule::class;
-use super::runs::{COMPLETE, FORM, Mark};
+use super::run_mark::{COMPLETE, FORM, Mark};
 use crate::model::Entity;
 use crate::store::table::TableError;
 
