@@ -135,7 +135,7 @@ impl Parts {
             self.value(&format!(":s{at}"), Attr::N(end.saturating_add(gcra.cost(cost))));
         }
         if !rate.only.is_empty() {
-            self.name(&format!("#w{at}"), &rate.counter());
+            self.name(&format!("#w{at}"), &item::counter(rate));
             self.value(":z", Attr::N(0));
             self.value(&format!(":w{at}"), Attr::N(signed(cost.saturating_sub(debit.live_credit))));
             self.count.push(format!("#w{at} = if_not_exists(#w{at}, :z) + :w{at}"));

@@ -59,6 +59,11 @@ pub fn notified_name(quota: &str, start: i64) -> String {
 /// Attribute: the last hour in which a rate near its bound was notified.
 pub const SUSTAINED: &str = "n:sustained";
 
+/// The attribute that counts the units of a rate's requests: those of all, or of some operations.
+pub fn counter(rate: &LimitRate) -> String {
+    if rate.only.is_empty() { UNITS.to_owned() } else { format!("u:{}", rate.name) }
+}
+
 /// What an instance knows of a consumer's item.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct State {
@@ -150,7 +155,7 @@ impl State {
 
 /// The update that notes the use of a key where nothing is charged that could carry it.
 pub fn note_of_use(key: Key, key_id: &str, now: Micros) -> Write {
-    let update = Expr::new("SET #k = :k").name("#k", &used_name(key_id)).value(":k", Attr::N(minute(now)));
+    let update = Expr::new("SET #k = :k").name("#k", used_name(key_id)).value(":k", Attr::N(minute(now)));
     Write::Update { key, update, condition: None }
 }
 

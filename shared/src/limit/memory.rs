@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::item::State;
+use super::item::{self, State};
 use super::lease::Lease;
 use super::leases::Leftover;
 use super::plan::{LimitRate, ResolvedPlan};
@@ -162,14 +162,15 @@ impl Notes {
         if self.minute.minute == minute {
             return Vec::new();
         }
-        let used = plan.rates.iter().map(|rate| (rate.counter(), self.state.numbers.get(&rate.counter()).copied())).collect();
+        let used =
+            plan.rates.iter().map(|rate| (item::counter(rate), self.state.numbers.get(&item::counter(rate)).copied())).collect();
         let before = std::mem::replace(&mut self.minute, WatchedMinute { minute, at: now, used });
         let passed = now.since(before.at);
         if !WATCHED.contains(&passed) {
             return Vec::new();
         }
         let is_near = |rate: &&LimitRate| {
-            let count = |minute: &WatchedMinute| minute.used.get(&rate.counter()).copied().flatten();
+            let count = |minute: &WatchedMinute| minute.used.get(&item::counter(rate)).copied().flatten();
             let Some((then, now)) = count(&before).zip(count(&self.minute)) else { return false };
             let used = u64::try_from(now.saturating_sub(then)).unwrap_or(0);
             used.saturating_mul(100) >= rate.gcra.units_in(passed).saturating_mul(NEAR)

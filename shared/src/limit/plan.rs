@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::gcra::Gcra;
-use super::item;
 use crate::model::{Cost, EntityIx, Operation, Quota, Rate, RatePlan, Window};
 
 /// A consumer's own values, by the name of a rate or quota of its plan.
@@ -173,11 +172,6 @@ impl ResolvedPlan {
 }
 
 impl LimitRate {
-    /// The attribute of the limiter's item that counts the units of its requests: those of all, or of some operations.
-    pub fn counter(&self) -> String {
-        if self.only.is_empty() { item::UNITS.to_owned() } else { format!("u:{}", self.name) }
-    }
-
     /// Whether a call counts against it.
     pub fn concerns(&self, call: &Call) -> bool {
         self.only.is_empty()

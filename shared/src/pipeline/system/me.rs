@@ -29,7 +29,10 @@ pub(super) async fn me(cx: &Context<'_>) -> Result<Reply, Problem> {
         Some(subject) => {
             let standing = cx.app.limiter.standing(subject, now).await?;
             // The headers of this answer tell the same: others may have been admitted since this request was.
-            told = admit::told(&standing.windows);
+            let is_general = |window: &&WindowState| {
+                window.quota || subject.plan.rates.iter().any(|rate| rate.name == window.name && rate.only.is_empty())
+            };
+            told = admit::told(&standing.windows.iter().filter(is_general).cloned().collect::<Vec<_>>());
             limits(&standing, now)
         }
     };
