@@ -46,7 +46,8 @@ pub fn remote(template: &Template, url: &str) -> Result<Functions, StartError> {
 /// # Errors
 /// [`StartError::Compose`] when they cannot be made or converted.
 pub async fn tables(dynamodb: &SdkConfig, model: &Arc<Model>, env: &Env) -> Result<(), StartError> {
-    let table = DynamoTable::new(dynamodb, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
+    let options = Options::new(DATA_TABLE, VOLATILE_TABLE).for_commands();
+    let table = DynamoTable::new(dynamodb, options, env.clone());
     let compose = |error: &dyn std::fmt::Display| StartError::Compose(error.to_string());
     table.create_tables().await.map_err(|error| compose(&error))?;
     let table: SharedTable = Arc::new(table);

@@ -56,7 +56,7 @@ impl Target {
         let (model, env) = (Arc::new(model), Env::system());
         if let (Some(data), Some(volatile)) = (&args.data_table, &args.volatile_table) {
             let config = aws::config(aws::http_client(None)?).await;
-            let table = DynamoTable::new(&config, Options::new(data, volatile), env.clone());
+            let table = DynamoTable::new(&config, Options::new(data, volatile).for_commands(), env.clone());
             return Ok(Self { table, model, env, s3: Some(config), of_directory: false, stores: None });
         }
         let directory = &args.data.data;
@@ -72,7 +72,7 @@ impl Target {
             }
             Err(error) => return Err(error.into()),
         };
-        let table = DynamoTable::new(&dynamodb, Options::new(DATA_TABLE, VOLATILE_TABLE), env.clone());
+        let table = DynamoTable::new(&dynamodb, Options::new(DATA_TABLE, VOLATILE_TABLE).for_commands(), env.clone());
         if stores.is_some() {
             table.create_tables().await?;
         }

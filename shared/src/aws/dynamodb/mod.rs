@@ -53,6 +53,12 @@ impl Options {
         }
     }
 
+    /// The same for a command that scans and builds, for which nobody waits: 20 s for an answer, a minute in all.
+    #[must_use]
+    pub fn for_commands(self) -> Self {
+        Self { attempt_timeout: Duration::from_secs(20), patience: Duration::from_secs(60), ..self }
+    }
+
     fn name(&self, table: TableName) -> &str {
         match table {
             TableName::Data => &self.data,
