@@ -6,7 +6,7 @@ use super::admission::LimitSubject;
 use super::expression::Debit;
 use super::health::StoreHealth;
 use super::item::{self, State, change_of_overgrown};
-use super::leases::Leftover;
+use super::lease::Leftover;
 use super::memory::Remembered;
 use crate::core::backoff::Backoff;
 use crate::core::clock::{Env, Micros};

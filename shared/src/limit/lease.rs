@@ -100,6 +100,22 @@ pub struct Credit {
     pub live: u64,
 }
 
+/// Units that quotas counted in their present windows, and that no lease will use any more.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// Attributes of the windows.
+    pub counts: Vec<String>,
+    /// Units.
+    pub units: u64,
+}
+
+impl Leftover {
+    /// Those of its units that are good for a charge now: all, or none if a window has ended since.
+    pub fn good_for(&self, plan: &ResolvedPlan, now: Micros) -> u64 {
+        if self.units > 0 && self.counts == counts(plan, now) { self.units } else { 0 }
+    }
+}
+
 /// Attributes of all quota windows of the present.
 pub fn counts(plan: &ResolvedPlan, now: Micros) -> Vec<String> {
     plan.quotas.iter().map(|quota| item::count_name(&quota.name, Span::of(quota.window, now).start)).collect()

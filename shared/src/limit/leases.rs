@@ -1,26 +1,10 @@
 //! The leases of one consumer that an instance holds, and what they left over: taken from, ordered, opened and given back under the
 //! lock of its notes.
 
-use super::lease::{self, Credit, Lease, LeaseScope, Order};
+use super::lease::{self, Credit, Lease, LeaseScope, Leftover, Order};
 use super::memory::Notes;
 use super::plan::{Charge, ResolvedPlan};
 use crate::core::clock::Micros;
-
-/// Units that quotas counted in their present windows, and that no lease will use any more.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Leftover {
-    /// Attributes of the windows.
-    pub counts: Vec<String>,
-    /// Units.
-    pub units: u64,
-}
-
-impl Leftover {
-    /// Those of its units that are good for a charge now: all, or none if a window has ended since.
-    pub(super) fn good_for(&self, plan: &ResolvedPlan, now: Micros) -> u64 {
-        if self.units > 0 && self.counts == lease::counts(plan, now) { self.units } else { 0 }
-    }
-}
 
 /// Whether a request should renew the lease that would serve it; one request of each lease does.
 pub(super) fn renews(notes: &mut Notes, scope: &LeaseScope, now: Micros) -> bool {

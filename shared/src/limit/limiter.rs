@@ -16,7 +16,6 @@ use super::leases;
 use super::memory::{Memory, Notes, Remembered};
 use super::plan::{Call, Charge};
 use super::predict::{self, Forecast};
-use super::shown;
 use super::threshold::{self, Crossing};
 use super::verdict::{self, LimitViolation, WindowState};
 use crate::core::clock::{Env, Micros};
@@ -119,7 +118,7 @@ impl Limiter {
             Ok(admission) => {
                 let mut notes = known.notes();
                 let state = notes.state.clone();
-                let windows = shown::windows(&mut notes, &subject.plan, &state, &subject.plan.charge(calls), now);
+                let windows = notes.windows(&subject.plan, &state, &subject.plan.charge(calls), now);
                 Ok(Admission { windows, cost: 0, ..admission })
             }
             Err(LimitRefusal::Denied(_)) => self.admit(subject, calls, now).await,
@@ -198,7 +197,7 @@ impl Limiter {
         let item = self.store.table.get(&keys, true).await?.pop().flatten();
         let state = State::read(item.as_ref());
         let charge = Charge { rates: vec![1; subject.plan.rates.len()], total: 1 };
-        let windows = shown::windows(&mut self.memory.of(&subject.consumer, now).notes(), &subject.plan, &state, &charge, now);
+        let windows = self.memory.of(&subject.consumer, now).notes().windows(&subject.plan, &state, &charge, now);
         let forecasts = predict::forecasts(&subject.plan, &state, now);
         let due = threshold::due(&subject.plan, &state, now);
         Ok(LimitStatus { windows, forecasts, due })
@@ -401,7 +400,7 @@ fn admitted(
     (calls, debited, met): (u32, u64, bool),
     now: Micros,
 ) -> Admission {
-    let windows = shown::windows(notes, &subject.plan, state, charge, now);
+    let windows = notes.windows(&subject.plan, state, charge, now);
     let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), debited, met, now);
     let near = notes.near_their_bound(&subject.plan, now);
     Admission { windows, cost: charge.total, calls, source: Source::Store, due, near }
@@ -410,7 +409,7 @@ fn admitted(
 /// The admission of a request whose units a lease had.
 fn from_lease(notes: &mut Notes, subject: &LimitSubject, charge: &Charge, now: Micros) -> Admission {
     let state = std::mem::take(&mut notes.state);
-    let windows = shown::windows(notes, &subject.plan, &state, charge, now);
+    let windows = notes.windows(&subject.plan, &state, charge, now);
     notes.state = state;
     Admission { windows, cost: charge.total, calls: 0, source: Source::Lease, due: Vec::new(), near: Vec::new() }
 }
@@ -436,7 +435,7 @@ fn deny(
     calls: u32,
     now: Micros,
 ) -> LimitRefusal {
-    let windows = shown::refused(notes, &subject.plan, state, charge, &violated, now);
+    let windows = notes.refused_windows(&subject.plan, state, charge, &violated, now);
     let due = notes.choose_to_tell(threshold::due(&subject.plan, state, now), 0, true, now);
     let first_of_minute = notes.is_first_denial(now);
     LimitRefusal::Denied(Denial { violated, windows, cost: charge.total, calls, due, first_of_minute })

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::item::{self, State};
-use super::lease::Lease;
-use super::leases::Leftover;
-use super::plan::{LimitRate, ResolvedPlan};
-use super::shown::Shown;
+use super::lease::{Lease, Leftover};
+use super::plan::{Charge, LimitRate, ResolvedPlan};
+use super::shown::{Shown, Unspent};
 use super::threshold::Crossing;
+use super::verdict::{LimitViolation, WindowState};
 use crate::core::clock::Micros;
 
 /// How long a refusal is repeated without asking again: disabled, enabled, overridden takes effect within this.
@@ -136,17 +136,26 @@ impl Notes {
         is_hot.then(|| this.1.max(last.1))
     }
 
-    /// Units of a rate that live leases hold.
-    pub fn unspent_of_rate(&self, attribute: &str, now: Micros) -> u64 {
-        let debits = |lease: &&Lease| lease.debits(attribute) && now < lease.until;
-        self.leases.iter().filter(debits).map(|lease| lease.left).sum()
+    /// What an answer tells of the windows: those that concern a request which was admitted, or which only looks.
+    pub fn windows(&mut self, plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<WindowState> {
+        let mut shown = std::mem::take(&mut self.shown);
+        let windows = shown.windows(self, plan, state, charge, now);
+        self.shown = shown;
+        windows
     }
 
-    /// Units of a quota's window that were counted and not spent.
-    pub fn unspent_of_count(&self, count: &str) -> u64 {
-        let leases = self.leases.iter().filter(|lease| lease.counts.iter().any(|of| of == count)).map(|lease| lease.left);
-        let over = if self.leftover.counts.iter().any(|of| of == count) { self.leftover.units } else { 0 };
-        leases.sum::<u64>().saturating_add(over)
+    /// As [`Self::windows`], of a request that is refused.
+    pub fn refused_windows(
+        &mut self,
+        plan: &ResolvedPlan,
+        state: &State,
+        charge: &Charge,
+        violated: &[LimitViolation],
+        now: Micros,
+    ) -> Vec<WindowState> {
+        let mut windows = self.windows(plan, state, charge, now);
+        self.shown.refuse(&mut windows, plan, charge, violated, now);
+        windows
     }
 
     /// Whether no denial of this minute was noted yet; from now on one is.
@@ -201,6 +210,19 @@ impl Notes {
         let before = u128::from(crossing.count.saturating_sub(cost));
         let crossed_here = before * 100 < u128::from(crossing.limit) * u128::from(highest.unsigned_abs());
         crossed_here || !known || earlier.is_some()
+    }
+}
+
+impl Unspent for Notes {
+    fn of_rate(&self, attribute: &str, now: Micros) -> u64 {
+        let debits = |lease: &&Lease| lease.debits(attribute) && now < lease.until;
+        self.leases.iter().filter(debits).map(|lease| lease.left).sum()
+    }
+
+    fn of_count(&self, count: &str) -> u64 {
+        let leases = self.leases.iter().filter(|lease| lease.counts.iter().any(|of| of == count)).map(|lease| lease.left);
+        let over = if self.leftover.counts.iter().any(|of| of == count) { self.leftover.units } else { 0 };
+        leases.sum::<u64>().saturating_add(over)
     }
 }
 

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use super::item::{self, State};
-use super::memory::Notes;
 use super::plan::{Charge, LimitQuota, LimitRate, ResolvedPlan};
 use super::verdict::{self, LimitViolation, WindowState};
 use super::window::Span;
@@ -27,46 +26,12 @@ pub struct Shown {
     held: Option<Micros>,
 }
 
-/// The windows that concern a request which was admitted, or which only looks.
-pub(super) fn windows(notes: &mut Notes, plan: &ResolvedPlan, state: &State, charge: &Charge, now: Micros) -> Vec<WindowState> {
-    let mut shown = std::mem::take(&mut notes.shown);
-    if shown.used.len() > MOST {
-        shown.used.retain(|count, _| plan.quotas.iter().any(|quota| *count == counted(quota, now)));
-    }
-    let rates = verdict::concerned(plan, charge).map(|(rate, cost)| shown.rate(notes, rate, state, cost.max(1), now));
-    let mut windows: Vec<WindowState> = rates.collect();
-    windows.extend(plan.quotas.iter().map(|quota| shown.quota(notes, quota, state, charge.total.max(1), now)));
-    notes.shown = shown;
-    windows
-}
-
-/// As [`windows`], of a request that is refused: of what it violates, less is left than it needs.
-pub(super) fn refused(
-    notes: &mut Notes,
-    plan: &ResolvedPlan,
-    state: &State,
-    charge: &Charge,
-    violated: &[LimitViolation],
-    now: Micros,
-) -> Vec<WindowState> {
-    let mut told = windows(notes, plan, state, charge, now);
-    let is_violated = |name: &str| violated.iter().any(|violation| violation.name == name);
-    for (rate, cost) in verdict::concerned(plan, charge).filter(|(rate, _)| is_violated(&rate.name)) {
-        let Some(window) = told.iter_mut().find(|window| !window.quota && window.name == rate.name) else { continue };
-        if window.remaining >= cost {
-            window.remaining = cost.saturating_sub(1);
-            let tat = rate.gcra.bound(now, window.remaining);
-            notes.shown.held = violated.iter().map(|violation| now.plus(violation.wait)).max();
-            window.reset = rate.gcra.full_after(tat, now);
-            notes.shown.tats.insert(rate.attribute.clone(), tat);
-        }
-    }
-    for quota in plan.quotas.iter().filter(|quota| is_violated(&quota.name)) {
-        let Some(window) = told.iter_mut().find(|window| window.quota && window.name == quota.name) else { continue };
-        window.remaining = window.remaining.min(charge.total.saturating_sub(1));
-        notes.shown.used.insert(counted(quota, now), quota.limit.saturating_sub(window.remaining));
-    }
-    told
+/// Units that an instance has debited and not spent.
+pub trait Unspent {
+    /// Of a rate, by its attribute: what live leases hold.
+    fn of_rate(&self, attribute: &str, now: Micros) -> u64;
+    /// Of a quota's window, by the attribute that counts it.
+    fn of_count(&self, count: &str) -> u64;
 }
 
 /// Attribute of a quota's present window.
@@ -75,10 +40,55 @@ fn counted(quota: &LimitQuota, now: Micros) -> String {
 }
 
 impl Shown {
-    fn rate(&mut self, notes: &Notes, rate: &LimitRate, state: &State, cost: u64, now: Micros) -> WindowState {
+    /// The windows that concern a request which was admitted, or which only looks.
+    pub fn windows(
+        &mut self,
+        unspent: &impl Unspent,
+        plan: &ResolvedPlan,
+        state: &State,
+        charge: &Charge,
+        now: Micros,
+    ) -> Vec<WindowState> {
+        if self.used.len() > MOST {
+            self.used.retain(|count, _| plan.quotas.iter().any(|quota| *count == counted(quota, now)));
+        }
+        let rates = verdict::concerned(plan, charge).map(|(rate, cost)| self.rate(unspent, rate, state, cost.max(1), now));
+        let mut windows: Vec<WindowState> = rates.collect();
+        windows.extend(plan.quotas.iter().map(|quota| self.quota(unspent, quota, state, charge.total.max(1), now)));
+        windows
+    }
+
+    /// Of a request that is refused: of what it violates, less is left than it needs.
+    pub fn refuse(
+        &mut self,
+        told: &mut [WindowState],
+        plan: &ResolvedPlan,
+        charge: &Charge,
+        violated: &[LimitViolation],
+        now: Micros,
+    ) {
+        let is_violated = |name: &str| violated.iter().any(|violation| violation.name == name);
+        for (rate, cost) in verdict::concerned(plan, charge).filter(|(rate, _)| is_violated(&rate.name)) {
+            let Some(window) = told.iter_mut().find(|window| !window.quota && window.name == rate.name) else { continue };
+            if window.remaining >= cost {
+                window.remaining = cost.saturating_sub(1);
+                let tat = rate.gcra.bound(now, window.remaining);
+                self.held = violated.iter().map(|violation| now.plus(violation.wait)).max();
+                window.reset = rate.gcra.full_after(tat, now);
+                self.tats.insert(rate.attribute.clone(), tat);
+            }
+        }
+        for quota in plan.quotas.iter().filter(|quota| is_violated(&quota.name)) {
+            let Some(window) = told.iter_mut().find(|window| window.quota && window.name == quota.name) else { continue };
+            window.remaining = window.remaining.min(charge.total.saturating_sub(1));
+            self.used.insert(counted(quota, now), quota.limit.saturating_sub(window.remaining));
+        }
+    }
+
+    fn rate(&mut self, unspent: &impl Unspent, rate: &LimitRate, state: &State, cost: u64, now: Micros) -> WindowState {
         let gcra = &rate.gcra;
-        let unspent = notes.unspent_of_rate(&rate.attribute, now);
-        let tat = state.tat(&rate.attribute).saturating_sub(gcra.cost(unspent));
+        let held = unspent.of_rate(&rate.attribute, now);
+        let tat = state.tat(&rate.attribute).saturating_sub(gcra.cost(held));
         let told = self.tats.entry(rate.attribute.clone()).or_insert(tat);
         *told = tat.max(*told);
         let is_held = self.held.is_some_and(|until| now < until);
@@ -88,10 +98,10 @@ impl Shown {
         verdict::rate_state(&rate.name, gcra, *told, now)
     }
 
-    fn quota(&mut self, notes: &Notes, quota: &LimitQuota, state: &State, cost: u64, now: Micros) -> WindowState {
+    fn quota(&mut self, unspent: &impl Unspent, quota: &LimitQuota, state: &State, cost: u64, now: Micros) -> WindowState {
         let count = counted(quota, now);
         let start = Span::of(quota.window, now).start;
-        let used = state.count(&quota.name, start).saturating_sub(notes.unspent_of_count(&count));
+        let used = state.count(&quota.name, start).saturating_sub(unspent.of_count(&count));
         let told = self.used.entry(count).or_insert(used);
         *told = used.max(*told);
         let left = |used: u64| quota.limit.saturating_sub(used);
