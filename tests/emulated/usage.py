@@ -40,9 +40,9 @@ def load():
     send(409, "POST", "/v1/publishers", "/v1/publishers", {"id": "counted-0", "name": "Other"})
     send(422, "POST", "/v1/publishers", "/v1/publishers", {"name": 7})
     while sum(sent.values()) < ADMITTED:
-        send(200, "GET", "/v1/_me", "/v1/_me")
+        send(200, "GET", "/v1/publishers/{id}", "/v1/publishers/counted-0")
     for _ in range(OVER):
-        send(429, "GET", "/v1/_me", "/v1/_me")
+        send(429, "GET", "/v1/publishers/{id}", "/v1/publishers/counted-0")
     return sent
 
 
