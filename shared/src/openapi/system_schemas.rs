@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::kinds::{self, page};
 use super::parts::{object, refer};
 use crate::core::id::MAX_SAFE_INTEGER;
+use crate::identity::auth::scopes;
 use crate::model::Model;
 
 /// Maximum length of the id of a consumer.
@@ -241,6 +242,7 @@ fn key_create(model: &Model) -> Value {
     let mut name = kinds::or_null(kinds::text(200));
     name["minLength"] = json!(1);
     let mut scope = kinds::text(200);
+    scope["pattern"] = json!(scopes::pattern(model));
     scope["examples"] =
         json!(model.entities.first().map(|entity| format!("{}:read", entity.name)).into_iter().collect::<Vec<_>>());
     let mut scopes = kinds::list(scope, 50);

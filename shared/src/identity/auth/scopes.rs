@@ -16,6 +16,16 @@ pub fn is_known(model: &Model, scope: &str) -> bool {
     }
 }
 
+/// The pattern of what [`is_known`] takes, for documents.
+pub fn pattern(model: &Model) -> String {
+    let actions = Action::ALL.map(Action::name).join("|");
+    let permissions = SystemPermission::ALL.map(SystemPermission::name).join("|");
+    let entities = model.entities.iter().map(|entity| entity.name.as_str()).filter(|name| *name != "system");
+    let entities: Vec<String> = entities.map(|name| format!("|{name}:(\\*|{actions})")).collect();
+    let system = format!("system:(\\*|{permissions})|\\*:(\\*|{actions}|{permissions})");
+    format!("^(\\*|{system}{})$", entities.concat())
+}
+
 /// What the scopes of a token allow, in the model's own form; `None` where they narrow nothing.
 pub(super) fn of_token(model: &Model, issuer: &Issuer, listed: &[String]) -> Option<Vec<String>> {
     let ours = listed.iter().filter_map(|scope| opened(model, issuer, scope)).reduce(|mut all, more| {
@@ -98,6 +108,26 @@ auth:
             assert_eq!(of("bare", &[scope]), some(&[scope]));
         }
         assert_eq!(of("strict", &["openid", "note:*"]), some(&["note:*"]));
+    }
+
+    #[test]
+    fn the_pattern_takes_what_is_known_and_nothing_else() {
+        let model = crate::model::parse("m", MODEL).unwrap();
+        let pattern = regex::Regex::new(&pattern(&model)).unwrap();
+        let parts =
+            ["*", "book", "note", "system", "read", "list", "delete", "usage", "audit", "openid", "", "Book", "books", "0"];
+        let mut known = 0;
+        for of in parts {
+            for to in parts {
+                for scope in
+                    [format!("{of}:{to}"), of.to_owned(), format!("{of}:{to}:"), format!("{of}.{to}"), format!(" {of}:{to}")]
+                {
+                    assert_eq!(pattern.is_match(&scope), is_known(&model, &scope), "{scope:?}");
+                    known += u32::from(is_known(&model, &scope));
+                }
+            }
+        }
+        assert!(known > 30, "{known}");
     }
 
     #[test]
